@@ -14,6 +14,8 @@ from typing import NewType, Protocol
 
 from cron.item_counts import Bucket, EventCounts
 from cron.known_item import KnownItem
+from cron.past_event import PastEvent
+from cron.server_versions import ServerMemory, ServerVersion
 from recommender.events import Event, EventLines, Item, Record
 from trainer.config import TrainConfig
 
@@ -129,6 +131,18 @@ class Histories(Protocol):
         """Return the user's newest n events, newest last; an unknown user has none."""
         ...
 
+    def past(self, user_id: str, n: int) -> tuple[PastEvent, ...]:
+        """Return what `recent` returns, in a third of the time."""
+        ...
+
+    def past_at_once(self, user_id: str, n: int) -> tuple[PastEvent, ...] | None:
+        """Return what `past` returns, in less than a millisecond; None where that would block.
+
+        It is for an event loop. None also says that a store needs a network, is locked, or was slow
+        lately: then call `past` in a thread.
+        """
+        ...
+
     def forget(self, user_id: str, *, at: datetime) -> datetime:
         """Delete everything about a user, and return the time up to which events stay out.
 
@@ -158,6 +172,10 @@ class Histories(Protocol):
 
     def hidden_among(self, item_ids: Sequence[str]) -> frozenset[str]:
         """Return those of the ids, at most some thousands, that must not be recommended now."""
+        ...
+
+    def hidden_at_once(self, item_ids: Sequence[str]) -> frozenset[str] | None:
+        """Return what `hidden_among` returns; None where that would block, as in `past_at_once`."""
         ...
 
     def cursor(self) -> Cursor:
@@ -296,39 +314,6 @@ class TrainLauncher(Protocol):
         Later trainings may start.
         """
         ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ServerVersion:
-    """One registered version: its READY workers, the configured minimum, and pending requests.
-
-    Pending requests are queued or in flight. `is_starting`: no worker is READY, and one was started
-    so recently that it may still be loading.
-    """
-
-    version: int
-    ready_workers: int
-    min_workers: int
-    pending_requests: int
-    is_starting: bool = False
-
-    @property
-    def ready(self) -> bool:
-        """Return whether the version can take traffic."""
-        return self.ready_workers >= max(1, self.min_workers)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ServerMemory:
-    """The memory that a worker of the live version uses on a node, and the memory left there."""
-
-    taken_bytes: int
-    left_bytes: int
-
-    @property
-    def has_room(self) -> bool:
-        """Return whether a second version of that size fits."""
-        return self.left_bytes >= self.taken_bytes
 
 
 class ModelServer(Protocol):

@@ -143,7 +143,7 @@ async def open_services(settings: Settings) -> AsyncIterator[GatewayServices]:
         )
     finally:
         following.cancel()
-        await inference.close()
+        inference.close()
         ledger.close()
 
 

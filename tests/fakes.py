@@ -15,7 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from cron.errors import ServerRefused, Unavailable
-from cron.ports import ModelServer, ServerMemory, ServerVersion
+from cron.ports import ModelServer
+from cron.server_versions import ServerMemory, ServerVersion
 from recommender.bases import CONTENT, link_or_copy
 from trainer.archive import ArchiveError, unpack_bundle
 

@@ -20,7 +20,7 @@ from bench.report.rows import BenchMetric
 
 @dataclass(slots=True)
 class Tally:
-    """The results of one or more connections: latencies of the 200s, and every failure."""
+    """The results of one or more connections: latencies of the good answers, and failures."""
 
     latencies_s: list[float] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
@@ -41,7 +41,20 @@ class Tally:
 def load(
     port: int, path: str, body: Callable[[int], object], *, connections: int, pause_s: float = 0.0
 ) -> Iterator[Tally]:
-    """Keep the load up while the block runs; the tally is complete when the block ends.
+    """Post bodies while the block runs; the tally is complete when the block ends."""
+
+    def request(number: int) -> bytes:
+        return _request(path, json.dumps(body(number)).encode())
+
+    with load_requests(port, request, connections=connections, pause_s=pause_s) as tally:
+        yield tally
+
+
+@contextmanager
+def load_requests(
+    port: int, request: Callable[[int], bytes], *, connections: int, pause_s: float = 0.0
+) -> Iterator[Tally]:
+    """Send whole requests while the block runs; the tally is complete when the block ends.
 
     With a pause each connection stays open and waits before its next request.
     """
@@ -50,7 +63,7 @@ def load(
     threads = [
         threading.Thread(
             target=_connection,
-            args=(port, path, map(body, itertools.count(seat * 1_000_003)), tally, stop, pause_s),
+            args=(port, map(request, itertools.count(seat * 1_000_003)), tally, stop, pause_s),
         )
         for seat, tally in enumerate(tallies)
     ]
@@ -92,21 +105,20 @@ def metrics_of(name: str, tally: Tally) -> list[BenchMetric]:
 
 def _connection(
     port: int,
-    path: str,
-    bodies: Iterator[object],
+    requests: Iterator[bytes],
     tally: Tally,
     stop: threading.Event,
     pause_s: float,
 ) -> None:
     connection: socket.socket | None = None
     while not stop.is_set():
-        payload = json.dumps(next(bodies)).encode()
+        request = next(requests)
         started = time.perf_counter()
         try:
             if connection is None:
                 connection = socket.create_connection(("127.0.0.1", port), timeout=30)
                 connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            connection.sendall(_request(path, payload))
+            connection.sendall(request)
             status, answer = _response(connection)
         except (OSError, ValueError) as error:
             tally.failures.append(repr(error))
@@ -114,7 +126,7 @@ def _connection(
                 connection.close()
                 connection = None
             continue
-        if status == 200:
+        if status in (200, 202):
             tally.latencies_s.append(time.perf_counter() - started)
         else:
             tally.failures.append(f"{status} {answer[:200]!r}")

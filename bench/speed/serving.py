@@ -1,10 +1,11 @@
-"""Requests a second and latency of score and top-k, steady and during releases.
+"""Requests a second and latency of TorchServe, and of the gateway beside it.
 
     python -m bench serving [--items N | --bundle FOLDER]
 
 With `--items` it serves a made-up catalogue of N items instead of the demo, and with `--bundle` a
-bundle of a training (one of `var/bundles`). The client is Python threads on the same cores, so the
-server can do at least this much.
+bundle of a training (one of `var/bundles`). The gateway's load comes from wrk where that is
+installed. The other client is Python threads on the same cores, so the server can do at least this
+much.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from pathlib import Path
 
 from bench.report.rows import BenchMetric, is_quick, save
 from bench.speed.freshness import CYCLE_LIMIT_S, running_machine
+from bench.speed.gateway_serving import gateway_serving
 from bench.speed.load import load, metrics_of
 from bench.speed.made_up_serving import bundle_serving, made_up_serving
 from cron.ledger import release_rows, run_rows
@@ -78,11 +80,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     elif given.bundle is not None:
         metrics = bundle_serving(given.bundle, seconds=seconds)
     else:
-        metrics = _demo()
+        metrics = _demo(seconds)
     save("serving", DEMO, metrics, command=COMMAND)
 
 
-def _demo() -> list[BenchMetric]:
+def _demo(seconds: float) -> list[BenchMetric]:
     metrics: list[BenchMetric] = []
     with running_machine() as (machine, _):
         # so that there is a second release
@@ -98,6 +100,12 @@ def _demo() -> list[BenchMetric]:
             for connections in (1, 8):
                 metrics += _steady(machine, name, body, connections)
         metrics += _swapping(machine)
+        metrics += gateway_serving(
+            machine.environment["FRESHET__STORE__HISTORIES"],
+            gateway_port=machine.ports.gateway,
+            inference_port=machine.ports.inference,
+            seconds=seconds,
+        )
     return [replace(one, set=DEMO) for one in metrics]
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import resource
 import sqlite3
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Literal
@@ -14,6 +16,9 @@ from cron.errors import AccessRefused, CannotKeep, Unavailable
 
 BUSY_TIMEOUT_S = 30.0
 READ_WAIT_S = 2.0  # in WAL mode readers only wait for a lock on the whole file
+# A read at once takes tens of microseconds from the memory. After one that waited for the disk for
+# longer than this, an event loop must not wait for the next ones.
+_SLOW_READ_S, _SLOW_FOR_S = 0.01, 1.0
 _NOT_WRITABLE = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_CANTOPEN)
 
 
@@ -94,8 +99,10 @@ class SqliteFile:
                 # it is personal data: overwrite what is deleted
                 self._writer.db.execute("PRAGMA secure_delete=ON")
             self._reader = _SqliteConnection(path, wait_s=READ_WAIT_S)
+            self._hasty = _SqliteConnection(path, wait_s=0.0)
         except (sqlite3.Error, OSError) as error:
             raise self._unavailable(error) from error
+        self._slow_until = 0.0  # by time.monotonic()
         if not self._writer.is_read_only:
             with self.transaction() as db:
                 for statement in filter(str.strip, schema.split(";")):
@@ -126,6 +133,28 @@ class SqliteFile:
                 connection.db.execute("ROLLBACK")
             connection.lock.release()
 
+    def read_at_once(self, query: str, values: Sequence[str | int]) -> Sequence[object] | None:
+        """Return the one row of a query, for an event loop; None where a thread must ask.
+
+        That is when another thread reads at once, when the file is locked, when the last such read
+        was slow, and when it failed: `transaction` then says why. The query returns one row: each
+        further row would be a chance for other threads to take the interpreter for 5 ms.
+        """
+        began, blocks = time.monotonic(), _blocks_read()
+        if began < self._slow_until or not self._hasty.lock.acquire(blocking=False):
+            return None
+        try:
+            row: Sequence[object] = self._hasty.db.execute(query, values).fetchone()
+        except sqlite3.Error:
+            self._slow_until = began + _SLOW_FOR_S
+            return None
+        finally:
+            self._hasty.lock.release()
+        # on a busy machine a thread may wait for a processor as long
+        if time.monotonic() - began > _SLOW_READ_S and _blocks_read() > blocks:
+            self._slow_until = began + _SLOW_FOR_S
+        return row
+
     def scrub(self) -> None:
         """Remove deleted data from the write-ahead log too, unless a reader prevents it."""
         with self._writer.lock, suppress(sqlite3.Error):  # later writes overwrite it anyway
@@ -133,8 +162,14 @@ class SqliteFile:
 
     def close(self) -> None:
         """Close the file."""
+        self._hasty.db.close()
         self._reader.db.close()
         self._writer.db.close()
 
     def _unavailable(self, error: Exception) -> Unavailable:
         return sqlite_failure(self._what, where=str(self.path), error=error)
+
+
+def _blocks_read() -> int:
+    """Return how many blocks this thread has read from disks."""
+    return resource.getrusage(resource.RUSAGE_THREAD).ru_inblock

@@ -16,7 +16,8 @@ from collections.abc import Callable, Mapping
 from cron.errors import NoRoom, ServerRefused, StoreError, Unavailable
 from cron.ledger import holds, metric_rows, release_rows, switches
 from cron.lineage import Serving, Switch, SwitchKind
-from cron.ports import ModelServer, ServerVersion
+from cron.ports import ModelServer
+from cron.server_versions import ServerVersion
 from cron.services import Services
 from cron.serving import release
 from cron.serving.restore import (

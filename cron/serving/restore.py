@@ -12,7 +12,8 @@ from collections.abc import Mapping
 from cron.errors import NoRoom, ServerRefused, StoreError, Unavailable
 from cron.ledger import holds, release_rows, switches
 from cron.lineage import Release
-from cron.ports import ModelServer, ServerVersion
+from cron.ports import ModelServer
+from cron.server_versions import ServerVersion
 from cron.services import Services
 from cron.serving import release
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import time
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from gateway.bodies.recommendations import PredictionAnswer, PredictionBody
 from gateway.bodies.refusal import Refusal
-from gateway.http.access import UseServices, require_key
+from gateway.http.access import UseServices
 from gateway.http.problems import json_response
-from gateway.http.query import refuse_unknown_parameters
+from gateway.http.quick_route import CHECKS, QuickRoute
 from gateway.http.record_bodies import parse_object
 from gateway.http.request_body import BadBody
 from gateway.openapi import answer, object_body, refusals
@@ -19,9 +19,7 @@ from gateway.openapi import answer, object_body, refusals
 # 10,000 elements of history, of which the model reads 100; more would hold up the event loop
 MAX_PREDICT_BYTES = 1024 * 1024
 
-router = APIRouter(
-    tags=["answers"], dependencies=[Depends(require_key), Depends(refuse_unknown_parameters)]
-)
+router = APIRouter(tags=["answers"], dependencies=CHECKS, route_class=QuickRoute)
 
 _PREDICTION = {"user_seq": ["Toy Story (1995)", "Heat (1995)"], "item_desc": "GoldenEye (1995)"}
 _VERSION_HEADER = {

@@ -6,7 +6,7 @@ import time
 from contextlib import AsyncExitStack
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Query, Request
+from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import Response
 
 from gateway.bodies.recommendation_request import RecommendationBody
@@ -20,9 +20,9 @@ from gateway.bodies.recommendations import (
 )
 from gateway.bodies.refusal import Refusal
 from gateway.callers import visitors
-from gateway.http.access import UseCaller, UseServices, require_key
+from gateway.http.access import UseCaller, UseServices
 from gateway.http.problems import json_response
-from gateway.http.query import refuse_unknown_parameters
+from gateway.http.quick_route import CHECKS, QuickRoute
 from gateway.http.record_bodies import is_ndjson, parse_object, raw_lines
 from gateway.http.request_body import BadBody
 from gateway.http.streamed_lines import StreamedLines
@@ -39,9 +39,7 @@ MAX_BODY_BYTES = 4 * 1024 * 1024
 # 100,000 users of 80 bytes; the memory for bodies is needed by other calls while this one works
 MAX_BATCH_BYTES = 8 * 1024 * 1024
 
-router = APIRouter(
-    tags=["answers"], dependencies=[Depends(require_key), Depends(refuse_unknown_parameters)]
-)
+router = APIRouter(tags=["answers"], dependencies=CHECKS, route_class=QuickRoute)
 
 _ID = "01a21201-e281-7a76-aed1-b5da2d1fa61f"
 _REASON = ItemReason(

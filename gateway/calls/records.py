@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Query, Request
+from fastapi import APIRouter, Path, Query, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
@@ -19,9 +19,9 @@ from gateway.bodies.records import (
 from gateway.bodies.refusal import refusal
 from gateway.callers import visitors
 from gateway.callers.keyring import Caller
-from gateway.http.access import UseCaller, UseServices, require_key
+from gateway.http.access import UseCaller, UseServices
 from gateway.http.problems import json_response
-from gateway.http.query import refuse_unknown_parameters
+from gateway.http.quick_route import CHECKS, QuickRoute
 from gateway.http.record_bodies import MAX_CALL_BYTES, raw_records
 from gateway.http.user_paths import USER_ID
 from gateway.intake.record_intake import IntakeResult, RecordKind
@@ -33,7 +33,8 @@ MAX_LISTED = 1_000  # rejections listed one by one; the others are counted
 router = APIRouter(
     prefix="/v1",
     tags=["records"],
-    dependencies=[Depends(require_key), Depends(refuse_unknown_parameters)],
+    dependencies=CHECKS,
+    route_class=QuickRoute,
 )
 
 _EVENT = {

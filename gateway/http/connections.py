@@ -1,7 +1,7 @@
 """HTTP connections: time limits for headers, bodies and readers; places for new ones.
 
-A protocol on uvicorn's for h11, which limits only the size of headers and the time between two
-requests.
+A protocol on uvicorn's for httptools, which limits only the time between two requests. As HTTP/1.1
+says, a request has one Host.
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ import resource
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 _MAX_FILES = 4096  # clients' connections, those to the model server, databases
 _TICK_SHARE = 0.1  # of the shortest limit: how often a connection is checked
+_MAX_HEAD_BYTES = 16 * 1024  # request line and headers
 
 Phase = Literal["headers", "body", "answering", "rest of body", "closing"]
 
@@ -39,7 +40,7 @@ class ConnectionLimits:
         return _TICK_SHARE * min(self.headers_s, self.body_s, self.reader_s)
 
 
-class BoundedConnection(H11Protocol):
+class BoundedConnection(HttpToolsProtocol):
     """One connection. Each phase of a request has a time limit.
 
     When there are too many connections, one that waits for its client is closed for a new one.
@@ -53,6 +54,7 @@ class BoundedConnection(H11Protocol):
         self._phase: Phase = "headers"
         self._since = self._stuck_since = self.loop.time()
         self._received_bytes = 0
+        self._invalid: str | None = None  # what is wrong with bytes behind a call at work
         self._timer: asyncio.TimerHandle | None = None
         if len(self.connections) > self.limits.connections:
             self._make_room()
@@ -69,11 +71,27 @@ class BoundedConnection(H11Protocol):
         self._received_bytes += len(data)
         super().data_received(data)
         self._update_phase(new_bytes=len(data))
+        if self._phase == "headers" and self._received_bytes > _MAX_HEAD_BYTES:
+            self.send_400_response("The headers of the request are too long.")
+
+    def on_headers_complete(self) -> None:
+        """Start a request, unless its headers are too long or do not name one host."""
+        sizes = [len(name) + len(value) + 4 for name, value in self.headers]
+        if len(self.url) + sum(sizes) > _MAX_HEAD_BYTES:
+            raise ValueError("the headers of the request are too long")
+        hosts = [name for name, _ in self.headers if name == b"host"]
+        if len(hosts) > 1 or (not hosts and self.parser.get_http_version() == "1.1"):
+            raise ValueError("a request of HTTP/1.1 has one Host header")
+        # uvicorn would cut it off there, and answer for another user
+        self.url = self.url.replace(b"#", b"%23")
+        super().on_headers_complete()
 
     def on_response_complete(self) -> None:
         """Start the time of the next request."""
         super().on_response_complete()
         self._update_phase()
+        if self._invalid is not None and self._phase != "answering":
+            self.send_400_response(self._invalid)
 
     def pause_writing(self) -> None:
         """Record when the client stopped reading."""
@@ -81,7 +99,11 @@ class BoundedConnection(H11Protocol):
         super().pause_writing()
 
     def send_400_response(self, msg: str) -> None:
-        """Refuse invalid HTTP in the form of every other refusal."""
+        """Refuse invalid HTTP in the form of every other refusal, after the answers before it."""
+        if self._current_phase() == "answering":
+            self._invalid = msg
+            self.flow.pause_reading()
+            return
         self._refuse(
             400,
             "Bad Request",
@@ -111,6 +133,8 @@ class BoundedConnection(H11Protocol):
             return "closing"
         if self.cycle is None:
             return "headers"
+        if self.pipeline:  # a call is at work, and `cycle` is one behind it
+            return "answering"
         if not self.cycle.response_complete:
             return "body" if self.cycle.more_body else "answering"
         return "rest of body" if self.cycle.more_body else "headers"

@@ -7,6 +7,7 @@ import logging
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from pydantic_core import PydanticSerializationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
@@ -23,7 +24,7 @@ from cron.errors import (
     UnknownVersion,
     WrongUserId,
 )
-from gateway.bodies.codec import to_json
+from gateway.bodies.codec import codec_of, to_json
 from gateway.bodies.refusal import refusal
 from gateway.callers.call_limits import TooManyCalls
 from gateway.callers.visitors import WrongSite
@@ -55,8 +56,12 @@ def json_response(
 
 def encode_line(body: object) -> bytes:
     """Encode a body as a line of JSON in UTF-8. A lone surrogate, which UTF-8 lacks, is escaped."""
-    text = json.dumps(to_json(body), ensure_ascii=False, separators=(",", ":")) + "\n"
-    return text.encode("utf-8", "backslashreplace")
+    try:
+        content = codec_of(type(body)).dump_json(body)
+    except PydanticSerializationError:
+        text = json.dumps(to_json(body), ensure_ascii=False, separators=(",", ":"))
+        content = text.encode("utf-8", "backslashreplace")
+    return content + b"\n"
 
 
 def problem(

@@ -26,7 +26,7 @@ FilterTexts = Annotated[
 ]
 
 
-def refuse_unknown_parameters(request: Request) -> None:
+async def refuse_unknown_parameters(request: Request) -> None:
     """Raise BadQuery for a parameter that the route does not declare, or a repeated single one."""
     if not request.query_params:
         return
@@ -48,6 +48,16 @@ def expected_value(request: Request, name: str) -> str:
     if field.annotation is bool:
         return "true or false"
     return f"a whole number from {_limit(field, 'ge'):,} to {_limit(field, 'le'):,}"
+
+
+def limits_of_counts(route: APIRoute) -> dict[str, tuple[int, int]]:
+    """Return the least and the greatest value of each query parameter that is a whole number."""
+    fields = {one.alias: one.field_info for one in route.dependant.query_params}
+    return {
+        name: (_limit(field, "ge"), _limit(field, "le"))
+        for name, field in fields.items()
+        if field.annotation is int
+    }
 
 
 def _parameters(request: Request) -> dict[str, FieldInfo]:

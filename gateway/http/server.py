@@ -17,6 +17,7 @@ def server_config(
         host=host,
         port=port,
         http=connection_class(limits),
+        loop="uvloop",
         ws="none",
         access_log=False,
         timeout_graceful_shutdown=5,  # for requests under way at the end

@@ -8,19 +8,19 @@ restart for example, has failed.
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Sequence
 
-import aiohttp
-
 from cron.urls.torchserve import Node as Place
-from gateway.bodies.codec import to_json
 from gateway.bodies.refusal import Refusal
 from gateway.model.answers import Answer, ModelQuestion, NoAnswer, Ranked, Rated
 from gateway.model.live_release import LiveRelease
 from gateway.model.node import TOO_LATE, ModelNode
-from gateway.model.questions import SimilarItemsQuestion, TopItemsQuestion
+from gateway.model.questions import (
+    SimilarItemsQuestion,
+    TopItemsQuestion,
+    encode_client_json,
+)
 
 _FIRST_SHARE = 0.6  # of the time that is left, so that a node that hangs leaves time for another
 _CONNECT_SHARE = 0.25  # a host that is gone refuses nothing
@@ -30,14 +30,7 @@ class Inference:
     """A client of the model. Create it inside the event loop that uses it."""
 
     def __init__(self, places: Sequence[Place], live: LiveRelease, *, timeout_s: float) -> None:
-        # No limit of its own: the gateway's queue bounds the calls. Not httpx, whose pool looks at
-        # every connection for each call: 5 ms of processor time a call at 32 connections where this
-        # client takes .2. TorchServe may have closed a connection that was idle for 5 s.
-        connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=5.0)
-        self._client = aiohttp.ClientSession(
-            connector=connector, cookie_jar=aiohttp.DummyCookieJar()
-        )
-        self._nodes = [ModelNode(place, self._client) for place in places]
+        self._nodes = [ModelNode(place) for place in places]
         self._live = live
         self._timeout_s = timeout_s
         self._turns = 0
@@ -62,16 +55,18 @@ class Inference:
 
         A caller that asks several times for one call of its own passes the same deadline each time.
         """
-        content = _encode(to_json(question))
+        content = question.encode()
         return await self._ask(ModelQuestion(content=content, answer_type=Ranked), deadline)
 
     async def predict(self, body: object) -> Rated | Refusal:
         """Pass a client's question for one rating on; raise NoAnswer, TooLarge or Overloaded."""
-        return await self._ask(ModelQuestion(content=_encode(body), answer_type=Rated), None)
+        content = encode_client_json(body)
+        return await self._ask(ModelQuestion(content=content, answer_type=Rated), None)
 
-    async def close(self) -> None:
+    def close(self) -> None:
         """Close all connections."""
-        await self._client.close()
+        for node in self._nodes:
+            node.close()
 
     async def _ask(
         self, question: ModelQuestion[Answer], deadline: float | None
@@ -132,9 +127,3 @@ class Inference:
         self._turns += 1
         node.turn = self._turns
         return node
-
-
-def _encode(body: object) -> bytes:
-    """Encode a question. NaN and lone surrogates are kept: the model refuses both by field."""
-    text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
-    return text.encode("utf-8", "backslashreplace")

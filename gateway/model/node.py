@@ -9,12 +9,12 @@ import asyncio
 import json
 import logging
 import time
-
-import aiohttp
+from urllib.parse import urlsplit
 
 from cron.urls.torchserve import Node as Place
 from gateway.bodies.refusal import Refusal
 from gateway.model.answers import Answer, ModelQuestion, NoAnswer, TooLarge
+from gateway.model.node_connections import HttpAnswer, NodeConnections
 from gateway.waiting_queue import Overloaded
 
 _JSON = {"Content-Type": "application/json"}
@@ -30,13 +30,14 @@ log = logging.getLogger(__name__)
 class ModelNode:
     """One node. Create it inside the event loop that uses it."""
 
-    def __init__(self, place: Place, client: aiohttp.ClientSession) -> None:
+    def __init__(self, place: Place) -> None:
         self.place = place
         self.pending = 0
         self.turn = 0  # of its newest request; equally busy nodes take turns by it
         self.out_until = 0.0  # by time.monotonic()
         self._break_s = 0.0  # the newest break since the last answer; 0 while it answers
-        self._client = client
+        self._connections = NodeConnections(place)
+        self._path = urlsplit(place.predictions).path
 
     @property
     def is_out(self) -> bool:
@@ -90,6 +91,10 @@ class ModelNode:
         self._end_break()
         return answer
 
+    def close(self) -> None:
+        """Close its connections."""
+        self._connections.close()
+
     def fail(self) -> None:
         """Record a failure and start a break, twice as long as the one before."""
         self._break_s = min(max(2 * self._break_s, _FIRST_BREAK_S), _LONGEST_BREAK_S)
@@ -104,35 +109,16 @@ class ModelNode:
     async def _post_question(
         self, question: ModelQuestion[Answer], version: int | None, connect_s: float
     ) -> Answer | Refusal:
-        url = self.place.predictions if version is None else f"{self.place.predictions}/{version}"
-        try:
-            status, content = await self._post(url, question.content, connect_s)
-        except (aiohttp.ClientError, OSError) as error:
-            raise NoAnswer(f"the model server does not answer ({type(error).__name__})") from error
-        if status == 413:
-            raise TooLarge(len(question.content), limit_bytes=MAX_REQUEST_BYTES)
-        if status == 429:
-            raise Overloaded("the model is busy with the texts of other requests")
-        if status not in (200, 400):
-            raise NoAnswer(f"the model server answered {status}", status=status)
-        return question.parse(status, content)
-
-    async def _post(self, url: str, content: bytes, connect_s: float) -> tuple[int, bytes]:
+        path = self._path if version is None else f"{self._path}/{version}"
         headers = _JSON | self._authorization()
         try:
-            return await self._post_once(url, content, headers, connect_s)
-        except aiohttp.ServerDisconnectedError:
-            # the server had closed a kept connection; a question has no effects, so ask once more
-            return await self._post_once(url, content, headers, connect_s)
-
-    async def _post_once(
-        self, url: str, content: bytes, headers: dict[str, str], connect_s: float
-    ) -> tuple[int, bytes]:
-        limit = aiohttp.ClientTimeout(total=None, connect=connect_s)
-        async with self._client.post(
-            url, data=content, headers=headers, timeout=limit, allow_redirects=False
-        ) as response:
-            return response.status, await response.read()
+            answer = await self._connections.post(
+                path, question.content, headers, connect_s=connect_s
+            )
+        except OSError as error:
+            raise NoAnswer(f"the model server does not answer ({type(error).__name__})") from error
+        _check_status(answer, question)
+        return question.parse(answer.status, answer.content)
 
     def _authorization(self) -> dict[str, str]:
         """Read the key at each call, in microseconds: TorchServe makes new keys at its start."""
@@ -145,3 +131,13 @@ class ModelNode:
                 f"the model server's key file can't be read ({type(error).__name__})"
             ) from error
         return {"Authorization": f"Bearer {key}"}
+
+
+def _check_status(answer: HttpAnswer, question: ModelQuestion[Answer]) -> None:
+    """Raise NoAnswer, TooLarge or Overloaded for a status that has no answer."""
+    if answer.status == 413:
+        raise TooLarge(len(question.content), limit_bytes=MAX_REQUEST_BYTES)
+    if answer.status == 429:
+        raise Overloaded("the model is busy with the texts of other requests")
+    if answer.status not in (200, 400):
+        raise NoAnswer(f"the model server answered {answer.status}", status=answer.status)

@@ -1,43 +1,98 @@
-"""What the gateway asks the model: the bodies of TorchServe's endpoint."""
+"""What the gateway asks the model: the bodies of TorchServe's endpoint.
+
+Structs of msgspec, not dataclasses: a question has a hundred elements, and as dataclasses they took
+.3 ms, a tenth of a call. What an older release may not know is left out unless asked for.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Annotated
+import json
+from collections.abc import Mapping, Sequence
 
-from pydantic import Field
+import msgspec
 
-from gateway.bodies.codec import is_false, is_none
-from gateway.bodies.recommendations import FilterValue, HistoryElementBody
+from cron.past_event import PastEvent
+from gateway.bodies.recommendations import FilterValue
+from recommender.wire import Element
+
+_MICROS = 1_000_000
+FilterJson = msgspec.Raw | None  # None for no filter
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TopItemsQuestion:
-    """`k` items for a history. What an older release may not know is left out unless asked for."""
+class QuestionElement(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """Something that the user did. `at` is in epoch seconds."""
 
-    user_seq: tuple[HistoryElementBody | str, ...]
+    id: str | None = None
+    text: str | None = None
+    type: str | None = None
+    rating: float | None = None
+    at: float | None = None
+
+
+class TopItemsQuestion(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """`k` items for a history, newest last."""
+
+    user_seq: Sequence[QuestionElement | str]
     k: int
-    exclude_seen: bool = True
-    exclude: tuple[str, ...] = ()
-    filter: Annotated[dict[str, FilterValue] | None, Field(exclude_if=is_none)] = None
-    candidates: Annotated[tuple[str, ...] | None, Field(exclude_if=is_none)] = None
-    context: Annotated[HistoryElementBody | None, Field(exclude_if=is_none)] = None
-    explain: Annotated[bool, Field(exclude_if=is_false)] = False
+    exclude_seen: bool
+    exclude: Sequence[str]
+    filter: FilterJson = None
+    candidates: Sequence[str] | None = None
+    context: QuestionElement | None = None
+    explain: bool = False
+
+    def encode(self) -> bytes:
+        """Return the body of the request."""
+        return msgspec.json.encode(self)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ItemNameBody:
+class ItemNameBody(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """An item by its id, or a text."""
 
-    id: Annotated[str | None, Field(exclude_if=is_none)] = None
-    text: Annotated[str | None, Field(exclude_if=is_none)] = None
+    id: str | None = None
+    text: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SimilarItemsQuestion:
-    """`k` items similar to one. What an older release does not know is left out by default."""
+class SimilarItemsQuestion(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """`k` items similar to one."""
 
     similar_to: ItemNameBody
     k: int
-    by: Annotated[str | None, Field(exclude_if=is_none)] = None
-    filter: Annotated[dict[str, FilterValue] | None, Field(exclude_if=is_none)] = None
+    by: str | None = None
+    filter: FilterJson = None
+
+    def encode(self) -> bytes:
+        """Return the body of the request."""
+        return msgspec.json.encode(self)
+
+
+def stored_element(past: PastEvent) -> QuestionElement:
+    """Return an event of the user's stored history as an element of a question."""
+    return QuestionElement(
+        id=past.item_id, type=past.type, rating=past.rating, at=past.at_us / _MICROS
+    )
+
+
+def session_element(element: Element) -> QuestionElement | str:
+    """Return an element that the client sent as an element of a question."""
+    name = element.name
+    if name.kind == "any":
+        return name.value
+    return QuestionElement(
+        id=name.value if name.kind == "id" else None,
+        text=name.value if name.kind == "text" else None,
+        type=element.type,
+        rating=element.rating,
+        at=element.at_s,
+    )
+
+
+def encode_filter(wanted: Mapping[str, FilterValue]) -> FilterJson:
+    """Return a filter as JSON; None for an empty one, which means the same."""
+    return msgspec.Raw(encode_client_json(dict(wanted))) if wanted else None
+
+
+def encode_client_json(value: object) -> bytes:
+    """Encode what a client sent. NaN and lone surrogates are kept: the model refuses both."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return text.encode("utf-8", "backslashreplace")

@@ -12,7 +12,7 @@ from gateway.model.answers import NoAnswer, Ranked
 from gateway.model.inference import Inference
 from gateway.model.questions import TopItemsQuestion
 
-_QUESTION = TopItemsQuestion(user_seq=(), k=1)
+_QUESTION = TopItemsQuestion(user_seq=(), k=1, exclude_seen=True, exclude=())
 
 
 class Readiness:

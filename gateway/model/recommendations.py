@@ -8,14 +8,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+from msgspec import structs
 from starlette.concurrency import run_in_threadpool
 
+from cron.epoch import micros
+from cron.past_event import PastEvent
 from cron.ports import Histories
 from gateway.bodies.recommendations import (
     FallbackAnswer,
     FallbackItem,
     FilterValue,
-    HistoryElementBody,
     ItemReason,
     RankedAnswer,
     RankedItem,
@@ -25,9 +27,14 @@ from gateway.intake.record_ids import RecordIds
 from gateway.model.answers import NoAnswer, Ranked, TooLarge
 from gateway.model.inference import Inference
 from gateway.model.live_release import LiveRelease
-from gateway.model.questions import TopItemsQuestion
-from recommender.events import Event
-from recommender.wire import Element, Name
+from gateway.model.questions import (
+    QuestionElement,
+    TopItemsQuestion,
+    encode_filter,
+    session_element,
+    stored_element,
+)
+from recommender.wire import Element
 
 MAX_K = 1000  # the endpoint's own limit
 NUM_SEEN = 1000  # the newest seen items that are excluded; Histories keeps at least as many
@@ -85,17 +92,26 @@ class Recommendations:
         except (NoAnswer, TooLarge) as why:
             return await run_in_threadpool(self._fall_back, request, events, str(why))
 
-    async def _events(self, request: RecommendationRequest) -> Sequence[Event]:
+    async def _events(self, request: RecommendationRequest) -> Sequence[PastEvent]:
         """Return the user's stored events up to the time of the question."""
         if request.user_id is None:
             return ()
-        events = await run_in_threadpool(self._histories.recent, request.user_id, NUM_SEEN)
+        events = self._histories.past_at_once(request.user_id, NUM_SEEN)
+        if events is None:
+            events = await run_in_threadpool(self._histories.past, request.user_id, NUM_SEEN)
         if request.at is None:
             return events
-        return [event for event in events if event.at <= request.at]
+        at_us = micros(request.at)
+        return [event for event in events if event.at_us <= at_us]
+
+    async def _hidden_among(self, item_ids: Sequence[str]) -> frozenset[str]:
+        hidden = self._histories.hidden_at_once(item_ids)
+        if hidden is None:
+            hidden = await run_in_threadpool(self._histories.hidden_among, item_ids)
+        return hidden
 
     async def _rank(
-        self, request: RecommendationRequest, events: Sequence[Event]
+        self, request: RecommendationRequest, events: Sequence[PastEvent]
     ) -> RankedAnswer | Refusal:
         """Ask the model, drop items hidden after it was trained, ask for more if too few remain.
 
@@ -109,14 +125,12 @@ class Recommendations:
                 return _refuse_in_words_of_the_client(
                     answer, num_stored=len(question.user_seq) - len(request.history)
                 )
-            hidden = await run_in_threadpool(
-                self._histories.hidden_among, [item.id for item in answer.items]
-            )
+            hidden = await self._hidden_among([item.id for item in answer.items])
             num_left = sum(item.id not in hidden for item in answer.items)
             is_all = len(answer.items) < question.k or question.k == MAX_K
             if not hidden or num_left >= request.k or is_all:
                 return self._ranked_answer(request, answer, hidden)
-            question = replace(question, k=min(10 * question.k, MAX_K))
+            question = structs.replace(question, k=min(10 * question.k, MAX_K))
 
     def _ranked_answer(
         self, request: RecommendationRequest, answer: Ranked, hidden: frozenset[str]
@@ -141,27 +155,28 @@ class Recommendations:
         )
 
     def _question(
-        self, request: RecommendationRequest, events: Sequence[Event]
+        self, request: RecommendationRequest, events: Sequence[PastEvent]
     ) -> TopItemsQuestion:
-        seen = {event.item_id for event in events} if request.exclude_seen else set()
-        stored = [_stored_element(event) for event in events[-self._max_history :]]
+        """Return the question. What the model reads as history counts as seen there too."""
+        read, unread = events[-self._max_history :], events[: -self._max_history]
+        seen = {event.item_id for event in unread} if request.exclude_seen else set()
         context = None
         if request.context is not None:
             at = request.at or datetime.now(UTC)
-            context = HistoryElementBody(id=request.context, at=at.isoformat())
+            context = QuestionElement(id=request.context, at=at.timestamp())
         return TopItemsQuestion(
-            user_seq=(*stored, *map(_element, request.history)),
+            user_seq=[*map(stored_element, read), *map(session_element, request.history)],
             k=request.k,
             exclude_seen=request.exclude_seen,
-            exclude=tuple(sorted(seen.union(request.exclude))),
-            filter=dict(request.filter) or None,
+            exclude=sorted(seen.union(request.exclude)),
+            filter=encode_filter(request.filter),
             candidates=request.candidates,
             context=context,
             explain=request.explain,
         )
 
     def _fall_back(
-        self, request: RecommendationRequest, events: Sequence[Event], why: str
+        self, request: RecommendationRequest, events: Sequence[PastEvent], why: str
     ) -> FallbackAnswer:
         release = self._live.get()
         popular = release.manifest.popular if release else ()
@@ -230,26 +245,6 @@ def _filter_value(values: Sequence[str]) -> FilterValue:
     decimals = [f"{float(value) + 0.0:.15g}" for value in values if _NUMBER.fullmatch(value)]
     texts: list[object] = list(dict.fromkeys([*values, *decimals]))
     return texts if len(texts) > 1 else values[0]
-
-
-def _stored_element(event: Event) -> HistoryElementBody:
-    return HistoryElementBody(
-        id=event.item_id, type=event.type, rating=event.rating, at=event.at.isoformat()
-    )
-
-
-def _element(element: Element) -> HistoryElementBody | str:
-    """Return an element of the client's in the endpoint's form."""
-    name: Name = element.name
-    if name.kind == "any":
-        return name.value
-    return HistoryElementBody(
-        id=name.value if name.kind == "id" else None,
-        text=name.value if name.kind == "text" else None,
-        type=element.type,
-        rating=element.rating,
-        at=element.at_s,
-    )
 
 
 def _refuse_in_words_of_the_client(refusal: Refusal, *, num_stored: int) -> Refusal:

@@ -13,7 +13,7 @@ from gateway.bodies.refusal import Refusal
 from gateway.items.changes import UnknownItem
 from gateway.model.answers import Ranked
 from gateway.model.inference import Inference
-from gateway.model.questions import ItemNameBody, SimilarItemsQuestion
+from gateway.model.questions import ItemNameBody, SimilarItemsQuestion, encode_filter
 from gateway.model.recommendations import MAX_K
 from recommender.events import Item
 
@@ -64,7 +64,7 @@ class SimilarItems:
                 similar_to=name,
                 k=k,
                 by=None if request.by == "taste" else request.by,
-                filter=dict(request.filter) or None,
+                filter=encode_filter(request.filter),
             )
             answer = await self._inference.recommend(question, deadline=deadline)
             if isinstance(answer, Refusal):

@@ -94,6 +94,8 @@ ALLOWED: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
             "cron.errors",
             "cron.item_counts",
             "cron.known_item",
+            "cron.past_event",
+            "cron.server_versions",
             "cron.stored_records",
             "cron.user_keys",
             "cron.urls",

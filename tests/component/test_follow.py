@@ -98,11 +98,12 @@ class InterruptedHistories:
     """Histories whose writer is interrupted at the first records."""
 
     def __init__(self, histories: Histories) -> None:
-        self.recent, self.forget, self.forgotten = (
-            histories.recent,
-            histories.forget,
-            histories.forgotten,
+        self.recent, self.past = histories.recent, histories.past
+        self.past_at_once, self.hidden_at_once = (
+            histories.past_at_once,
+            histories.hidden_at_once,
         )
+        self.forget, self.forgotten = histories.forget, histories.forgotten
         self.keep_out, self.hidden, self.hidden_among = (
             histories.keep_out,
             histories.hidden,

@@ -12,7 +12,7 @@ from cron.cycle.retention import tidy
 from cron.errors import LeaseLost
 from cron.ledger import release_rows
 from cron.lineage import Lease
-from cron.ports import ServerMemory, ServerVersion
+from cron.server_versions import ServerMemory, ServerVersion
 from cron.services import Services
 from tests.workshop import event_records, lease_of, send, server_of
 

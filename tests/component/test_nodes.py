@@ -14,7 +14,7 @@ from cron.cycle.cycle import run_cycle
 from cron.errors import ServerRefused, Unavailable
 from cron.ledger import holds, metric_rows, release_rows, switches
 from cron.lineage import Run
-from cron.ports import ServerVersion
+from cron.server_versions import ServerVersion
 from cron.services import Services
 from cron.serving import release
 from cron.serving.reconcile import Reconciler

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from cron.epoch import micros
 from cron.errors import Unavailable
+from cron.past_event import PastEvent
 from cron.ports import START, Cursor, Histories
 from cron.user_keys import hash_without_key
 from cron.wiring import open_histories
@@ -26,6 +28,7 @@ EMBEDDED: dict[str, Callable[[Path], str]] = {
 ON_SERVERS: dict[str, Callable[[Servers], str]] = {
     "redis": lambda servers: f"redis://127.0.0.1:{servers.redis.port}/0?prefix={unique()}"
 }
+RATINGS = (None, 0.0, 4.0, -0.1, 1 / 3, 0.1 + 0.2, 1e300, 5e-324, 123456789.123456789)
 APPEND_MANY = """
 import sys
 from cron.user_keys import hash_without_key
@@ -59,6 +62,19 @@ def test_events_come_back_equal_newest_last(histories: Histories) -> None:
 def test_details_are_not_history(histories: Histories) -> None:
     histories.append([replace(event(1), details=DETAILS)])
     assert histories.recent("u", 10) == (event(1),)
+
+
+def test_past_events_are_the_recent_ones_as_values(histories: Histories) -> None:
+    events = [replace(event(number), rating=rating) for number, rating in enumerate(RATINGS)]
+    histories.append([*events, replace(event(99, item_id='\x01"\\日本🎬'), type="a\tb")])
+    for n in (0, 2, 1000):
+        past = histories.past("u", n)
+        assert past == tuple(
+            PastEvent(micros(one.at), one.event_id, one.item_id, one.type, one.rating)
+            for one in histories.recent("u", n)
+        )
+        assert histories.past_at_once("u", n) in (past, None)
+    assert histories.past("nobody", 10) == ()
 
 
 def test_order_is_by_time_then_id_whatever_the_order_of_arrival(histories: Histories) -> None:
@@ -209,6 +225,8 @@ def test_hidden_items_are_found_among_given_ones(histories: Histories) -> None:
     histories.append([*hidden, item(1, "日本", hidden=True), item(1, "c")])
     assert histories.hidden_among([]) == frozenset()
     assert histories.hidden_among(["c", "nobody's", "h7", "日本", "h7"]) == {"h7", "日本"}
+    for ids in ([], ["c", "h7", "日本"]):
+        assert histories.hidden_at_once(ids) in (histories.hidden_among(ids), None)
     assert len(histories.hidden_among([f"h{number}" for number in range(2_000, 6_000)])) == 1_000
 
 

@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from cron.ledger import holds, metric_rows, switches
-from cron.ports import ServerVersion
+from cron.server_versions import ServerVersion
 from cron.services import Services
 from cron.serving.reconcile import Reconciler
 from tests.component.serving.reconciling import SteppedClock

@@ -22,6 +22,7 @@ from typing import cast
 
 from cron.backends.redis.server import RedisServer
 from cron.epoch import micros, moment
+from cron.past_event import PastEvent
 from cron.ports import START, Cursor
 from cron.urls.redis import RedisUrl
 from cron.user_keys import hash_without_key
@@ -147,12 +148,29 @@ class RedisHistories:
 
     def recent(self, user_id: str, n: int) -> tuple[Event, ...]:
         """Return the user's newest n events, newest last; one round trip."""
+        return tuple(
+            Event(
+                event_id=past.event_id,
+                user_id=user_id,
+                item_id=past.item_id,
+                type=past.type,
+                at=moment(past.at_us),
+                rating=past.rating,
+            )
+            for past in self.past(user_id, n)
+        )
+
+    def past(self, user_id: str, n: int) -> tuple[PastEvent, ...]:
+        """Return the user's newest n events as plain values, newest last; one round trip."""
         joined = cast("bytes", self._server.call("EVAL", _ALL_EVENTS, 1, self._user_key(user_id)))
         if not joined or n <= 0:
             return ()
         fields = joined.decode().split("\0")  # event id, at, item id, type, rating, and so on
         order = sorted(zip(fields[1::5], fields[0::5], range(0, len(fields), 5), strict=True))
-        return tuple(_event(user_id, *fields[place : place + 5]) for _, _, place in order[-n:])
+        return tuple(_past_event(*fields[place : place + 5]) for _, _, place in order[-n:])
+
+    def past_at_once(self, user_id: str, n: int) -> None:
+        """Return None: the answer comes over the network."""
 
     def forget(self, user_id: str, *, at: datetime) -> datetime:
         """Delete everything about a user; return, and store, up to when their events stay out."""
@@ -192,6 +210,9 @@ class RedisHistories:
             "Sequence[int]", self._server.call("SMISMEMBER", self._key("hidden"), *item_ids)
         )
         return frozenset(item_id for item_id, mark in zip(item_ids, marks, strict=True) if mark)
+
+    def hidden_at_once(self, item_ids: Sequence[str]) -> None:
+        """Return None: the answer comes over the network."""
 
     def cursor(self) -> Cursor:
         """Return the follower's place in the log."""
@@ -300,12 +321,11 @@ def _value(event: Event) -> str:
     return f"{_micros(event.at)}\0{event.item_id}\0{event.type}\0{rating}"
 
 
-def _event(user_id: str, event_id: str, at: str, item_id: str, type_: str, rating: str) -> Event:
-    return Event(
+def _past_event(event_id: str, at: str, item_id: str, type_: str, rating: str) -> PastEvent:
+    return PastEvent(
+        at_us=int(at),
         event_id=event_id,
-        user_id=user_id,
         item_id=item_id,
         type=type_,
-        at=moment(int(at)),
         rating=float(rating) if rating else None,
     )

@@ -14,11 +14,13 @@ from itertools import chain
 from pathlib import Path
 
 from cron.errors import LogGap
+from cron.local.shared_turns import SharedTurns
 from cron.local.sqlite_file import SqliteFile
 from cron.ports import BATCH_BYTES, START, Appended, Batch, Cursor
 from cron.stored_records import batch_of, read_stored
 from recommender.events import EventLines, Record, to_json
 
+SHARED_ROWS = 2_000  # at most, of several appends in one transaction
 TRIM_BATCH = 10_000  # takes 0.1 s, in which nobody else writes
 # SQLite's own longest pause between two tries for a lock, so other writers get their turn
 _TRIM_PAUSE_S = 0.1
@@ -48,13 +50,14 @@ class SqliteEventLog:
 
     def __init__(self, path: Path) -> None:
         # FULL, not NORMAL: a sender may forget an event once it has the answer, so the event must
-        # survive a power cut. One fsync per batch.
+        # survive a power cut. One fsync for all the appends that waited for the one before.
         self._file = SqliteFile(path, what="the event log", synchronous="FULL", schema=_SCHEMA)
         with self._file.transaction(write=False) as db:
             self._identity = str(db.execute("SELECT identity FROM log").fetchone()[0])
+        self._appends = SharedTurns(self._append_all, max_size=SHARED_ROWS)
 
     def append(self, records: Sequence[Record]) -> Appended:
-        """Store records in one transaction."""
+        """Store records in one transaction, which appends of other threads may share."""
         ids = [record.event_id for record in records]
         return self._append(ids, [to_json(record) for record in records])
 
@@ -104,10 +107,27 @@ class SqliteEventLog:
 
     def _append(self, event_ids: Sequence[str], bodies: Sequence[str]) -> Appended:
         """Store entries by event id."""
+        return self._appends.take((event_ids, bodies), size=len(event_ids))
+
+    def _append_all(self, entries: Sequence[tuple[Sequence[str], Sequence[str]]]) -> list[Appended]:
+        """Store the entries of several appends in their order, in one transaction."""
+        event_ids = [event_id for ids, _ in entries for event_id in ids]
+        bodies = [body for _, bodies in entries for body in bodies]
+        duplicates = self._store(event_ids, bodies)
+        results, begin = [], 0
+        for ids, _ in entries:
+            end = begin + len(ids)
+            own = tuple(place - begin for place in duplicates if begin <= place < end)
+            results.append(Appended(accepted=len(ids) - len(own), duplicates=own))
+            begin = end
+        return results
+
+    def _store(self, event_ids: Sequence[str], bodies: Sequence[str]) -> list[int]:
+        """Store entries and return the places of those that were there already."""
         with self._file.transaction() as db:
             db.execute("SAVEPOINT before")
             if _insert(db, event_ids, bodies):
-                return Appended(accepted=len(event_ids), duplicates=())
+                return []
             db.execute("ROLLBACK TO before")
             seen = _known_ids(db, event_ids)
             new: list[int] = []
@@ -119,7 +139,7 @@ class SqliteEventLog:
                     seen.add(event_id)
                     new.append(place)
             _insert(db, [event_ids[place] for place in new], [bodies[place] for place in new])
-        return Appended(accepted=len(new), duplicates=tuple(duplicates))
+        return duplicates
 
     def _trim_some(self, position: int) -> bool:
         """Delete one batch of the records up to a position; tell whether more are left."""

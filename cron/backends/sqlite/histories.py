@@ -5,6 +5,7 @@ They are a projection: they may be deleted, and are then rebuilt from the journa
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
@@ -13,8 +14,11 @@ from operator import itemgetter
 from pathlib import Path
 from zlib import crc32
 
+import msgspec
+
 from cron.epoch import micros, moment
 from cron.local.sqlite_file import SqliteFile
+from cron.past_event import PastEvent
 from cron.ports import START, Cursor
 from cron.user_keys import hash_without_key
 from recommender.events import Event, Item, Record
@@ -64,11 +68,21 @@ DELETE FROM history WHERE user_id = ?1 AND (at_us, event_id) <
     (SELECT at_us, event_id FROM history WHERE user_id = ?1
      ORDER BY at_us DESC, event_id DESC LIMIT 1 OFFSET ?2)
 """
-_RECENT = """
-SELECT at_us, event_id, item_id, type, rating FROM history WHERE user_id = ?1
-UNION ALL SELECT at_us, event_id, item_id, type, rating FROM events WHERE user_id = ?1
-ORDER BY 1 DESC, 2 DESC LIMIT ?2
+# One row of JSON, not a row for each event: Python gives up its lock for every row, and another
+# thread may keep it for 5 ms. `quote` writes every digit of a rating.
+_PAST = """
+SELECT json_group_array(json_array(at_us, event_id, item_id, type,
+    iif(rating IS NULL, NULL, quote(rating))))
+FROM (SELECT at_us, event_id, item_id, type, rating FROM history WHERE user_id = ?1
+      UNION ALL SELECT at_us, event_id, item_id, type, rating FROM events WHERE user_id = ?1
+      ORDER BY 1 DESC, 2 DESC LIMIT ?2)
 """
+_HIDDEN_AMONG = """
+SELECT json_group_array(item_id) FROM items
+WHERE hidden AND item_id IN (SELECT value FROM json_each(?))
+"""
+_PAST_EVENTS = msgspec.json.Decoder(list[PastEvent], strict=False)  # a rating comes as text
+_IDS = msgspec.json.Decoder(frozenset[str])
 _MOVE = """
 INSERT OR IGNORE INTO history
 SELECT user_id, event_id, at_us, item_id, type, rating FROM events WHERE user_id = ?
@@ -119,19 +133,28 @@ class SqliteHistories:
 
     def recent(self, user_id: str, n: int) -> tuple[Event, ...]:
         """Return the user's newest n events, newest last."""
-        with self._file.transaction(write=False) as db:
-            rows = db.execute(_RECENT, (user_id, max(n, 0))).fetchall()
         return tuple(
             Event(
-                event_id=event_id,
+                event_id=past.event_id,
                 user_id=user_id,
-                item_id=item_id,
-                type=type_,
-                at=moment(at_us),
-                rating=rating,
+                item_id=past.item_id,
+                type=past.type,
+                at=moment(past.at_us),
+                rating=past.rating,
             )
-            for at_us, event_id, item_id, type_, rating in reversed(rows)
+            for past in self.past(user_id, n)
         )
+
+    def past(self, user_id: str, n: int) -> tuple[PastEvent, ...]:
+        """Return the user's newest n events as plain values, newest last."""
+        with self._file.transaction(write=False) as db:
+            (found,) = db.execute(_PAST, (user_id, max(n, 0))).fetchone()
+        return _past_events(found)
+
+    def past_at_once(self, user_id: str, n: int) -> tuple[PastEvent, ...] | None:
+        """Return what `past` returns, or None where a thread must ask."""
+        row = self._file.read_at_once(_PAST, (user_id, max(n, 0)))
+        return None if row is None else _past_events(str(row[0]))
 
     def forget(self, user_id: str, *, at: datetime) -> datetime:
         """Delete everything about a user; return, and store, up to when their events stay out."""
@@ -170,10 +193,14 @@ class SqliteHistories:
 
     def hidden_among(self, item_ids: Sequence[str]) -> frozenset[str]:
         """Return those of the ids that must not be recommended now."""
-        places = ",".join("?" * len(item_ids))
-        query = f"SELECT item_id FROM items WHERE hidden AND item_id IN ({places})"
         with self._file.transaction(write=False) as db:
-            return frozenset(row[0] for row in db.execute(query, item_ids))
+            (found,) = db.execute(_HIDDEN_AMONG, (json.dumps(item_ids),)).fetchone()
+        return _IDS.decode(found)
+
+    def hidden_at_once(self, item_ids: Sequence[str]) -> frozenset[str] | None:
+        """Return what `hidden_among` returns, or None where a thread must ask."""
+        row = self._file.read_at_once(_HIDDEN_AMONG, (json.dumps(item_ids),))
+        return None if row is None else _IDS.decode(str(row[0]))
 
     def cursor(self) -> Cursor:
         """Return the follower's place in the log."""
@@ -212,6 +239,11 @@ def open_histories(
 ) -> SqliteHistories:
     """Open the histories at this path, creating them if missing; raise Unavailable."""
     return SqliteHistories(path, user_key)
+
+
+def _past_events(found: str) -> tuple[PastEvent, ...]:
+    """Parse the one row of `_PAST`, newest first, into events, newest last."""
+    return tuple(reversed(_PAST_EVENTS.decode(found)))
 
 
 def _rows(records: Iterable[Record]) -> list[EventRow]:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 import httpx
 
-from cron.ports import ServerVersion
+from cron.server_versions import ServerVersion
 
 START_TIMEOUT_S = 330.0  # more than the startupTimeout of handler/model-config.yaml
 _CLOCKS_DIFFER_S = 3600.0  # the most between our machine's clock and TorchServe's

@@ -12,7 +12,8 @@ from contextlib import suppress
 from typing import TypeVar
 
 from cron.errors import ServerRefused, Unavailable
-from cron.ports import ModelServer, ServerMemory, ServerVersion
+from cron.ports import ModelServer
+from cron.server_versions import ServerMemory, ServerVersion
 
 Answer = TypeVar("Answer")
 

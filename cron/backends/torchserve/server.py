@@ -38,7 +38,8 @@ from cron.backends.torchserve.answers import (
     worker_pids,
 )
 from cron.errors import ServerRefused, Unavailable
-from cron.ports import ModelServer, ServerMemory, ServerVersion
+from cron.ports import ModelServer
+from cron.server_versions import ServerMemory, ServerVersion
 from cron.urls.management_socket import usable_path
 from cron.urls.torchserve import Node
 from trainer.machine.retries import RetryPolicy, call_with_retries

@@ -219,9 +219,20 @@ def test_the_rest_of_a_refused_body_is_not_read_forever(tmp_path: Path, story_le
         b"\x16\x03\x01\x02\x00\x01\r\n\r\n",
         b"GET\r\n\r\n",
         b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"x" * 100_000,
+        b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"x" * 20_000 + b"\r\n\r\n",
         HEAD + b"Content-Length: -1\r\n\r\n",
+        b"GET /healthz HTTP/1.1\r\n\r\n",
+        b"GET /healthz HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
     ],
-    ids=["TLS", "no HTTP", "long headers", "a negative length"],
+    ids=[
+        "TLS",
+        "no HTTP",
+        "endless headers",
+        "long headers",
+        "a negative length",
+        "no host",
+        "two",
+    ],
 )
 def test_invalid_http_is_refused_as_json(tmp_path: Path, story_ledger: Path, sent: bytes) -> None:
     with (
@@ -233,6 +244,21 @@ def test_invalid_http_is_refused_as_json(tmp_path: Path, story_ledger: Path, sen
         head, _, body = rest_of(connection).partition(b"\r\n\r\n")
         assert head.startswith(b"HTTP/1.1 400 ")
         assert json.loads(body)["error"]["field"] == "request"
+
+
+def test_what_is_wrong_after_a_call_is_answered_after_it(
+    tmp_path: Path, story_ledger: Path
+) -> None:
+    with (
+        gateway_with(tmp_path, story_ledger, ConnectionLimits()) as running,
+        connection_to(running.client) as connection,
+    ):
+        call = b"GET /v1/recommendations/%s?k=1 HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        connection.sendall(call % b"ann" + call % b"a#b" + b"GARBAGE\r\n\r\n")
+        answer = rest_of(connection)
+        assert [answer.count(b"HTTP/1.1 %d" % status) for status in (200, 400)] == [2, 1]
+        places = [answer.index(text) for text in (b'"ann"', b'"a#b"', b'"request"')]
+        assert places == sorted(places)
 
 
 def test_a_hanging_model_does_not_delay_the_fallback(tmp_path: Path, story_ledger: Path) -> None:

@@ -38,6 +38,26 @@ def test_each_answer_has_its_own_id(shared_gateway: RunningGateway) -> None:
     assert sorted(set(ids)) == ids
 
 
+def test_the_quick_way_answers_as_the_other_does(shared_gateway: RunningGateway) -> None:
+    """A call with no parameter but `k` is not taken apart by FastAPI."""
+    for user in ("ann", "a%2Fb", "%D0%98%20%2525%23"):
+        answers = [
+            shared_gateway.client.get(f"/v1/recommendations/{user}{query}")
+            for query in ("", "?k=10", "?k=10&exclude_seen=true", "?exclude_seen=true")
+        ]
+        assert {answer.status_code for answer in answers} == {200}
+        assert len({_without_id(answer.content) for answer in answers}) == 1
+        assert all(
+            asked == shared_gateway.model.asked[-1] for asked in shared_gateway.model.asked[-4:]
+        )
+    assert shared_gateway.client.get(f"/v1/recommendations/{'x' * 513}").status_code == 400
+    for query in ("k=1001", "k=0", "kk=3", "exclude_seen=1&k=5&k=6"):
+        assert shared_gateway.client.get(f"/v1/recommendations/ann?{query}").status_code == 400
+    metrics = shared_gateway.client.get("/metrics").text
+    assert 'call="/v1/recommendations/{user_id:path}",status="200"' in metrics
+    assert 'call="/v1/recommendations/{user_id:path}",status="400"' in metrics
+
+
 @pytest.mark.parametrize(
     ("query", "sent"),
     [
@@ -166,3 +186,10 @@ def test_the_model_servers_key_is_read_at_each_call(tmp_path: Path) -> None:
             "Token Authorization failed." in client.get("/v1/recommendations/ann").json()["reason"]
         )
     model.stop()
+
+
+def _without_id(content: bytes) -> str:
+    """Return an answer without its own id."""
+    answer = json.loads(content)
+    del answer["recommendation_id"]
+    return json.dumps(answer)

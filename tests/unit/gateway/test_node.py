@@ -8,7 +8,6 @@ import socket
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
 
-import aiohttp
 import pytest
 
 from cron.urls.torchserve import parse as parse_nodes
@@ -33,8 +32,9 @@ def with_node(port: int, work: Callable[[ModelNode], Awaitable[None]]) -> None:
 
     async def run() -> None:
         (place,) = parse_nodes(f"torchserve://127.0.0.1:1/rec?inference={port}")
-        async with aiohttp.ClientSession() as client:
-            await work(ModelNode(place, client))
+        node = ModelNode(place)
+        await work(node)
+        node.close()
 
     asyncio.run(run())
 
@@ -95,9 +95,8 @@ def test_an_answer_that_is_not_http_is_the_nodes_failure() -> None:
         (place,) = parse_nodes(
             f"torchserve://127.0.0.1:1/rec?inference={server.sockets[0].getsockname()[1]}"
         )
-        async with aiohttp.ClientSession() as client:
-            with pytest.raises(NoAnswer, match="does not answer"):
-                await ask(ModelNode(place, client))
+        with pytest.raises(NoAnswer, match="does not answer"):
+            await ask(ModelNode(place))
         server.close()
 
     with_node(9, work)
@@ -116,17 +115,19 @@ def test_a_connection_closed_by_the_server_costs_no_answer() -> None:
             await reader.readuntil(QUESTION.content)
             num_answered += 1
             writer.write(answer)
-            with suppress(asyncio.IncompleteReadError):
-                await reader.readuntil(QUESTION.content)
-            writer.close()
+            try:
+                with suppress(asyncio.IncompleteReadError):
+                    await reader.readuntil(QUESTION.content)
+            finally:
+                writer.close()
 
         server = await asyncio.start_server(answer_once, "127.0.0.1", 0)
         (place,) = parse_nodes(
             f"torchserve://127.0.0.1:1/rec?inference={server.sockets[0].getsockname()[1]}"
         )
-        async with aiohttp.ClientSession() as client:
-            node = ModelNode(place, client)
-            assert [await ask(node), await ask(node)] == [[], []]
+        node = ModelNode(place)
+        assert [await ask(node), await ask(node)] == [[], []]
+        node.close()
         assert num_answered == 2
         server.close()
 

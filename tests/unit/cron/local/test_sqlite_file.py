@@ -52,6 +52,7 @@ def test_a_history_is_read_while_a_write_waits(tmp_path: Path) -> None:
         begun.wait(JOIN_LIMIT_S)
         for _ in range(20):
             assert len(histories.recent("ann", 10)) == 1
+            assert len(histories.past_at_once("ann", 10) or ()) == 1
             assert histories.hidden_among(["i"]) == frozenset()
     writer.join(JOIN_LIMIT_S)
     assert failed == []  # the reads ended long before the write would have given up
@@ -73,3 +74,13 @@ def test_a_write_waits_for_threads_as_for_processes(tmp_path: Path) -> None:
         db.execute("INSERT INTO numbers VALUES (1)")
     with file.transaction(write=False) as db:
         assert db.execute("SELECT number FROM numbers").fetchall() == [(1,)]
+
+
+def test_a_read_at_once_neither_waits_nor_fails(tmp_path: Path) -> None:
+    file = SqliteFile(tmp_path / "x.db", what="the numbers", synchronous="NORMAL", schema=SCHEMA)
+    with write_lock(file.path):
+        assert file.read_at_once("SELECT count(*) FROM numbers WHERE number > ?", (0,)) == (0,)
+    assert file.read_at_once("SELECT count(*) FROM letters", ()) is None
+    with pytest.raises(Unavailable, match="letters"), file.transaction(write=False) as db:
+        db.execute("SELECT count(*) FROM letters")
+    assert file.read_at_once("SELECT count(*) FROM numbers", ()) is None  # for a second

@@ -1,0 +1,71 @@
+"""Turns that several threads share: the calls that wait for one turn share the next.
+
+A transaction that is made durable takes milliseconds, however little is in it.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import Generic, TypeVar
+
+Work = TypeVar("Work")
+Done = TypeVar("Done")
+
+
+class _WaitingWork(Generic[Work, Done]):
+    """One thread's work, and what became of it."""
+
+    def __init__(self, work: Work, size: int) -> None:
+        self.work = work
+        self.size = size
+        self.done: Done | None = None
+        self.error: Exception | None = None
+
+
+class SharedTurns(Generic[Work, Done]):
+    """Takes work from many threads, and does it in their order of arrival, several at a time.
+
+    `do` returns one result for each piece of work. When it raises, all of that turn raise it: `do`
+    must then have done nothing. Work larger than `max_size` has a turn of its own.
+    """
+
+    def __init__(self, do: Callable[[Sequence[Work]], Sequence[Done]], *, max_size: int) -> None:
+        self._do = do
+        self._max_size = max_size
+        self._turn = threading.Lock()  # held by the thread that works for all
+        self._lock = threading.Lock()  # of the list
+        self._waiting: list[_WaitingWork[Work, Done]] = []
+
+    def take(self, work: Work, *, size: int) -> Done:
+        """Do the work, together with that of others; return its result."""
+        one: _WaitingWork[Work, Done] = _WaitingWork(work, size)
+        with self._lock:
+            self._waiting.append(one)
+        with self._turn:
+            while one.done is None and one.error is None:
+                self._work_for(self._next())
+        if one.error is not None:
+            raise one.error
+        assert one.done is not None
+        return one.done
+
+    def _next(self) -> list[_WaitingWork[Work, Done]]:
+        """Take the work of one turn off the list."""
+        with self._lock:
+            num, size = 1, self._waiting[0].size
+            while num < len(self._waiting) and size + self._waiting[num].size <= self._max_size:
+                size += self._waiting[num].size
+                num += 1
+            taken, self._waiting = self._waiting[:num], self._waiting[num:]
+        return taken
+
+    def _work_for(self, taken: Sequence[_WaitingWork[Work, Done]]) -> None:
+        try:
+            results = self._do([one.work for one in taken])
+        except Exception as error:
+            for one in taken:
+                one.error = error
+        else:
+            for one, result in zip(taken, results, strict=True):
+                one.done = result
