@@ -19,6 +19,8 @@ _WATCHERS: Roles = frozenset({"read", "operate"})
 CALLS: Mapping[str, Roles] = {
     "POST /v1/events": _VISITORS,
     "POST /v1/events/segment": _WRITERS,
+    "POST /v1/track": _WRITERS,
+    "POST /v1/batch": _WRITERS,
     "POST /v1/events/ga4": _WRITERS,
     "POST /v1/items": _WRITERS,
     "DELETE /v1/users/{user_id}": _WRITERS,

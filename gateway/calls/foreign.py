@@ -27,7 +27,7 @@ from gateway.services import GatewayServices
 MAX_NAMES = 100  # ignored names listed one by one; the events of the others are counted
 
 router = APIRouter(
-    prefix="/v1/events",
+    prefix="/v1",
     tags=["other events"],
     dependencies=[Depends(require_key), Depends(refuse_unknown_parameters)],
 )
@@ -88,17 +88,48 @@ _ANSWERS: Responses = {
         refusal=refusal("body", "the batch is empty; expected at least one call"),
     ),
 }
+_ANSWERS_OF_A_LIBRARY: Responses = {
+    200: _ANSWERS[202],
+    **{status: answered for status, answered in _ANSWERS.items() if status != 202},
+}
 _Unread = Annotated[str | None, Query(description="Google's parameter; it is not read.")]
 
 
 @router.post(
-    "/segment", status_code=202, responses=_ANSWERS, openapi_extra=track_body(dict(_TRACK_CALL))
+    "/events/segment",
+    status_code=202,
+    responses=_ANSWERS,
+    openapi_extra=track_body(dict(_TRACK_CALL)),
 )
 async def post_segment_events(request: Request, services: UseServices) -> Response:
     """Store `track` calls of Segment or RudderStack: one event for each product.
 
     What the mapping does not name is counted as ignored.
     """
+    return await _take_track_calls(request, services, done=202)
+
+
+@router.post(
+    "/track",
+    responses=_ANSWERS_OF_A_LIBRARY,
+    openapi_extra=track_body(dict(_TRACK_CALL)),
+    name="post_track_call",
+)
+@router.post(
+    "/batch",
+    responses=_ANSWERS_OF_A_LIBRARY,
+    openapi_extra=track_body(dict(_TRACK_CALL)),
+    name="post_track_batch",
+)
+async def post_track_calls(request: Request, services: UseServices) -> Response:
+    """Store what a library of Segment or RudderStack sends, as `/v1/events/segment` does.
+
+    RudderStack's libraries send a call again unless the status is exactly 200.
+    """
+    return await _take_track_calls(request, services, done=200)
+
+
+async def _take_track_calls(request: Request, services: GatewayServices, *, done: int) -> Response:
     content_type = request.headers.get("content-type", "")
     own = services.settings.gateway.segment
     rules = rules_of(segment.SHIPPED, own.types, own.item_id)
@@ -109,11 +140,11 @@ async def post_segment_events(request: Request, services: UseServices) -> Respon
             segment.translate(index, call, rules) for index, call in enumerate(calls)
         )
 
-    return await _take(outcomes, "gateway segment", request, services)
+    return await _take(outcomes, "gateway segment", request, services, done=done)
 
 
 @router.post(
-    "/ga4",
+    "/events/ga4",
     status_code=202,
     responses=_ANSWERS,
     openapi_extra=object_body(Ga4Body, dict(_GA4_BODY)),
@@ -140,7 +171,7 @@ async def post_ga4_events(
             ga4.translate(index, event, sender, rules) for index, event in enumerate(events)
         )
 
-    return await _take(outcomes, "gateway ga4", request, services)
+    return await _take(outcomes, "gateway ga4", request, services, done=202)
 
 
 async def _take(
@@ -148,6 +179,8 @@ async def _take(
     source: str,
     request: Request,
     services: GatewayServices,
+    *,
+    done: int,
 ) -> Response:
     async with (
         services.bodies.read(request, limit=MAX_FOREIGN_BYTES) as body,
@@ -165,7 +198,7 @@ async def _take(
     ):
         services.metrics.records.labels(kind="event", outcome=outcome).inc(number)
     is_refused = result.rejected and not (result.accepted or result.duplicates)
-    return json_response(_foreign_answer(result), status=400 if is_refused else 202)
+    return json_response(_foreign_answer(result), status=400 if is_refused else done)
 
 
 def _foreign_answer(result: ForeignResult) -> ForeignAnswer:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from base64 import b64decode
 from ipaddress import ip_address
 from typing import Annotated, cast
 from urllib.parse import urlsplit
@@ -113,12 +114,23 @@ def _key_holder(request: Request, keyring: Keyring) -> Caller | None:
     if scheme.lower() == "bearer":
         # a header's bytes are decoded as Latin-1
         return keyring.find(token.strip(" \t").encode("latin-1"))
+    if scheme.lower() == "basic":
+        # Segment's and RudderStack's senders: the key is the user name, the password is empty
+        return keyring.find(_user_name(token))
     if "key" in request.query_params:
         # `sendBeacon` sends no header; a browser key is public, so it may be in an address
         caller = keyring.find(request.query_params["key"].encode())
         if caller is not None and caller.is_browser:
             return caller
     return None
+
+
+def _user_name(token: str) -> bytes:
+    """Return the user name of HTTP's Basic scheme (RFC 7617); nothing when it is malformed."""
+    try:
+        return b64decode(token.strip(), validate=True).partition(b":")[0]
+    except ValueError:
+        return b""
 
 
 def _needed_roles(request: Request) -> tuple[str, Roles]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,24 @@ def test_a_key_of_any_letters_is_accepted_and_no_other(
         with GatewayCalls("/v1/events", str(client.base_url), own, say=print) as calls:
             answer = calls.post(json.dumps(VIEW).encode(), "application/json")
         assert answer.status_code == 202
+
+
+@pytest.mark.parametrize(
+    ("header", "status"),
+    [
+        (b"Basic " + b64encode("schlüssel:".encode()), 200),
+        (b"basic " + b64encode("schlüssel:a password".encode()), 200),
+        (b"Basic " + b64encode("schlüssel".encode()), 200),
+        (b"Basic " + b64encode(b":"), 401),
+        (b"Basic " + b64encode(b"wrong:"), 401),
+        (b"Basic schl\xfcssel", 401),
+        (b"Basic", 401),
+    ],
+)
+def test_a_key_may_be_the_user_name_of_basic(tmp_path: Path, header: bytes, status: int) -> None:
+    with gateway(settings_in(tmp_path, inference_port=9, api_key="schlüssel")) as client:
+        answer = client.get("/v1/status", headers={b"Authorization": header})
+        assert answer.status_code == status
 
 
 @pytest.mark.parametrize(

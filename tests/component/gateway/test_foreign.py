@@ -33,6 +33,13 @@ NOON_US = 1_769_860_800_000_000
 SEARCH = {"type": "track", "event": "Products Searched", "userId": "ann", "properties": {}}
 
 
+@pytest.mark.parametrize("path", ["/v1/batch", "/v1/track"])
+def test_senders_find_the_call_at_their_own_path(running: RunningGateway, path: str) -> None:
+    body: object = {"batch": [ORDER], "sentAt": "2026-01-31T12:00:01Z"}
+    answer = running.client.post(path, json=body if path == "/v1/batch" else ORDER)
+    assert (answer.status_code, answer.json()["accepted"]) == (200, 3)
+
+
 def test_an_order_is_stored_once_however_often_it_comes(running: RunningGateway) -> None:
     call = {"batch": [SEARCH, ORDER, SEARCH, {"type": "page", "userId": "ann"}]}
     answer = running.client.post("/v1/events/segment", json=call)
