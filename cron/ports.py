@@ -193,7 +193,7 @@ class ItemRecords(Protocol):
     It is a projection of the log, which can be rebuilt from the journal. The record with the
     greatest (at, event_id) counts. A deleted item cannot be read, until a later record brings it
     back. The counts of the events are the follower's alone, so each record of the log counts
-    once.
+    once. An event that is sent again after it was collected is counted again.
     """
 
     def append(self, records: Sequence[Item]) -> None:
@@ -205,9 +205,9 @@ class ItemRecords(Protocol):
     ) -> bool:
         """Add records and counts, and move the follower's cursor from `after`, in one transaction.
 
-        When the cursor is at another place, do nothing and return False: another follower was
-        faster. With `cursor` equal to `after` (a rebuild), the cursor does not move. Counts of
-        buckets that are no longer kept are deleted.
+        When it is at `cursor` already, do nothing and return True: this call was made before. When
+        it is at another place, do nothing and return False: another follower was faster. Counts
+        of buckets that are no longer kept are deleted.
         """
         ...
 
@@ -238,8 +238,8 @@ class ItemRecords(Protocol):
         """Return the follower's place in the log; START when empty."""
         ...
 
-    def clear(self) -> None:
-        """Delete everything, cursor included, before a rebuild."""
+    def clear(self) -> Cursor:
+        """Delete everything before a rebuild; store its new mark as the cursor, and return it."""
         ...
 
 

@@ -19,6 +19,7 @@ from cron.ledger.ledger import Ledger
 from cron.metrics.ledger_metrics import LedgerMetrics
 from cron.metrics.overview import Overview, look
 from cron.ports import START, EventLog, Histories, ItemRecords
+from cron.rebuild_marks import is_mark
 from cron.services import Paths
 from cron.serving.decisions import Decisions
 from cron.settings.places import var_folder
@@ -159,7 +160,9 @@ def _overview(ledger: Ledger, event_log: EventLog, runs: Path) -> Overview:
 
 def _item_changes(ledger: Ledger, item_records: ItemRecords, intake: RecordIntake) -> ItemChanges:
     def is_filling() -> bool:
-        return item_records.cursor() == START and journal_rows.log_cursor(ledger) != START
+        place = item_records.cursor()
+        is_lost = place == START and journal_rows.log_cursor(ledger) != START
+        return is_lost or is_mark(place)
 
     return ItemChanges(item_records, intake, new_id=RecordIds(), is_filling=is_filling)
 

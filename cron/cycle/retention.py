@@ -22,7 +22,8 @@ from cron.ledger import journal_rows, lease_row, release_rows, run_rows, switche
 from cron.ledger.ledger import Ledger
 from cron.ledger.pruning import give_back_disk, prune, slim_release
 from cron.lineage import Lease, Manifest
-from cron.ports import START, ArtifactStore, EventLog, Histories, ItemRecords, ModelServer
+from cron.ports import ArtifactStore, EventLog, Histories, ItemRecords, ModelServer
+from cron.rebuild_marks import is_place
 from cron.services import Services
 from cron.serving.restore import kept_loaded
 from recommender.bases import CONTENT
@@ -55,12 +56,12 @@ def trim_log(
 ) -> None:
     """Trim the log up to where the journal, the histories and the item records have read it.
 
-    Item records that have no place yet are filled from the journal. What fails now is tried after
-    the next collection.
+    Item records without a place in the log are filled from the journal, and need no more of it.
+    What fails now is tried after the next collection.
     """
     try:
         cursors = [journal_rows.log_cursor(ledger), histories.cursor()]
-        if (place := item_records.cursor()) != START:
+        if is_place(place := item_records.cursor()):
             cursors.append(place)
         event_log.trim(*cursors)
     except FreshetError as error:

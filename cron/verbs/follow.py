@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import argparse
-from contextlib import suppress
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from cron.errors import LogGap
 from cron.ledger import journal_rows
 from cron.settings.file import Loaded
 from cron.verbs.table import count
+
+if TYPE_CHECKING:
+    from cron.services import Services
 
 SUMMARY = "copy new events into the histories until SIGTERM; the worker also does this"
 
@@ -32,27 +36,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
     """Follow the log until told to stop."""
+    from cron.journal.copy_retries import CopyRetries
     from cron.journal.follow import follow_once, must_rebuild, rebuild
     from cron.journal.follow_items import ItemFollower
     from cron.verbs.repeat import repeat
     from cron.wiring import open_services
-    from cron.worker.lease import held_lease, holder_of, only_one
 
     services = open_services(loaded.settings)
     if arguments.new_log:
-        lease_s = loaded.settings.worker.lease_s
-        with (
-            only_one(services.paths.lock),
-            held_lease(services.ledger, holder_of(services.paths.var), lease_s) as lease,
-        ):
-            # What the log has lost may be in newer segments, which `adopt` adds.
-            services.journal.refuse_newer(is_log_trimmed=True)
-            journal_rows.commit_segment(
-                services.ledger,
-                None,
-                services.log.give_up(journal_rows.log_cursor(services.ledger)),
-                lease,
-            )
+        _accept_new_log(services)
     items = ItemFollower(
         item_records=services.item_records,
         counts=loaded.settings.train.signals.counts_for_popularity,
@@ -61,20 +53,42 @@ def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
     if arguments.rebuild or arguments.new_log:
         rebuild(services.journal, services.log, services.histories)
         items.rebuild(services.journal, services.log)
+    retries = CopyRetries()
 
-    def copy() -> int:
-        with suppress(LogGap):  # trimmed past our cursor; the journal has those records
-            if not must_rebuild(services.journal, services.histories):
-                return follow_once(services.log, services.histories, items=items)
-        rebuild(services.journal, services.log, services.histories)
-        return follow_once(services.log, services.histories, items=items)
+    def attempt(what: str, copy: Callable[[], None]) -> None:
+        if arguments.once:
+            copy()
+        else:
+            retries.attempt(what, copy)
 
     def turn() -> int:
-        num_copied = copy()
+        num_copied = 0
+        try:
+            is_lost = must_rebuild(services.journal, services.histories)
+            if not is_lost:
+                num_copied = follow_once(services.log, services.histories, items=items)
+        except LogGap:
+            is_lost = True  # trimmed past our cursor; the journal has those records
+        if is_lost:
+            attempt(
+                "histories", lambda: rebuild(services.journal, services.log, services.histories)
+            )
         if not num_copied:
-            items.keep_up(services.journal, services.log)
+            attempt("items", lambda: items.keep_up(services.journal, services.log))
         return num_copied
 
     total = repeat(turn, once=arguments.once, poll_s=loaded.settings.worker.poll_s)
     print(f"{count(total, 'record')} followed")
     return 0
+
+
+def _accept_new_log(services: Services) -> None:
+    """Collect what the log has from now on, although it has lost records."""
+    from cron.worker.lease import held_lease, holder_of, only_one
+
+    holder, lease_s = holder_of(services.paths.var), services.settings.worker.lease_s
+    with only_one(services.paths.lock), held_lease(services.ledger, holder, lease_s) as lease:
+        # What the log has lost may be in newer segments, which `adopt` adds.
+        services.journal.refuse_newer(is_log_trimmed=True)
+        cursor = services.log.give_up(journal_rows.log_cursor(services.ledger))
+        journal_rows.commit_segment(services.ledger, None, cursor, lease)

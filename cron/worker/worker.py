@@ -29,6 +29,7 @@ from cron.cycle.cycle import run_cycle
 from cron.cycle.outlook import num_new_events
 from cron.cycle.signing_key import signing_key
 from cron.errors import LeaseLost, LogGap, ServerRefused, Stopped, StoreError, Unavailable
+from cron.journal.copy_retries import CopyRetries
 from cron.journal.follow import follow_once, must_rebuild, rebuild
 from cron.journal.follow_items import ItemFollower
 from cron.ledger import journal_rows, lease_row, metric_rows
@@ -122,9 +123,7 @@ class Worker:
         self._retry_s = _FIRST_RETRY_S
         self._retry_at = 0.0  # by time.monotonic(); until then, waiting events start no turn
         self._refusal = ""  # why the server refused the worker, as last logged
-        self._gaps: dict[str, str] = {}  # why what cannot follow the log, as last logged
-        # by time.monotonic(): until then, a copy whose journal has a gap is left alone
-        self._rebuild_at: dict[str, float] = {}
+        self._copies = CopyRetries()
         self._scheduler = BackgroundScheduler(
             timezone=UTC, executors={"default": ThreadPoolExecutor(4)}
         )
@@ -284,32 +283,15 @@ class Worker:
             except LogGap:
                 is_lost = True  # the log was trimmed past the histories; the journal has the rest
             if is_lost:
-                self._copy_from_journal(
+                self._copies.attempt(
                     "histories",
                     lambda: rebuild(services.journal, services.log, services.histories),
                 )
-            self._copy_from_journal(
+            self._copies.attempt(
                 "items", lambda: self._items.keep_up(services.journal, services.log)
             )
         except Unavailable as error:
             log.warning("histories not followed", extra={"why": str(error)})
-
-    def _copy_from_journal(self, what: str, copy: Callable[[], None]) -> None:
-        """Copy what the log no longer has, unless that has failed in the last minute.
-
-        When the log is not the journal's, or the journal has a gap, log it once: a person must act.
-        """
-        if time.monotonic() < self._rebuild_at.get(what, 0.0):
-            return
-        try:
-            copy()
-            self._gaps[what] = ""
-        except (LogGap, StoreError) as error:
-            if self._gaps.get(what) != str(error):
-                log.error(f"{what} not followed", extra={"why": str(error)})
-            self._gaps[what] = str(error)
-            if isinstance(error, StoreError):  # finding it took a read of the whole journal
-                self._rebuild_at[what] = time.monotonic() + _LAST_RETRY_S
 
     def _keep_lease(self) -> None:
         """Renew the lease, or try to acquire it; a standby that gets it starts a turn at once."""

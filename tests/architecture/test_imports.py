@@ -95,6 +95,7 @@ ALLOWED: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
             "cron.item_counts",
             "cron.known_item",
             "cron.past_event",
+            "cron.rebuild_marks",
             "cron.server_versions",
             "cron.stored_records",
             "cron.user_keys",

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import io
+import os
 import shutil
+import signal
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +17,7 @@ from cron import wiring
 from cron.__main__ import main
 from cron.errors import ArtifactCorrupt, ArtifactMissing, LogGap
 from cron.journal.collect import collect
+from cron.journal.copy_retries import CopyRetries
 from cron.journal.follow import follow_once, must_rebuild, rebuild
 from cron.ledger import journal_rows
 from cron.ports import START, Cursor, Histories
@@ -202,10 +207,40 @@ def test_a_damaged_journal_loses_no_history(
     )
     worker._follow()
     assert workshop.histories.cursor() == START, "it is looked at again in a minute"
-    worker._rebuild_at.clear()
+    worker._copies = CopyRetries()
     worker._follow()
     assert workshop.histories.cursor() == journal_rows.log_cursor(workshop.ledger)
     assert [record.getMessage() for record in caplog.records].count("histories not followed") == 1
+
+
+class EndsAfter(io.StringIO):
+    """A standard error that sends SIGTERM to this process after some text."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self._text = text
+
+    def write(self, text: str) -> int:
+        written = super().write(text)
+        if self._text in text:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return written
+
+
+def test_follow_goes_on_when_the_journal_is_damaged(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    services = wiring.open_services(settings)
+    services.log.append([event(number) for number in range(10)])
+    assert collected_workshop(services) == 10
+    services.log.append([event(10)])
+    services.histories.append((), cursor=journal_rows.log_cursor(services.ledger))
+    (segment,) = journal_rows.segments(services.ledger)
+    shutil.rmtree(services.paths.journal / "segments")
+    services.artifacts.delete(segment.name)
+    monkeypatch.setattr(sys, "stderr", EndsAfter("items not followed"))
+    assert main(["follow"]) == 0
+    assert services.histories.recent("u", 100) == (event(10),)
 
 
 def test_a_recreated_log_is_read_after_new_log(

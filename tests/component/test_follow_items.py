@@ -12,7 +12,9 @@ from cron.errors import LogGap
 from cron.item_counts import buckets_of
 from cron.journal.follow import follow_once
 from cron.journal.follow_items import ItemFollower
+from cron.journal.journal import Journal
 from cron.ledger import journal_rows
+from cron.lineage import Range
 from cron.ports import START
 from cron.wiring import open_item_records
 from recommender.config import Signals
@@ -98,3 +100,49 @@ def test_items_that_are_ahead_of_the_histories_count_once(
     follow(house, items)
     assert state(items) == (["Item a", "Item c"], 2)
     assert len(house.histories.recent("u", 9)) == 4
+
+
+def test_of_two_rebuilds_the_later_one_counts(
+    house: House, items: ItemFollower, tmp_path: Path
+) -> None:
+    fill(house)
+    house.collect()
+    house.log.append([event(6, at=NOW)])
+    house.collect()
+    other = replace(items)
+
+    class Interrupted(Journal):
+        def delete_stale_copies(self) -> None:
+            other.rebuild(house.journal, house.log)
+
+    journal = Interrupted(house.ledger, house.artifacts, tmp_path / "journal")
+    items.rebuild(journal, house.log)
+    for one in (items, other):
+        one.keep_up(house.journal, house.log)
+    assert state(items) == (["Item a", "Item c"], 3)
+
+
+def test_events_collected_during_a_rebuild_count_once(
+    house: House, items: ItemFollower, tmp_path: Path
+) -> None:
+    fill(house)
+    house.collect()
+
+    class Growing(Journal):
+        def ranges(self) -> tuple[Range, ...]:
+            if items.item_records.cursor() != START and house.journal.last_seq < 10:
+                house.log.append([event(6, at=NOW)])
+                house.collect()
+            return Journal.ranges(self)
+
+    items.rebuild(Growing(house.ledger, house.artifacts, tmp_path / "journal"), house.log)
+    assert state(items) == (["Item a", "Item c"], 3)
+
+
+def test_an_abandoned_rebuild_is_done_again(house: House, items: ItemFollower) -> None:
+    fill(house)
+    house.collect()
+    items.item_records.clear()
+    follow(house, items)
+    assert state(items) == (["Item a", "Item c"], 2)
+    assert items.item_records.cursor() == house.journal.log_cursor

@@ -20,6 +20,7 @@ from cron.item_counts import (
     usual_buckets,
 )
 from cron.ports import START, Cursor, ItemRecords
+from cron.rebuild_marks import is_mark, next_mark
 from cron.wiring import open_item_records
 from recommender.events import Event, Record
 from recommender.ids import MAX_ID_CHARS
@@ -58,8 +59,9 @@ def counts_of(events: Sequence[Record], *, now: datetime = NOW) -> EventCounts:
 
 
 def count(records: ItemRecords, events: Sequence[Event], *, now: datetime = NOW) -> None:
-    """Count events as a rebuild does, which does not move the cursor."""
-    assert records.follow([], counts_of(events, now=now), after=START, cursor=START)
+    """Count events as a rebuild does, chunk by chunk."""
+    place = records.cursor() if is_mark(records.cursor()) else records.clear()
+    assert records.follow([], counts_of(events, now=now), after=place, cursor=next_mark(place))
 
 
 def total(records: ItemRecords, buckets: Sequence[Bucket]) -> int:
@@ -192,7 +194,8 @@ def test_the_cursor_moves_with_records_and_counts(records: ItemRecords, url: str
 def test_a_batch_that_was_followed_already_counts_once(records: ItemRecords) -> None:
     counts = counts_of([event(1, at=NOW)])
     assert records.follow([], counts, after=START, cursor=Cursor("7"))
-    assert not records.follow([item(1, "a")], counts, after=START, cursor=Cursor("7"))
+    assert records.follow([item(1, "a")], counts, after=START, cursor=Cursor("7"))  # no reply came
+    assert not records.follow([item(1, "a")], counts, after=START, cursor=Cursor("8"))
     assert total(records, buckets_of(HOUR, now=NOW)) == 1
     assert records.find(["a"]) == {}
 
@@ -206,8 +209,10 @@ def test_two_followers_count_every_event_once(records: ItemRecords, url: str) ->
 
 def test_clear_deletes_everything(records: ItemRecords) -> None:
     records.follow([item(1, "a")], counts_of([event(1, at=NOW)]), after=START, cursor=Cursor("7"))
-    records.clear()
-    assert (records.cursor(), ids(records), newest(records)) == (START, [], [])
+    mark = records.clear()
+    assert (records.cursor(), ids(records), newest(records)) == (mark, [], [])
+    assert is_mark(mark)
+    assert records.clear() != mark
     assert total(records, buckets_of(HOUR, now=NOW)) == 0
 
 

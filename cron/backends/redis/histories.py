@@ -37,7 +37,6 @@ KEPT_EVENTS = 1000
 SLACK_EVENTS = 100
 CHUNK_EVENTS = 5_000  # of one script call; a transaction has several calls
 PRUNE_USERS = 50  # read at a time, some megabytes
-SCAN_KEYS = 1_000
 
 # KEYS: marks, then one per user. ARGV: the length from which to prune, then for each user: key,
 # number of events, pairs of event id and value. Returns the indices of the users to prune.
@@ -225,17 +224,8 @@ class RedisHistories:
         The cursor goes first, so that an interrupted clearing is done again.
         """
         self._server.call("UNLINK", self._key("follower"), self._key("items"), self._key("hidden"))
-        place = b"0"
-        while True:
-            reply = self._server.call(
-                "SCAN", place, "MATCH", f"{self._prefix}user:*", "COUNT", SCAN_KEYS
-            )
-            next_place, keys = cast("tuple[int | bytes, list[bytes]]", reply)
-            if keys:
-                self._server.call("UNLINK", *keys)
-            if int(next_place) == 0:
-                return
-            place = str(next_place).encode()
+        for keys in self._server.keys_like(f"{self._prefix}user:*"):
+            self._server.call("UNLINK", *keys)
 
     def close(self) -> None:
         """Close all connections."""

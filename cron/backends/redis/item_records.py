@@ -25,12 +25,12 @@ from cron.epoch import micros, moment
 from cron.item_counts import ALL_ITEMS, Bucket, EventCounts, is_kept_until
 from cron.known_item import KnownItem
 from cron.ports import START, Cursor
+from cron.rebuild_marks import new_mark
 from cron.urls.redis import RedisUrl
 from recommender.events import Item, from_json, to_json
 
 REPLY_TIMEOUT_S = 5.0
 CHUNK_RECORDS = 2_000  # of one script call of `append`
-SCAN_KEYS = 1_000
 UNION_LIVES_S = 60  # an interrupted call leaves its sum of buckets behind
 
 # KEYS: order, lines, ids, first. ARGV from `at` to `last`: fives of item id, microseconds, event
@@ -65,11 +65,13 @@ _APPEND = _ADD + "add(1, #ARGV)"
 
 # KEYS: as above, the follower's, one per bucket. ARGV: the cursor expected, the new cursor, the
 # number of arguments of records, these, and for each bucket: its expiry, the number of items, pairs
-# of number and item id. Returns whether the cursor was as expected.
+# of number and item id. Returns whether the cursor was as expected, or is at the new one.
 _FOLLOW = (
     _ADD
     + """
-if (redis.call('GET', KEYS[5]) or '') ~= ARGV[1] then return 0 end
+local place = redis.call('GET', KEYS[5]) or ''
+if place == ARGV[2] then return 1 end
+if place ~= ARGV[1] then return 0 end
 local at = 4 + ARGV[3]
 add(4, at - 1)
 for key = 6, #KEYS do
@@ -78,10 +80,17 @@ for key = 6, #KEYS do
   redis.call('EXPIREAT', KEYS[key], ARGV[at])
   at = last + 1
 end
-if ARGV[2] ~= ARGV[1] then redis.call('SET', KEYS[5], ARGV[2]) end
+redis.call('SET', KEYS[5], ARGV[2])
 return 1
 """
 )
+
+# KEYS: the follower's, those to delete. ARGV: the rebuild's mark. Another rebuild's stay.
+_UNLINK = """
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+for key = 2, #KEYS do redis.call('UNLINK', KEYS[key]) end
+return 1
+"""
 
 Argument = str | int
 
@@ -108,8 +117,7 @@ class RedisItemRecords:
     ) -> bool:
         """Add records and counts and move the cursor, unless it is not at `after`.
 
-        A call that is made again after a lost answer finds that the cursor has moved. It returns
-        False then, as if another follower had been faster.
+        A call that is made again after a lost answer finds the cursor at `cursor`, and is done.
         """
         added = _arguments(records)
         by_bucket: dict[Bucket, list[Argument]] = {}
@@ -175,23 +183,17 @@ class RedisItemRecords:
         found = cast("bytes | None", self._server.call("GET", self._follower))
         return START if found is None else Cursor(found.decode())
 
-    def clear(self) -> None:
-        """Delete everything.
+    def clear(self) -> Cursor:
+        """Delete everything, unless another rebuild begins meanwhile.
 
-        The cursor goes first, so that an interrupted clearing is done again.
+        The mark is stored first, so that an interrupted clearing is done again.
         """
-        self._server.call("UNLINK", self._follower, *self._record_keys)
-        place = b"0"
-        while True:
-            reply = self._server.call(
-                "SCAN", place, "MATCH", f"{self._prefix}count*", "COUNT", 1_000
-            )
-            next_place, keys = cast("tuple[int | bytes, list[bytes]]", reply)
-            if keys:
-                self._server.call("UNLINK", *keys)
-            if int(next_place) == 0:
-                return
-            place = str(next_place).encode()
+        mark = new_mark()
+        self._server.transaction([("SET", self._follower, mark), ("UNLINK", *self._record_keys)])
+        for keys in self._server.keys_like(f"{self._prefix}count*"):
+            num_keys = len(keys) + 1
+            self._server.call("EVAL", _UNLINK, num_keys, self._follower, *keys, mark)
+        return mark
 
     def close(self) -> None:
         """Close all connections."""

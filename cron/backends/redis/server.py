@@ -6,7 +6,7 @@ A call that is interrupted is made again, so every call made here must be safe t
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar, cast
 
 import redis
@@ -24,6 +24,7 @@ CONNECT_TIMEOUT_S = 2.0
 # do not wait long.
 POOL_SIZE = 32
 IDLE_CHECK_S = 15.0  # ping a connection idle for this long: a proxy may have dropped it
+SCAN_KEYS = 1_000
 
 Argument = str | bytes | int
 Answer = TypeVar("Answer")
@@ -94,6 +95,18 @@ class RedisServer:
                 return pipeline.execute()
 
         return self._retry(send)
+
+    def keys_like(self, pattern: str) -> Iterator[Sequence[bytes]]:
+        """Yield the keys that match a pattern, some at a time; a key may come twice."""
+        place = b"0"
+        while True:
+            reply = self.call("SCAN", place, "MATCH", pattern, "COUNT", SCAN_KEYS)
+            next_place, keys = cast("tuple[int | bytes, list[bytes]]", reply)
+            if keys:
+                yield keys
+            if int(next_place) == 0:
+                return
+            place = str(next_place).encode()
 
     def close(self) -> None:
         """Close all connections."""

@@ -15,6 +15,7 @@ from cron.item_counts import ALL_ITEMS, Bucket, EventCounts
 from cron.known_item import KnownItem
 from cron.local.sqlite_file import SqliteFile
 from cron.ports import START, Cursor
+from cron.rebuild_marks import new_mark
 from recommender.events import Item, from_json, to_json
 
 WRITE_WAIT_S = 2.0  # then a gateway goes on: the follower writes it later
@@ -69,7 +70,10 @@ class SqliteItemRecords:
     ) -> bool:
         """Add records and counts and move the cursor, unless it is not at `after`."""
         with self._file.transaction() as db:
-            if _cursor(db.execute("SELECT cursor FROM follower").fetchone()) != after:
+            place = _cursor(db.execute("SELECT cursor FROM follower").fetchone())
+            if place == cursor:
+                return True
+            if place != after:
                 return False
             _add(db, records)
             db.executemany(
@@ -78,8 +82,7 @@ class SqliteItemRecords:
             )
             for first in (counts.first_hour, counts.first_day):
                 db.execute(_DROP_COUNTS, (first[0], first))
-            if cursor != after:
-                db.execute("INSERT OR REPLACE INTO follower VALUES (1, ?)", (cursor,))
+            db.execute("INSERT OR REPLACE INTO follower VALUES (1, ?)", (cursor,))
         return True
 
     def find(self, item_ids: Sequence[str]) -> Mapping[str, KnownItem]:
@@ -142,11 +145,14 @@ class SqliteItemRecords:
         with self._file.transaction(write=False) as db:
             return _cursor(db.execute("SELECT cursor FROM follower").fetchone())
 
-    def clear(self) -> None:
-        """Delete everything, cursor included."""
+    def clear(self) -> Cursor:
+        """Delete everything; store the mark of a new rebuild as the cursor."""
+        mark = new_mark()
         with self._file.transaction() as db:
-            for table in ("records", "counts", "follower"):
+            for table in ("records", "counts"):
                 db.execute(f"DELETE FROM {table}")
+            db.execute("INSERT OR REPLACE INTO follower VALUES (1, ?)", (mark,))
+        return mark
 
     def close(self) -> None:
         """Close the file."""
