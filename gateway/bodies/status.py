@@ -7,6 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from cron.api_keys import Role
 from cron.lineage import Action, Kind, Outcome
 
 _TIME = {"format": "date-time"}
@@ -173,6 +174,12 @@ class StatusAnswer:
     """The whole system at one moment."""
 
     at: Annotated[Moment, Field(description="The time of this answer.")]
+    roles: Annotated[
+        tuple[Role, ...],
+        Field(
+            description="The caller's roles: what it may do here.", examples=[["operate", "read"]]
+        ),
+    ]
     live: Annotated[LiveStatus | None, Field(description="The live release, if any.")]
     hold: Annotated[HoldStatus | None, Field(description="Null unless publishing is paused.")]
     decisions: Annotated[

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from pathlib import Path
 
 from fastapi import APIRouter, Depends
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.responses import Response
 
+from cron.api_keys import Role
 from cron.metrics import overview
 from gateway.bodies.codec import codec_of
 from gateway.bodies.health import AliveAnswer, ReadyAnswer
 from gateway.bodies.status import StatusAnswer, UpdatesStatus, WaitingStatus
-from gateway.http.access import UseServices, require_key
+from gateway.http.access import UseCaller, UseServices, require_key
 from gateway.http.problems import json_response
 from gateway.http.query import refuse_unknown_parameters
 from gateway.openapi import answer, refusals
@@ -24,10 +25,11 @@ _STATUS_PAGE = Path(__file__).parent.with_name("static") / "status.html"
 # the page holds its own script and style, and calls nothing but this gateway
 _POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
-    "connect-src 'self'; img-src data:"
+    "connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 _STATUS = StatusAnswer(
     at="2026-03-01T12:00:00+00:00",
+    roles=("operate", "read"),
     live=None,
     hold=None,
     decisions=(),
@@ -69,20 +71,27 @@ def status_page() -> Response:
         **refusals(400, 401, 403, 503),
     },
 )
-def status(services: UseServices) -> Response:
+def status(services: UseServices, caller: UseCaller) -> Response:
     """Return what is live, how good it is, what waits and what runs."""
     inference = services.inference
     body = status_answer(
-        services.overview(), endpoint=inference.url, in_service=inference.in_service()
+        services.overview(),
+        roles=caller.roles,
+        endpoint=inference.url,
+        in_service=inference.in_service(),
     )
     return json_response(body)
 
 
 def status_answer(
-    seen: overview.Overview, *, endpoint: str, in_service: Mapping[str, bool]
+    seen: overview.Overview, *, roles: Set[Role], endpoint: str, in_service: Mapping[str, bool]
 ) -> StatusAnswer:
-    """Return the body of the status: what `python -m cron status --json` shows, and the nodes."""
-    values = overview.to_json(seen) | {"endpoint": endpoint, "in_service": in_service}
+    """Return the body: what `python -m cron status --json` shows, the caller's roles, the nodes."""
+    values = overview.to_json(seen) | {
+        "roles": sorted(roles),
+        "endpoint": endpoint,
+        "in_service": in_service,
+    }
     return codec_of(StatusAnswer).validate_python(values)
 
 

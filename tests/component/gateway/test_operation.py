@@ -28,9 +28,14 @@ def test_status_has_releases_runs_and_what_waits(running: RunningGateway) -> Non
     refused = next(run for run in status["runs"] if run["outcome"] == "refused")
     assert story.NOT_ACCEPTED in [reason["text"] for reason in refused["reasons"]]
     assert status["hold"] is None
-    page = running.client.get("/")
+    assert status["roles"] == ["read", "write"]
+
+
+def test_the_page_calls_only_here_and_is_never_framed(shared_gateway: RunningGateway) -> None:
+    page = shared_gateway.client.get("/")
     assert page.headers["content-type"].startswith("text/html")
-    assert "default-src 'none'" in page.headers["content-security-policy"]
+    policy = page.headers["content-security-policy"].split("; ")
+    assert {"default-src 'none'", "connect-src 'self'", "frame-ancestors 'none'"} <= set(policy)
 
 
 def test_metrics_count_calls_records_and_answers(running: RunningGateway) -> None:

@@ -12,6 +12,7 @@ from cron.metrics import overview
 from cron.metrics.overview import Overview, RunProgress
 from gateway.bodies.codec import codec_of
 from gateway.bodies.status import StatusAnswer
+from gateway.callers.keyring import LOCAL
 from gateway.calls.watch import status_answer
 from gateway.http.problems import json_response
 from tests.component import story
@@ -36,14 +37,16 @@ def overview_of_a_training(folder: Path) -> Overview:
 
 def body_of(seen: Overview) -> bytes:
     """Return the bytes of the answer."""
-    return bytes(json_response(status_answer(seen, endpoint=ENDPOINT, in_service=IN_SERVICE)).body)
+    body = status_answer(seen, roles=LOCAL.roles, endpoint=ENDPOINT, in_service=IN_SERVICE)
+    return bytes(json_response(body).body)
 
 
 def test_the_body_says_what_the_command_says(tmp_path: Path) -> None:
     seen = overview_of_a_training(tmp_path)
     assert seen.current is not None
     assert seen.hold is not None
-    expected = {**overview.to_json(seen), "endpoint": ENDPOINT, "in_service": IN_SERVICE}
+    of_the_call = {"roles": ["read", "write"], "endpoint": ENDPOINT, "in_service": IN_SERVICE}
+    expected = {**overview.to_json(seen), **of_the_call}
     assert json.loads(body_of(seen)) == json.loads(json.dumps(expected))
 
 
