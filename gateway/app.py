@@ -14,6 +14,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from cron.settings.tree import Settings
 from gateway.calls import (
     answers,
+    browser,
     documentation,
     foreign,
     item_lists,
@@ -72,7 +73,7 @@ def create_app(settings: Settings) -> FastAPI:
         operate,
         watch,
     )
-    for calls in (*described, documentation):
+    for calls in (*described, documentation, browser):
         app.include_router(calls.router)
     describe_bodies(app, [route for calls in described for route in calls.router.routes])
     return app

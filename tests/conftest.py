@@ -17,7 +17,7 @@ from deploy.machine.demo import demo_data
 from tests.contracts.ledgers import NOW
 from tests.servers import Servers
 
-KINDS = ("unit", "contracts", "component", "system", "services", "architecture")
+KINDS = ("unit", "contracts", "component", "system", "services", "browser", "architecture")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -46,4 +46,15 @@ CALLS: Mapping[str, Roles] = {
 }
 
 # what shows nothing of a shop, or asks for a key itself
-OPEN_CALLS = frozenset({"GET /", "GET /docs", "GET /docs/{asset}", "GET /healthz", "GET /readyz"})
+OPEN_CALLS = frozenset(
+    {
+        "GET /",
+        "GET /docs",
+        "GET /docs/{asset}",
+        "GET /freshet.js",
+        "GET /freshet.d.ts",
+        "GET /freshet-api.d.ts",
+        "GET /healthz",
+        "GET /readyz",
+    }
+)

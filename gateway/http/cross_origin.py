@@ -15,7 +15,7 @@ _PREFLIGHT = {
     "Access-Control-Allow-Headers": "Authorization, Content-Type, Content-Encoding",
     "Access-Control-Max-Age": "7200",  # the most that Chromium takes
 }
-_READABLE = "Retry-After, X-Model-Version"
+_READABLE = "Date, Retry-After, X-Model-Version"  # Date corrects the clock of a visitor
 
 
 class CrossOrigin:

@@ -71,7 +71,8 @@ def test_every_default_is_the_documented_one() -> None:
 def test_every_call_of_the_gateway_is_documented_and_no_other() -> None:
     paths = create_app(Settings()).openapi()["paths"]
     calls = {(method.upper(), path) for path, methods in paths.items() for method in methods} | {
-        ("GET", "/")
+        ("GET", "/"),
+        ("GET", "/freshet.js"),
     }
     text = (PROJECT_ROOT / "docs" / "gateway.md").read_text(encoding="utf-8")
     assert set(re.findall(r"^\| `([A-Z]+) (/\S*)` \|", text, flags=re.MULTILINE)) == calls

@@ -37,12 +37,22 @@ COVERED_BY_STACK_TEST = (
     ".venv/bin/python -m deploy.stack.shop --genre Horror",
     "make stack-down",
 )
+# By tests/browser/test_readme_page.py, with the page below it.
+COVERED_BY_BROWSER_TEST = (
+    ".venv/bin/python -m cron keys add --name web --role browser --origin http://127.0.0.1:8001",
+)
 # By .ci/run, on a clean clone.
 COVERED_BY_CI = ("make check", "make test")
 
 
 def test_every_command_is_run_somewhere() -> None:
-    known = {*RUN_HERE, *COVERED_BY_SYSTEM_TEST, *COVERED_BY_STACK_TEST, *COVERED_BY_CI}
+    known = {
+        *RUN_HERE,
+        *COVERED_BY_SYSTEM_TEST,
+        *COVERED_BY_STACK_TEST,
+        *COVERED_BY_BROWSER_TEST,
+        *COVERED_BY_CI,
+    }
     unknown = [
         command
         for command in commands(README)

@@ -1,0 +1,32 @@
+"""What browsers load: the snippet for a shop's pages, and its types."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fastapi import APIRouter
+from starlette.responses import FileResponse
+
+router = APIRouter(include_in_schema=False)
+
+_STATIC = Path(__file__).parent.with_name("static")
+# a shop's pages name the file without a version, so a change must arrive within the hour
+_CACHED = {"Cache-Control": "public, max-age=3600"}
+
+
+@router.get("/freshet.js")
+def snippet() -> FileResponse:
+    """Return the snippet."""
+    return FileResponse(_STATIC / "freshet.js", media_type="text/javascript", headers=_CACHED)
+
+
+@router.get("/freshet.d.ts")
+def snippet_types() -> FileResponse:
+    """Return the snippet's types in TypeScript."""
+    return FileResponse(_STATIC / "freshet.d.ts", media_type="text/plain", headers=_CACHED)
+
+
+@router.get("/freshet-api.d.ts")
+def api_types() -> FileResponse:
+    """Return the types of all bodies and answers in TypeScript."""
+    return FileResponse(_STATIC / "freshet-api.d.ts", media_type="text/plain", headers=_CACHED)

@@ -1,0 +1,961 @@
+// The bodies and answers of the gateway's calls, written from its OpenAPI by:
+// python -m tests.architecture.typescript
+
+/** The process answers. */
+export interface AliveAnswer {
+  /** Always `alive`. */
+  status?: "alive";
+}
+
+/** The event id that was assigned to a record without one. */
+export interface AssignedId {
+  /** The record's place in the call, from 0. */
+  index: number;
+  /** A UUIDv7; later ones are greater. */
+  event_id: string;
+}
+
+/** The run that is under way. */
+export interface CurrentRunStatus {
+  /** The run's number. */
+  run_id: number;
+  /** What it makes; null for a skipped turn. */
+  mode: string | null;
+  /** How it ended; null while it runs. */
+  outcome: "published" | "refused" | "skipped" | "failed" | "superseded" | "held" | "abandoned" | null;
+  /** The version that it made, if any. */
+  version: number | null;
+  /** When it started. */
+  started_at: string;
+  /** When it ended; null while it runs. */
+  ended_at: string | null;
+  /** How many equal skipped turns are counted in this row. */
+  count: number;
+  /** The time of each step. */
+  seconds: Record<string, number>;
+  /** Its metrics, by name. */
+  figures: Record<string, number>;
+  /** Why it ended so. */
+  reasons: ReasonStatus[];
+  /** How far the trainer is; null between trainings. */
+  progress: ProgressStatus | null;
+}
+
+/** What a person decided about what is live. */
+export interface DecisionStatus {
+  /** When it was decided. */
+  at: string;
+  /** What was decided. */
+  action: "rollback" | "promote" | "pause" | "resume";
+  /** The version of a rollback or promotion, otherwise null. */
+  version: number | null;
+  /** Who decided. */
+  by: string;
+  /** Why, if a reason was given. */
+  why: string | null;
+}
+
+/** An item that was deleted. */
+export interface DeletedItem {
+  /** The item's id. */
+  item_id: string;
+  /** Always true. */
+  deleted?: true;
+  /** When. A record of a later time brings the item back. */
+  at: string;
+}
+
+/** Something that a user did to an item. */
+export interface EventBody {
+  /**
+   * The user: text of 1 to 512 characters without control characters, or a whole number. Words for
+   * nobody, such as `null`, are refused.
+   */
+  user_id: string | number;
+  /**
+   * The item: text of 1 to 512 characters without control characters. A whole number is the id of
+   * its decimal string: 17 and "17" are the same.
+   */
+  item_id: string | number;
+  /**
+   * What happened: `view`, `click`, `add_to_cart`, `purchase`, or any word of yours. `rating` needs
+   * a `rating`; `impression` is something shown and not chosen.
+   */
+  type: string;
+  /** The rating, on your own scale. */
+  rating?: number | null;
+  /** What it was worth in all: the price times the quantity. */
+  value?: number | null;
+  /** The currency (ISO 4217). */
+  currency?: string | null;
+  /** How many. */
+  quantity?: number | null;
+  /** How long the user looked at the item, in seconds. */
+  dwell_s?: number | null;
+  /** The search that led to the item. */
+  query?: string | null;
+  /** The list of recommendations that showed the item. */
+  recommendation_id?: string | number | null;
+  /**
+   * When it happened: ISO 8601 or epoch seconds, from 1990 on, at most five minutes ahead of the
+   * gateway's clock. Missing or null is now. No time zone is UTC.
+   */
+  at?: string | number | null;
+  /**
+   * Makes a repeat harmless: the same id counts once. A UUIDv7 is assigned and returned when it is
+   * missing or null.
+   */
+  event_id?: string | number | null;
+}
+
+/** The popular items of the live release, while the model server does not answer. */
+export interface FallbackAnswer {
+  /** Names this answer: a UUIDv7. */
+  recommendation_id: string;
+  /** The user who was asked for; null for a visitor without an id. */
+  user_id: string | null;
+  /** The release whose popular items these are; null before the first. */
+  model_version: number | null;
+  /** How the list was chosen: by popularity. */
+  policy?: "popular";
+  /** At most `k` items, most popular first. Empty with a `filter`. */
+  items: FallbackItem[];
+  /** Always true. */
+  fallback?: true;
+  /** Why the model did not answer. */
+  reason: string;
+}
+
+/** A popular item. */
+export interface FallbackItem {
+  /** The place in the list, from 1. */
+  rank: number;
+  /** The item's id. */
+  id: string;
+  /** The item's title; null when no item record has come yet. */
+  title: string | null;
+  /** Why the item was recommended. Only with `explain`. */
+  reason?: ItemReason | null;
+}
+
+/** What became of the events of one call. Accepted ones are durable. */
+export interface ForeignAnswer {
+  /** Events that were stored: one for each product. */
+  accepted: number;
+  /** Events whose id the event log holds already. */
+  duplicates: number;
+  /** The first 1,000 events that were not stored, in the sender's words. */
+  rejected: RejectedRecord[];
+  /** How many more were rejected. Only when there are more than 1,000. */
+  more_rejected?: number | null;
+  /** What the mapping does not name, the most frequent 100 names. */
+  ignored?: IgnoredEvents[];
+  /** How many more events were ignored, of other names. */
+  more_ignored?: number | null;
+}
+
+/** A user who is forgotten: a cold user from the next call on. */
+export interface ForgottenUser {
+  /** The user. */
+  user_id: string;
+  /** Always true. */
+  forgotten?: true;
+  /** Everything that the user did before this time is erased. */
+  up_to: string;
+}
+
+/** A body of the Measurement Protocol. */
+export interface Ga4Body {
+  /** The events. */
+  events: Ga4Event[];
+  /** A visitor without a user id. */
+  client_id?: string | number | null;
+  /** The user. */
+  user_id?: string | number | null;
+  /** When the events without a time of their own happened; default now. */
+  timestamp_micros?: number | string | null;
+}
+
+/** An event of Google Analytics 4. */
+export interface Ga4Event {
+  /** The name of the event. */
+  name: string;
+  /** `items`, a list; `currency`; of a purchase, `transaction_id`. */
+  params: Record<string, unknown>;
+  /** When it happened, in microseconds since 1970. */
+  timestamp_micros?: number | string | null;
+}
+
+/** Something that the user did, newest last. Either `id` or `text` names the item. */
+export interface HistoryElementBody {
+  /** The item's id. */
+  id?: string | number | null;
+  /** Free text in place of an id; it is never looked up. */
+  text?: string | null;
+  /** What the user did. Default: `rating` with a rating, otherwise `view`. */
+  type?: string | null;
+  /** The rating, on the data's scale. */
+  rating?: number | null;
+  /** When it happened: ISO 8601 or epoch seconds, from 1990 on. */
+  at?: string | number | null;
+}
+
+/** Something that the user did. */
+export interface HistoryEvent {
+  /** The event's id. */
+  event_id: string;
+  /** The item. */
+  item_id: string;
+  /** The item's title; null when it has no record. */
+  title: string | null;
+  /** What the user did. */
+  type: string;
+  /** The rating, if any. */
+  rating?: number | null;
+  /** When. */
+  at: string;
+}
+
+/** A page of a user's history. */
+export interface HistoryPage {
+  /** The user who was asked for. */
+  user_id: string;
+  /** At most `limit` events, the newest first. An unknown user has none. */
+  events: HistoryEvent[];
+  /**
+   * The `cursor` of the next page; null at the end. A page may have fewer items than asked for,
+   * even none, and not be the last.
+   */
+  next_cursor: string | null;
+}
+
+/** Publishing is paused until somebody resumes it. */
+export interface HoldStatus {
+  /** Why it was paused. */
+  reason: string;
+  /** When it was paused. */
+  since: string;
+}
+
+/** Events that the mapping does not name. */
+export interface IgnoredEvents {
+  /** The name of the event, cut after 64. */
+  event: string;
+  /** How many of the call. */
+  count: number;
+}
+
+/** An item, as its newest record describes it. */
+export interface ItemAnswer {
+  /** The item's id. */
+  item_id: string;
+  /** The title. */
+  title: string;
+  /** The description; null without one. */
+  text: string | null;
+  /** Facts to filter by. */
+  attributes: Record<string, string | number | string[]>;
+  /** Whether the item is left out of all lists of recommendations. */
+  hidden: boolean;
+  /** The time of the record. */
+  at: string;
+  /** The earliest time of a record of this item. */
+  first_at: string;
+}
+
+/** What is known about an item. The record with the latest `at` replaces the others. */
+export interface ItemBody {
+  /**
+   * The item: text of 1 to 512 characters without control characters. A whole number is the id of
+   * its decimal string: 17 and "17" are the same.
+   */
+  item_id: string | number;
+  /** The title, which answers return and the text encoder reads. */
+  title: string;
+  /** A description, which the text encoder reads. */
+  text?: string | null;
+  /** Facts to filter by: strings, numbers or lists of strings. */
+  attributes?: Record<string, string | number | string[]> | null;
+  /** Leave the item out of all recommendations, from the next call on. */
+  hidden?: boolean;
+  /**
+   * When it happened: ISO 8601 or epoch seconds, from 1990 on, at most five minutes ahead of the
+   * gateway's clock. Missing or null is now. No time zone is UTC.
+   */
+  at?: string | number | null;
+  /**
+   * Makes a repeat harmless: the same id counts once. A UUIDv7 is assigned and returned when it is
+   * missing or null.
+   */
+  event_id?: string | number | null;
+}
+
+/**
+ * What to change in an item: a JSON merge patch (RFC 7396). A field that is missing stays; null
+ * removes it, or makes it what it is by default.
+ */
+export interface ItemChangeBody {
+  /** A new title. An item can't be without one, so null is refused. */
+  title?: string | null;
+  /** A new description; null removes it. */
+  text?: string | null;
+  /**
+   * Attributes to set; those that are null are removed, and those that are missing stay. Null
+   * removes all.
+   */
+  attributes?: Record<string, string | number | string[] | null> | null;
+  /** Leave the item out of all lists, or no longer; null is false. */
+  hidden?: boolean | null;
+}
+
+/** Why an item was recommended. */
+export interface ItemReason {
+  /** At most three items of the history, the greatest share first. */
+  nearest?: NearItem[];
+  /** The item's values of attributes that one of the nearest items has too. */
+  shared: Record<string, (string | number)[]>;
+  /** It is among the 1 % of items (at least 10) with most interactions. */
+  popular: boolean;
+  /** The release counted fewer than 5 interactions with it. */
+  new: boolean;
+}
+
+/** A page of items. */
+export interface ItemsPage {
+  /** At most `limit` items, in order of id. */
+  items: ItemAnswer[];
+  /**
+   * The `cursor` of the next page; null at the end. A page may have fewer items than asked for,
+   * even none, and not be the last.
+   */
+  next_cursor: string | null;
+}
+
+/** The live release. */
+export interface LiveStatus {
+  /** Its version, as TorchServe names it. */
+  version: number;
+  /** Whether it is live now. */
+  live: boolean;
+  /** How it was made: `baseline`, `full`, `update` or `items`. */
+  mode: string;
+  /** The release whose weights it started from. */
+  parent: number | null;
+  /** When it first became live. */
+  published_at: string;
+  /** When it was last rolled back from. */
+  rolled_back_at: string | null;
+  /** The first and last journal number that it was trained on. */
+  trained_range: [number, number] | null;
+  /** Items in its catalogue. */
+  num_items: number;
+  /** The name of its archive. */
+  archive: string;
+  /** Whether its archive was deleted. */
+  archive_gone: boolean;
+  /** Its NDCG@10 on the panel; null when that was not measured recently. */
+  ndcg: number | null;
+  /** Its metrics, by name. */
+  figures: Record<string, number>;
+  /** The gate's verdict; empty when its run is not a recent one. */
+  reasons: ReasonStatus[];
+  /** Seconds since it was published. */
+  age_s: number;
+}
+
+/** An item of the history that a recommended item is like. */
+export interface NearItem {
+  /** The item's id. */
+  id: string;
+  /** The item's title; null when no item record has come yet. */
+  title: string | null;
+  /**
+   * The cosine of the two items' vectors over the sum of the positive cosines of all items of the
+   * history.
+   */
+  share: number;
+}
+
+/** New items. */
+export interface NewAnswer {
+  /** At most `k` items, the newest first. */
+  items: NewItem[];
+}
+
+/** A new item. */
+export interface NewItem {
+  /** The item's id. */
+  id: string;
+  /** The item's title; null when no item record has come yet. */
+  title: string | null;
+  /** The earliest time of a record of this item. */
+  first_at: string;
+}
+
+/** Where the list will be shown. */
+export interface PageContext {
+  /**
+   * The item that the visitor looks at. It is read as the newest view, the list leans to items like
+   * it, and it is left out.
+   */
+  item_id: string | number;
+}
+
+/** Publishing is paused. */
+export interface PauseAnswer {
+  /** The hold; an earlier one stays, with its reason. */
+  hold: HoldStatus;
+}
+
+/** Publish nothing until somebody resumes. */
+export interface PauseBody {
+  /** Why, on one line; stored and shown with the decision. */
+  reason?: string | null;
+}
+
+/** Popular items. */
+export interface PopularAnswer {
+  /** At most `k` items, the most popular first. */
+  items: PopularItemAnswer[];
+  /**
+   * The release whose popular items these are; null with a window, and before the first release.
+   */
+  model_version: number | null;
+}
+
+/** A popular item. */
+export interface PopularItemAnswer {
+  /** The item's id. */
+  id: string;
+  /** The item's title; null when no item record has come yet. */
+  title: string | null;
+  /** Its events in the window; missing without a window. */
+  events?: number | null;
+}
+
+/** A predicted rating. The header `X-Model-Version` names the release. */
+export interface PredictionAnswer {
+  /** The rating, on the data's own scale. */
+  score: number;
+}
+
+/** One rating to predict. The model checks the fields and names the one at fault. */
+export interface PredictionBody {
+  /**
+   * The user's history, newest last. A string is looked up as an id, then as an exact title, and is
+   * read as free text otherwise; a whole number is an id. An empty list is a user without a
+   * history.
+   */
+  user_seq: (string | number | HistoryElementBody)[];
+  /** The item: a string, a whole number, or an object with `id` or `text`. */
+  item_desc: string | number | HistoryElementBody;
+}
+
+/** How far the trainer is. */
+export interface ProgressStatus {
+  /** What it does now. */
+  phase: string;
+  /** Steps done in this phase. */
+  done: number;
+  /** Steps of this phase. */
+  total: number;
+  /** The newest loss. */
+  loss: number | null;
+}
+
+/** Make a release live that was live before. */
+export interface PromoteBody {
+  /** A release's version. */
+  version: number;
+  /** Why, on one line; stored and shown with the decision. */
+  reason?: string | null;
+}
+
+/** The ranking quality of one model on one set of events. */
+export interface QualityStatus {
+  /** The run that measured it. */
+  run_id: number;
+  /** `fresh`: scored before training. `panel`, `older`: the gate's sets. */
+  kind: "fresh" | "panel" | "older";
+  /** `live`, `candidate` or `popularity`, for example. */
+  model: string;
+  /** The model's version, if it had one. */
+  version: number | null;
+  /** NDCG@10. */
+  ndcg: number;
+  /** The error of predicted ratings. */
+  rmse: number | null;
+  /** Users measured. */
+  num_users: number;
+  /** Events measured. */
+  num_events: number;
+  /** When it was measured. */
+  at: string;
+}
+
+/** Recommendations of the live model, best first. */
+export interface RankedAnswer {
+  /** Names this answer: a UUIDv7. */
+  recommendation_id: string;
+  /** The user who was asked for; null for a visitor without an id. */
+  user_id: string | null;
+  /** The release that answered. */
+  model_version: number;
+  /** How the list was chosen: the highest scores. */
+  policy?: "greedy";
+  /** At most `k` items, best first; fewer when fewer are left. */
+  items: RankedItem[];
+  /**
+   * Ids of `candidates` and of `context` that the release does not know. Only when there are any.
+   */
+  unknown?: string[];
+}
+
+/** A recommended item. */
+export interface RankedItem {
+  /** The place in the list, from 1. */
+  rank: number;
+  /** The item's id. */
+  id: string;
+  /** The item's title; null when no item record has come yet. */
+  title: string | null;
+  /**
+   * Orders the list and means nothing else: scores of two answers or releases cannot be compared.
+   */
+  score: number;
+  /** The predicted rating on the data's scale. Missing when the data has no ratings. */
+  rating?: number | null;
+  /** Why the item was recommended. Only with `explain`. */
+  reason?: ItemReason | null;
+}
+
+/** A live model answers. */
+export interface ReadyAnswer {
+  /** Always `ready`. */
+  status?: "ready";
+  /** The release that answered. */
+  model_version: number;
+}
+
+/** One test of the gate, or why a run ended as it did. */
+export interface ReasonStatus {
+  /** The test's name. */
+  name: string;
+  /** Whether the candidate passed the test. */
+  ok: boolean;
+  /** The result in one sentence, with its numbers. */
+  text: string;
+  /** The number that was tested. */
+  figure: number | null;
+  /** The lower end of its interval. */
+  low: number | null;
+  /** The upper end of its interval. */
+  high: number | null;
+  /** The limit it was compared with. */
+  limit: number | null;
+}
+
+/** What to recommend, and to whom. A field that is null counts as missing. */
+export interface RecommendationBody {
+  /**
+   * The user, whose stored history is read. An unknown one is a cold user. This or `history` is
+   * required.
+   */
+  user_id?: string | number | null;
+  /**
+   * What the visitor did in this session, newest last; it follows the stored history. A string is
+   * looked up as an id, then as an exact title, and is read as free text otherwise; a whole number
+   * is an id. An empty list is a visitor without a history.
+   */
+  history?: (string | number | HistoryElementBody)[] | null;
+  /** How many items. */
+  k?: number | null;
+  /**
+   * Attributes that an item must have. An attribute matches when it equals the value or is a list
+   * that contains it; of a list of values one must match.
+   */
+  filter?: Record<string, string | number | string[]> | null;
+  /** Ids to leave out. */
+  exclude?: (string | number)[] | null;
+  /** Leave out the user's newest 1,000 seen items and those of `history`. Default: true. */
+  exclude_seen?: boolean | null;
+  /**
+   * Rank only these ids. Those that the release does not know are listed in the answer's `unknown`.
+   */
+  candidates?: (string | number)[] | null;
+  /** Where the list will be shown. */
+  context?: PageContext | null;
+  /**
+   * The time of the question: ISO 8601 or epoch seconds, from 1990 on. Later events of the stored
+   * history are not read. Default: now.
+   */
+  at?: string | number | null;
+  /** Return a `reason` with each item. Default: false. */
+  explain?: boolean | null;
+}
+
+/** What became of the records of one call. Accepted records are durable. */
+export interface RecordsAnswer {
+  /** Records that were stored. */
+  accepted: number;
+  /**
+   * Records whose id the event log holds already. The journal finds the others later; each counts
+   * once.
+   */
+  duplicates: number;
+  /** The first 1,000 records that were not stored. */
+  rejected: RejectedRecord[];
+  /** How many more were rejected. Only when there are more than 1,000. */
+  more_rejected?: number | null;
+  /** The assigned ids. Only when a record came without an id. */
+  event_ids?: AssignedId[] | null;
+}
+
+/** A request that was not carried out. */
+export interface Refusal {
+  /** Why the request was refused. */
+  error: RefusalReason;
+  /** The release that refused the request. Only when the model refused it. */
+  model_version?: number | null;
+}
+
+/** What was wrong, and where. */
+export interface RefusalReason {
+  /**
+   * The field, parameter, header or part of the request that is at fault. `server` when the request
+   * is not at fault.
+   */
+  field: string | null;
+  /** One sentence for people: what was found, and what was expected or what to do next. */
+  reason: string;
+}
+
+/** A record that was not stored. */
+export interface RejectedRecord {
+  /** Its place in the call, from 0. */
+  index: number;
+  /** The field at fault; `record` for all of it. */
+  field: string;
+  /** What was found, and what was expected. */
+  reason: string;
+}
+
+/** A release: an archive that is or was live. */
+export interface ReleaseStatus {
+  /** Its version, as TorchServe names it. */
+  version: number;
+  /** Whether it is live now. */
+  live: boolean;
+  /** How it was made: `baseline`, `full`, `update` or `items`. */
+  mode: string;
+  /** The release whose weights it started from. */
+  parent: number | null;
+  /** When it first became live. */
+  published_at: string;
+  /** When it was last rolled back from. */
+  rolled_back_at: string | null;
+  /** The first and last journal number that it was trained on. */
+  trained_range: [number, number] | null;
+  /** Items in its catalogue. */
+  num_items: number;
+  /** The name of its archive. */
+  archive: string;
+  /** Whether its archive was deleted. */
+  archive_gone: boolean;
+  /** Its NDCG@10 on the panel; null when that was not measured recently. */
+  ndcg: number | null;
+  /** Its metrics, by name. */
+  figures: Record<string, number>;
+  /** The gate's verdict; empty when its run is not a recent one. */
+  reasons: ReasonStatus[];
+}
+
+/** Publishing continues. */
+export interface ResumeAnswer {
+  /** Whether it was paused. */
+  was_paused: boolean;
+  /** All ranges of journal numbers that are never trained on. */
+  excluded: [number, number][];
+}
+
+/** Publish again. */
+export interface ResumeBody {
+  /** Ranges of journal numbers, both ends inclusive, that are never trained on from now on. */
+  exclude?: [number, number][];
+  /** Why, on one line; stored and shown with the decision. */
+  reason?: string | null;
+}
+
+/** Go back to an earlier release. */
+export interface RollbackBody {
+  /** Null or missing: the previous good release. */
+  version?: number | null;
+  /**
+   * The version that the caller saw live. When another one is live, nothing is done, so that a call
+   * that is sent twice goes back once.
+   */
+  live?: number | null;
+  /** Why, on one line; stored and shown with the decision. */
+  reason?: string | null;
+}
+
+/** One turn of the cycle. */
+export interface RunStatus {
+  /** The run's number. */
+  run_id: number;
+  /** What it makes; null for a skipped turn. */
+  mode: string | null;
+  /** How it ended; null while it runs. */
+  outcome: "published" | "refused" | "skipped" | "failed" | "superseded" | "held" | "abandoned" | null;
+  /** The version that it made, if any. */
+  version: number | null;
+  /** When it started. */
+  started_at: string;
+  /** When it ended; null while it runs. */
+  ended_at: string | null;
+  /** How many equal skipped turns are counted in this row. */
+  count: number;
+  /** The time of each step. */
+  seconds: Record<string, number>;
+  /** Its metrics, by name. */
+  figures: Record<string, number>;
+  /** Why it ended so. */
+  reasons: ReasonStatus[];
+}
+
+/** Similar items. */
+export interface SimilarAnswer {
+  /** The item that was asked for. */
+  item_id: string;
+  /** The release that answered. */
+  model_version: number;
+  /** At most `k` items, the most similar first. */
+  items: SimilarItem[];
+}
+
+/** An item similar to another. */
+export interface SimilarItem {
+  /** The item's id. */
+  id: string;
+  /** The item's title; null when no item record has come yet. */
+  title: string | null;
+  /** The cosine of the items' vectors, or their mean. */
+  score: number;
+}
+
+/** The whole system at one moment. */
+export interface StatusAnswer {
+  /** The time of this answer. */
+  at: string;
+  /** The caller's roles: what it may do here. */
+  roles: ("browser" | "write" | "read" | "operate")[];
+  /** The live release, if any. */
+  live: LiveStatus | null;
+  /** Null unless publishing is paused. */
+  hold: HoldStatus | null;
+  /** The 20 newest decisions of people, newest first. */
+  decisions: DecisionStatus[];
+  /** Records not yet learned from. */
+  waiting: WaitingStatus;
+  /** The run under way, if any. */
+  current_run: CurrentRunStatus | null;
+  /** Newest first. */
+  releases: ReleaseStatus[];
+  /** What the gate decided lately. */
+  updates: UpdatesStatus;
+  /** Newest first. */
+  runs: RunStatus[];
+  /** Oldest first. */
+  quality: QualityStatus[];
+  /** Where the first TorchServe node takes predictions. */
+  endpoint: string;
+  /** For each TorchServe node, whether its newest answer was usable. */
+  in_service: Record<string, boolean>;
+}
+
+/** A change of the live release. */
+export interface SwitchAnswer {
+  /** The version that is live, or will be. */
+  version: number;
+  /** The version that was live before. Only of a rollback. */
+  was?: number | null;
+  /**
+   * Why the change is recorded and not carried out yet. The worker carries it out; do not send the
+   * call again. Only with 202.
+   */
+  pending?: string | null;
+  /** Null unless publishing is paused. */
+  hold: HoldStatus | null;
+}
+
+/** Several calls of Segment or RudderStack. */
+export interface TrackBatch {
+  /** The calls. */
+  batch: TrackCall[];
+}
+
+/** A `track` call of Segment or RudderStack. Calls of other types are counted as ignored. */
+export interface TrackCall {
+  /** The name of the event. */
+  event: string;
+  /** The product, or `products`, a list of them; and `currency`. */
+  properties: Record<string, unknown>;
+  /** The type of the call. */
+  type?: "track";
+  /** The user. Without one, it is `anonymousId`. */
+  userId?: string | number | null;
+  /** A visitor without a user id. */
+  anonymousId?: string | number | null;
+  /** Makes a repeat harmless: each event's id is made from it. */
+  messageId?: string | number | null;
+  /** When it happened, as ISO 8601; now if missing. */
+  timestamp?: string | null;
+}
+
+/** Trending items. */
+export interface TrendingAnswer {
+  /** At most `k` items, the most unusual first. May be empty. */
+  items: TrendingItem[];
+}
+
+/** An item whose share of the events grew. */
+export interface TrendingItem {
+  /** The item's id. */
+  id: string;
+  /** The item's title; null when no item record has come yet. */
+  title: string | null;
+  /**
+   * How unusual its events are: the signed root of Dunning's likelihood ratio. About 3 is rare by
+   * chance.
+   */
+  score: number;
+  /** Its events in the window. */
+  events: number;
+  /** The events that it would have by its share of the four weeks before. */
+  expected: number;
+}
+
+/** What the gate decided about recent updates. */
+export interface UpdatesStatus {
+  /** Updates with a verdict. */
+  judged: number;
+  /** Updates that were published. */
+  accepted: number;
+}
+
+/** Records that the live weights have not learned from. */
+export interface WaitingStatus {
+  /** Records in the event log; null while the log does not answer. */
+  in_log: number | null;
+  /** Records in the journal. */
+  in_journal: number;
+  /** The latest event time in the journal. */
+  newest_event_at: string | null;
+}
+
+/** Each call's query parameters, body and answer, where it has them. */
+export interface Calls {
+  "GET /healthz": {
+    answer: AliveAnswer;
+  };
+  "GET /metrics": {
+    answer: string;
+  };
+  "POST /predict": {
+    body: PredictionBody;
+    answer: PredictionAnswer;
+  };
+  "GET /readyz": {
+    answer: ReadyAnswer;
+  };
+  "POST /v1/batch": {
+    body: TrackBatch | TrackCall | TrackCall[];
+    answer: ForeignAnswer;
+  };
+  "POST /v1/events": {
+    query: { key?: string | null };
+    body: EventBody | EventBody[];
+    answer: RecordsAnswer;
+  };
+  "POST /v1/events/ga4": {
+    query: { measurement_id?: string | null; firebase_app_id?: string | null; api_secret?: string | null };
+    body: Ga4Body;
+    answer: ForeignAnswer;
+  };
+  "POST /v1/events/segment": {
+    body: TrackBatch | TrackCall | TrackCall[];
+    answer: ForeignAnswer;
+  };
+  "POST /v1/items": {
+    body: ItemBody | ItemBody[];
+    answer: RecordsAnswer;
+  };
+  "GET /v1/items": {
+    query: { limit?: number; cursor?: string | null; filter?: string[] | null };
+    answer: ItemsPage;
+  };
+  "GET /v1/items/{item_id}": {
+    answer: ItemAnswer;
+  };
+  "PATCH /v1/items/{item_id}": {
+    body: ItemChangeBody;
+    answer: ItemAnswer;
+  };
+  "DELETE /v1/items/{item_id}": {
+    answer: DeletedItem;
+  };
+  "GET /v1/items/{item_id}/similar": {
+    query: { k?: number; by?: "taste" | "text" | "both"; filter?: string[] | null };
+    answer: SimilarAnswer;
+  };
+  "GET /v1/new": {
+    query: { k?: number; filter?: string[] | null };
+    answer: NewAnswer;
+  };
+  "POST /v1/operate/pause": {
+    body: PauseBody;
+    answer: PauseAnswer;
+  };
+  "POST /v1/operate/promote": {
+    body: PromoteBody;
+    answer: SwitchAnswer;
+  };
+  "POST /v1/operate/resume": {
+    body: ResumeBody;
+    answer: ResumeAnswer;
+  };
+  "POST /v1/operate/rollback": {
+    body: RollbackBody;
+    answer: SwitchAnswer;
+  };
+  "GET /v1/popular": {
+    query: { k?: number; window?: string | null; filter?: string[] | null };
+    answer: PopularAnswer;
+  };
+  "POST /v1/recommendations": {
+    body: RecommendationBody;
+    answer: RankedAnswer | FallbackAnswer;
+  };
+  "GET /v1/recommendations/{user_id}": {
+    query: { k?: number; exclude_seen?: boolean; filter?: string[] | null };
+    answer: RankedAnswer | FallbackAnswer;
+  };
+  "GET /v1/status": {
+    answer: StatusAnswer;
+  };
+  "POST /v1/track": {
+    body: TrackBatch | TrackCall | TrackCall[];
+    answer: ForeignAnswer;
+  };
+  "GET /v1/trending": {
+    query: { k?: number; window?: string; filter?: string[] | null };
+    answer: TrendingAnswer;
+  };
+  "DELETE /v1/users/{user_id}": {
+    answer: ForgottenUser;
+  };
+  "GET /v1/users/{user_id}/history": {
+    query: { limit?: number; cursor?: string | null };
+    answer: HistoryPage;
+  };
+}

@@ -1,0 +1,166 @@
+"""A shop's page on an origin of its own, a gateway with a browser key for it, and Chromium."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+from playwright.sync_api import Page
+
+from cron import wiring
+from cron.api_keys import digest_of, draw_key
+from cron.ledger import key_rows
+from cron.project_root import PROJECT_ROOT
+from cron.settings.tree import GatewaySettings
+from recommender.events import Event
+from tests.component.gateway_process import RunningGateway, StandIn, gateway, settings_in
+
+LIMIT_S = 10.0
+README = PROJECT_ROOT / "README.md"
+
+
+@dataclass(frozen=True, kw_only=True)
+class WebShop:
+    """A running shop. `folder` has its pages, `url` serves them, `key` is the browser key."""
+
+    gateway: RunningGateway
+    folder: Path
+    url: str
+    key: str
+
+    @property
+    def gateway_url(self) -> str:
+        return str(self.gateway.client.base_url).rstrip("/")
+
+    def events(self) -> list[Event]:
+        """Return the events that the gateway stored, in the order of its log."""
+        return [one for one in self.gateway.log_records() if isinstance(one, Event)]
+
+    def wait_for_events(self, page: Page, count: int) -> list[Event]:
+        """Wait until the log has so many events."""
+        return until(page, lambda: len(self.events()) >= count, self.events)
+
+
+def until(page: Page, true: Callable[[], bool], found: Callable[[], list[Event]]) -> list[Event]:
+    """Poll while the browser goes on; return what was found, and fail after a limit."""
+    deadline = time.monotonic() + LIMIT_S
+    while not true():
+        assert time.monotonic() < deadline, f"waited {LIMIT_S:.0f} s; found {found()}"
+        page.wait_for_timeout(50)
+    return found()
+
+
+class QuietHandler(SimpleHTTPRequestHandler):
+    """Serves a folder, without a line for each request."""
+
+    def log_message(self, *_: object) -> None:
+        """Stay quiet."""
+
+
+@contextmanager
+def serve_folder(folder: Path) -> Iterator[str]:
+    """Serve a shop's pages on a free port; yield the origin."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(QuietHandler, directory=str(folder)))
+    thread = threading.Thread(
+        target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True
+    )
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+@contextmanager
+def open_shop(
+    folder: Path, ledger: Path, *, gateway_settings: GatewaySettings | None = None
+) -> Iterator[WebShop]:
+    """Run a gateway with a browser key, and a shop whose page is the one in the README."""
+    model = StandIn()
+    model.body = {
+        "items": [
+            {"id": str(number), "title": f"Film {number}", "score": 1.0 / number}
+            for number in range(1, 7)
+        ]
+    }
+    settings = settings_in(folder, inference_port=model.port)
+    if gateway_settings is not None:
+        settings = replace(settings, gateway=gateway_settings)
+    pages = folder / "pages"
+    pages.mkdir()
+    key = draw_key()
+    with serve_folder(pages) as url:
+        shutil.copy(ledger, folder / "ledger.db")
+        opened = wiring.open_ledger(settings.store.ledger)
+        key_rows.add(
+            opened,
+            "of the test",
+            digest_of(key.encode()),
+            roles=("browser",),
+            origins=(url,),
+            created_by="ann",
+        )
+        opened.close()
+        with gateway(settings) as client:
+            shop = WebShop(
+                gateway=RunningGateway(client=client, settings=settings, model=model),
+                folder=pages,
+                url=url,
+                key=key,
+            )
+            write_page(shop)
+            yield shop
+    model.stop()
+
+
+def write_page(shop: WebShop) -> None:
+    """Write the README's page, with this gateway's key, and a page without a list."""
+    page = readme_page().replace("http://127.0.0.1:8000", shop.gateway_url)
+    (shop.folder / "index.html").write_text(
+        page.replace("YOUR-BROWSER-KEY", shop.key), encoding="utf-8"
+    )
+    (shop.folder / "bare.html").write_text(
+        f'<!doctype html><title>Bare</title><script src="{shop.gateway_url}/freshet.js"></script>'
+        f"<script>freshet.init({{ key: '{shop.key}' }});</script>",
+        encoding="utf-8",
+    )
+
+
+def readme_page() -> str:
+    """Return the page of the README."""
+    (page,) = re.findall(r"```html\n(.*?)```", README.read_text(encoding="utf-8"), re.S)
+    return str(page)
+
+
+def open_page(page: Page, shop: WebShop, *, consent: bool = True) -> Page:
+    """Open the shop's page, and agree unless told otherwise."""
+    page.goto(shop.url)
+    page.wait_for_selector("#row li")
+    if consent:
+        page.check("#agree")
+    return page
+
+
+def open_bare_page(page: Page, shop: WebShop, *, consent: bool = True) -> Page:
+    """Open a page without a list, and agree unless told otherwise."""
+    page.goto(f"{shop.url}/bare.html")
+    page.evaluate("(given) => freshet.consent(given)", consent)
+    return page
+
+
+def stored_names(page: Page) -> list[str]:
+    """Return the names under which the snippet stored something in this browser."""
+    names: list[str] = page.evaluate(
+        "() => Object.keys(localStorage).filter((name) => name.startsWith('freshet:')).sort()"
+    )
+    return names

@@ -1,0 +1,39 @@
+"""The README's way to a page of a shop: its command makes a key, and its page works with it."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import sys
+from dataclasses import replace
+
+from playwright.sync_api import Page
+
+from cron.project_root import PROJECT_ROOT
+from tests.architecture.documents import commands
+from tests.browser.shops import README, WebShop, open_page, until, write_page
+
+
+def test_the_readmes_key_and_page_record_a_click(page: Page, shop: WebShop) -> None:
+    (command,) = [one for one in commands(README) if "--role browser" in one]
+    words = shlex.split(command.replace("http://127.0.0.1:8001", shop.url))
+    done = subprocess.run(
+        [sys.executable, *words[1:]],
+        cwd=PROJECT_ROOT,
+        env={**os.environ, "FRESHET__STORE__LEDGER": shop.gateway.settings.store.ledger},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    (key,) = [word for word in done.stdout.split() if word.startswith("freshet_")]
+    write_page(replace(shop, key=key))
+    headers = {"Authorization": f"Bearer {key}"}
+    until(
+        page,
+        lambda: shop.gateway.client.get("/v1/popular", headers=headers).status_code == 200,
+        shop.events,
+    )
+    open_page(page, shop)
+    page.locator("#row button").first.click()
+    until(page, lambda: any(one.type == "click" for one in shop.events()), shop.events)
