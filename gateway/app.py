@@ -22,6 +22,7 @@ from gateway.calls import (
     operate,
     recommendations,
     records,
+    search,
     users,
     watch,
 )
@@ -69,6 +70,7 @@ def create_app(settings: Settings) -> FastAPI:
         answers,
         items,
         item_lists,
+        search,
         users,
         operate,
         watch,

@@ -40,6 +40,7 @@ from gateway.model.inference import Inference
 from gateway.model.live_release import LiveRelease
 from gateway.model.readiness import Readiness
 from gateway.model.recommendations import Recommendations
+from gateway.model.search import Search
 from gateway.model.similar_items import SimilarItems
 from gateway.waiting_queue import WaitingQueue
 
@@ -78,6 +79,7 @@ class GatewayServices:
     item_changes: ItemChanges
     item_rankings: ItemRankings
     similar_items: SimilarItems
+    search: Search
     live: LiveRelease
     inference: Inference
     intake: RecordIntake
@@ -115,7 +117,6 @@ async def open_services(settings: Settings) -> AsyncIterator[GatewayServices]:
     backlog = LedgerMetrics(ledger, overview, lambda: event_log.backlog(histories.cursor()))
     metrics = GatewayMetrics(backlog)
     max_history = settings.train.model.max_history
-    recommendations = Recommendations(histories, inference, live, max_history=max_history)
     try:
         yield GatewayServices(
             settings=settings,
@@ -128,10 +129,11 @@ async def open_services(settings: Settings) -> AsyncIterator[GatewayServices]:
             item_changes=_item_changes(ledger, item_records, intake),
             item_rankings=ItemRankings(item_records),
             similar_items=SimilarItems(histories, item_records, inference),
+            search=Search(histories, inference, max_history=max_history),
             live=live,
             intake=intake,
             foreign=ForeignIntake(intake, new_id=RecordIds()),
-            recommendations=recommendations,
+            recommendations=Recommendations(histories, inference, live, max_history=max_history),
             metrics=metrics,
             overview=overview,
             decisions=wiring.open_decisions(settings, ledger),

@@ -20,12 +20,14 @@ from recommender.ranker import Ranker
 from recommender.reasons import ReasonsQuestion, reasons
 from recommender.resolve import Plan, Texts, plan, texts_of_batch
 from recommender.ruled_lists import RuledList, ruled_lists
+from recommender.search import searches
 from recommender.wire import (
     MAX_BODIES,
     BadRequest,
     Busy,
     JsonObject,
     ScoreRequest,
+    SearchRequest,
     SimilarRequest,
     TopRequest,
     error_body,
@@ -93,7 +95,7 @@ def _answer_plans(
 ) -> list[JsonObject]:
     """Return the answers in the order of the plans; they are computed by kind of request."""
     answers: dict[int, JsonObject] = {}
-    for kind, answer in ((ScoreRequest, _scores), (TopRequest, _top)):
+    for kind, answer in ((ScoreRequest, _scores), (TopRequest, _top), (SearchRequest, searches)):
         chosen = [index for index, one in enumerate(plans) if isinstance(one.request, kind)]
         for start in range(0, len(chosen), PLANS_AT_ONCE):
             part = chosen[start : start + PLANS_AT_ONCE]

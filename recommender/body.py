@@ -23,22 +23,26 @@ from recommender.body_fields import (
     read_list,
     read_name,
     read_number,
+    read_text,
 )
 from recommender.events import parse_time
 from recommender.record_fields import MAX_TYPE_CHARS, InvalidRecord
 from recommender.rule_fields import read_rules
 from recommender.wire import (
+    DEFAULT_FOUND,
     DEFAULT_SIMILAR,
     MAX_CANDIDATES,
     MAX_EXCLUDED,
     MAX_HISTORY,
     MAX_RANKED_IDS,
+    MAX_SEARCH_CHARS,
     MAX_VALUES,
     BadRequest,
     Element,
     Name,
     Request,
     ScoreRequest,
+    SearchRequest,
     SimilarRequest,
     TopRequest,
     is_similarity,
@@ -58,8 +62,9 @@ _FIELDS = {
     "rules",
     "similar_to",
     "by",
+    "search",
 }
-_OF_TOP = {*_FIELDS} - {"item_desc", "items", "similar_to", "by"}
+_OF_TOP = {*_FIELDS} - {"item_desc", "items", "similar_to", "by", "search"}
 # Bare strings whose element is kept, since popular items are in many histories; at most 30 MB.
 ELEMENTS_KEPT, MAX_KEPT_CHARS = 65_536, 64
 _BEFORE_VALUES = ",:[{"  # each value and each name in JSON follows one of these
@@ -116,12 +121,14 @@ def parse(body: object) -> Request:
     asked = [name for name in ("item_desc", "items", "k", "similar_to") if name in body]
     if "similar_to" in body:
         return _similar(body)
+    if "search" in body:
+        return _search(body)
     if len(asked) != 1:
         found = " and ".join(asked) if asked else "none of them"
         raise BadRequest(
             "body",
             found=found,
-            expected="user_seq with exactly one of item_desc, items, k; or similar_to",
+            expected="user_seq with exactly one of item_desc, items, k; or similar_to; or search",
         )
     if asked[0] == "k":
         return _top(body)
@@ -137,6 +144,17 @@ def _similar(body: Mapping[str, object]) -> SimilarRequest:
         item=read_name(body["similar_to"], "similar_to"),
         k=read_count(body["k"]) if "k" in body else DEFAULT_SIMILAR,
         by=by,
+        filter=read_filter(body.get("filter", {})),
+    )
+
+
+def _search(body: Mapping[str, object]) -> SearchRequest:
+    expect_known_fields(body, {"search", "user_seq", "k", "filter", "exclude"})
+    return SearchRequest(
+        text=read_text(body["search"], "search", limit=MAX_SEARCH_CHARS),
+        k=read_count(body["k"]) if "k" in body else DEFAULT_FOUND,
+        history=read_history(body.get("user_seq", []), "user_seq", limit=MAX_HISTORY),
+        exclude=read_ids(body.get("exclude", []), "exclude", limit=MAX_EXCLUDED),
         filter=read_filter(body.get("filter", {})),
     )
 

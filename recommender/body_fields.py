@@ -57,13 +57,13 @@ def read_id(raw: object, where: str) -> str:
     return _encodable(raw, where)
 
 
-def read_text(raw: object, where: str) -> str:
+def read_text(raw: object, where: str, *, limit: int = MAX_TEXT_CHARS) -> str:
     """Parse a text that is not blank; raise BadRequest."""
     if not isinstance(raw, str) or not raw.strip():
         raise BadRequest(where, found=describe(raw), expected="a non-empty string")
-    if len(raw) > MAX_TEXT_CHARS:
+    if len(raw) > limit:
         raise BadRequest(
-            where, found=f"{len(raw)} characters", expected=f"at most {MAX_TEXT_CHARS} characters"
+            where, found=f"{len(raw)} characters", expected=f"at most {limit} characters"
         )
     return _encodable(raw, where)
 

@@ -20,6 +20,8 @@ import numpy.typing as npt
 from recommender.attribute_index import AttributeIndex, Value
 from recommender.bases import link_or_copy
 from recommender.item_columns import CatalogueColumns, CatalogueItem, read_attributes
+from recommender.title_search import TitleSearch
+from recommender.word_index import WordIndex
 
 COLUMNS_FILE = "catalogue.safetensors"
 CHANGES_FILE = "catalogue_changes.jsonl"
@@ -228,6 +230,14 @@ class Catalogue(Sequence[CatalogueItem]):
         if added != list(range(len(columns), len(columns) + len(added))):
             raise ValueError(f"{changes}: the rows after {len(columns) - 1} have gaps")
         return Catalogue._of(columns, file, changed)
+
+    @cached_property
+    def title_search(self) -> TitleSearch:
+        """The search for titles by words; the words of changes are indexed when first needed."""
+        changed = WordIndex.build(self._changes[row].title for row in sorted(self._changes))
+        return TitleSearch(
+            self._columns.word_index, changed, changed_rows=self._changed_rows, num_items=len(self)
+        )
 
     @cached_property
     def _masks(self) -> dict[tuple[tuple[str, Value], ...], Mask]:

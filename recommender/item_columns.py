@@ -19,11 +19,16 @@ from recommender.ids import MAX_ID_CHARS
 from recommender.key_index import KeyIndex
 from recommender.mapped_arrays import map_arrays, save_arrays
 from recommender.text_column import TextColumn, TextColumnBuilder
+from recommender.word_index import WordIndex
 
 # Up to this size ids are found by a dict, which answers sooner and takes .1 s to build.
 MAX_DICT_ITEMS = 200_000
+# Up to this size the words of titles are indexed with the first search where a file of an earlier
+# version lacks their index, which takes .2 s; in a larger one titles are then not searched.
+MAX_LATE_TITLES = 20_000
 # In a larger catalogue the rows of this many ids are kept, since popular items are asked for often.
 IDS_KEPT = 65_536
+_WORDS = "title_words"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +80,7 @@ class CatalogueColumns:
         )
 
     @classmethod
-    def map(cls, path: Path) -> CatalogueColumns:
+    def map(cls, path: Path, *, max_late_titles: int = MAX_LATE_TITLES) -> CatalogueColumns:
         """Return the columns of a file; raise OSError, or ValueError for a damaged file."""
         arrays = map_arrays(path)
         try:
@@ -88,6 +93,10 @@ class CatalogueColumns:
                 raise ValueError("its columns differ in length")
             columns.title_index = KeyIndex.from_arrays(arrays, "title_index")
             columns.attribute_index = AttributeIndex.from_arrays(arrays)
+            if f"{_WORDS}.has" in arrays:
+                columns.word_index = WordIndex.from_arrays(arrays, _WORDS)
+            elif len(columns) > max_late_titles:
+                columns.word_index = WordIndex.build([None] * len(columns))
             if "id_index.hashes" in arrays:
                 columns._id_index = KeyIndex.from_arrays(arrays, "id_index")
         except (KeyError, IndexError, ValueError) as error:
@@ -102,6 +111,7 @@ class CatalogueColumns:
             **self.texts.arrays("texts"),
             **self._attributes.arrays("attributes"),
             **self.title_index.arrays("title_index"),
+            **self.word_index.arrays(_WORDS),
             **self.attribute_index.arrays(),
             "hidden": self.hidden_N.view(np.uint8),
         }
@@ -147,6 +157,11 @@ class CatalogueColumns:
     def title_index(self) -> KeyIndex:
         """The rows by their titles."""
         return KeyIndex.build(self.titles)
+
+    @cached_property
+    def word_index(self) -> WordIndex:
+        """The rows by the words of their titles."""
+        return WordIndex.build(self.titles)
 
     @cached_property
     def attribute_index(self) -> AttributeIndex:

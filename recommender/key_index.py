@@ -5,6 +5,7 @@ K counts keys. Two keys with the same hash are told apart by reading them.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -31,11 +32,18 @@ class KeyIndex:
     @classmethod
     def build(cls, keys: Iterable[str | None]) -> KeyIndex:
         """Index keys by their place; a key that is None is left out."""
-        named = [(hash_of(key), row) for row, key in enumerate(keys) if key is not None]
-        hashes = np.fromiter((one for one, _ in named), np.uint64, count=len(named))
-        rows = np.fromiter((row for _, row in named), np.int64, count=len(named))
-        order = np.argsort(hashes, kind="stable")
-        return cls(hashes_K=hashes[order], rows_K=rows[order])
+        return cls.of_pairs((key, row) for row, key in enumerate(keys) if key is not None)
+
+    @classmethod
+    def of_pairs(cls, pairs: Iterable[tuple[str, int]]) -> KeyIndex:
+        """Index keys with their rows, which are ascending; a key may have several."""
+        hashes, rows = array("Q"), array("q")
+        for key, row in pairs:
+            hashes.append(hash_of(key))
+            rows.append(row)
+        hashes_K, rows_K = np.frombuffer(hashes, np.uint64), np.frombuffer(rows, np.int64)
+        order_K = np.argsort(hashes_K, kind="stable")
+        return cls(hashes_K=hashes_K[order_K], rows_K=rows_K[order_K])
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, npt.NDArray[np.generic]], name: str) -> KeyIndex:
@@ -51,12 +59,16 @@ class KeyIndex:
 
     def rows(self, key: str, keys: Sequence[str | None]) -> Iterator[int]:
         """Yield the rows of a key, ascending; `keys[row]` is the key of a row."""
+        for row in self.maybe_rows(key):
+            if keys[row] == key:
+                yield row
+
+    def maybe_rows(self, key: str) -> Iterator[int]:
+        """Yield the rows of a key, and those of any other with the same hash, ascending."""
         hashed = np.uint64(hash_of(key))
         place = int(np.searchsorted(self.hashes_K, hashed))
         while place < len(self.hashes_K) and self.hashes_K[place] == hashed:
-            row = int(self.rows_K[place])
-            if keys[row] == key:
-                yield row
+            yield int(self.rows_K[place])
             place += 1
 
 

@@ -23,6 +23,7 @@ from recommender.wire import (
     Request,
     Resolved,
     ScoreRequest,
+    SearchRequest,
     SimilarRequest,
     TopRequest,
 )
@@ -109,6 +110,8 @@ def plan(ranker: Ranker, request: Request, texts: Texts) -> Plan:
         place, how = _item(ranker.catalogue, request.item, texts, field="similar_to")
         allowed_N = _allowed_rows(ranker.catalogue, request)
         return Plan(request=request, items=(place,), resolved_items=(how,), allowed_N=allowed_N)
+    if isinstance(request, SearchRequest):
+        return _plan_search(ranker, request, texts)
     if isinstance(request, TopRequest):
         return _plan_list(ranker, request, texts)
     return _plan_ratings(ranker, request, texts)
@@ -133,6 +136,20 @@ def _plan_ratings(ranker: Ranker, request: ScoreRequest, texts: Texts) -> Plan:
         resolved=tuple(how for how, _ in found),
         items=tuple(place for place, _ in items),
         resolved_items=tuple(how for _, how in items),
+    )
+
+
+def _plan_search(ranker: Ranker, request: SearchRequest, texts: Texts) -> Plan:
+    catalogue = ranker.catalogue
+    found = [_look_up(catalogue, element.name) for element in request.history]
+    excluded = (row for row in map(catalogue.row, request.exclude) if row is not None)
+    return Plan(
+        request=request,
+        history=_history(ranker, request.history, found, texts),
+        resolved=tuple(how for how, _ in found),
+        items=(ItemRef(text_row=texts.row(request.text, field="search")),),
+        excluded_rows=tuple(excluded),
+        allowed_N=_allowed_rows(catalogue, request),
     )
 
 
@@ -269,7 +286,9 @@ def _clamp_rating(rating: float, scale: tuple[float, float] | None) -> float | N
     return None if scale is None else min(max(rating, scale[0]), scale[1])
 
 
-def _allowed_rows(catalogue: Catalogue, request: TopRequest | SimilarRequest) -> Mask | None:
+def _allowed_rows(
+    catalogue: Catalogue, request: TopRequest | SimilarRequest | SearchRequest
+) -> Mask | None:
     return _filter_rows(catalogue, request.filter, field="filter") if request.filter else None
 
 

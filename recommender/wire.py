@@ -16,6 +16,8 @@ from recommender.list_rules import ListRules
 
 MAX_K = 1_000
 DEFAULT_SIMILAR = 10
+DEFAULT_FOUND = 10
+MAX_SEARCH_CHARS = 500  # as of an event's `query`
 MAX_HISTORY = 100_000  # the model reads the newest `max_history`; all of them count as seen
 MAX_CANDIDATES = 1_000
 MAX_RANKED_IDS = 10_000  # of `candidates` in a question for k items
@@ -111,7 +113,18 @@ class SimilarRequest:
     filter: Mapping[str, FilterValue] = field(default_factory=dict)
 
 
-Request = ScoreRequest | TopRequest | SimilarRequest
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchRequest:
+    """Find k items by words of titles and by what the text means, for a reader with a history."""
+
+    text: str
+    k: int
+    history: tuple[Element, ...] = ()
+    exclude: tuple[str, ...] = ()
+    filter: Mapping[str, FilterValue] = field(default_factory=dict)
+
+
+Request = ScoreRequest | TopRequest | SimilarRequest | SearchRequest
 
 
 def is_similarity(value: object) -> TypeGuard[Similarity]:

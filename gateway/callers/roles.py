@@ -41,6 +41,7 @@ CALLS: Mapping[str, Roles] = {
     "GET /v1/popular": _SHOPPERS,
     "GET /v1/trending": _SHOPPERS,
     "GET /v1/new": _SHOPPERS,
+    "GET /v1/search": _SHOPPERS,
     "GET /v1/status": _WATCHERS,
     "GET /metrics": _WATCHERS,
 }

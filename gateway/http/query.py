@@ -45,6 +45,8 @@ def expected_value(request: Request, name: str) -> str:
     field = _parameters(request).get(name)
     if field is None:
         return "another value"
+    if field.annotation is str:
+        return "a text"
     if field.annotation is bool:
         return "true or false"
     return f"a whole number from {_limit(field, 'ge'):,} to {_limit(field, 'le'):,}"

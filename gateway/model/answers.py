@@ -1,4 +1,4 @@
-"""What TorchServe answers to a question, parsed once: ranked items, a rating, or a refusal."""
+"""What TorchServe answers to a question, parsed once: items, a rating, or a refusal."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from gateway.bodies.codec import codec_of
 from gateway.bodies.recommendations import ItemId, Rating, Reason, Score, Title
 from gateway.bodies.refusal import Refusal
+from gateway.bodies.search import Match
 
 Answer = TypeVar("Answer")
 
@@ -53,6 +54,24 @@ class Ranked:
     items: tuple[ModelItem, ...]
     model_version: int
     unknown: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundModelItem:
+    """An item that the model found."""
+
+    id: ItemId
+    title: Title
+    score: Score
+    match: Match
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundItems:
+    """Found items, best first."""
+
+    items: tuple[FoundModelItem, ...]
+    model_version: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

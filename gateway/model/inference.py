@@ -13,10 +13,11 @@ from collections.abc import Sequence
 
 from cron.urls.torchserve import Node as Place
 from gateway.bodies.refusal import Refusal
-from gateway.model.answers import Answer, ModelQuestion, NoAnswer, Ranked, Rated
+from gateway.model.answers import Answer, FoundItems, ModelQuestion, NoAnswer, Ranked, Rated
 from gateway.model.live_release import LiveRelease
 from gateway.model.node import TOO_LATE, ModelNode
 from gateway.model.questions import (
+    SearchQuestion,
     SimilarItemsQuestion,
     TopItemsQuestion,
     encode_client_json,
@@ -57,6 +58,11 @@ class Inference:
         """
         content = question.encode()
         return await self._ask(ModelQuestion(content=content, answer_type=Ranked), deadline)
+
+    async def search(self, question: SearchQuestion, *, deadline: float) -> FoundItems | Refusal:
+        """Ask for the items that a text finds; raise NoAnswer, TooLarge or Overloaded."""
+        content = question.encode()
+        return await self._ask(ModelQuestion(content=content, answer_type=FoundItems), deadline)
 
     async def predict(self, body: object) -> Rated | Refusal:
         """Pass a client's question for one rating on; raise NoAnswer, TooLarge or Overloaded."""

@@ -66,6 +66,19 @@ class SimilarItemsQuestion(msgspec.Struct, frozen=True, kw_only=True, omit_defau
         return msgspec.json.encode(self)
 
 
+class SearchQuestion(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """`k` items that are found by a text, for a reader with a history."""
+
+    search: str
+    user_seq: Sequence[QuestionElement]
+    k: int
+    filter: FilterJson = None
+
+    def encode(self) -> bytes:
+        """Return the body of the request."""
+        return msgspec.json.encode(self)
+
+
 def stored_element(past: PastEvent) -> QuestionElement:
     """Return an event of the user's stored history as an element of a question."""
     return QuestionElement(

@@ -164,6 +164,25 @@ export interface ForgottenUser {
   up_to: string;
 }
 
+/** A found item. */
+export interface FoundItem {
+  /** The place in the list, from 1. */
+  rank: number;
+  /** The item's id. */
+  id: string;
+  /** The item's title; null when no item record has come yet. */
+  title: string | null;
+  /**
+   * Orders the list and means nothing else: scores of two answers or releases cannot be compared.
+   */
+  score: number;
+  /**
+   * How the item was found. `exact`: its title has just the words of `q`. `title`: its title has
+   * some of them. `text`: by what its text means alone.
+   */
+  match: "exact" | "title" | "text";
+}
+
 /** A body of the Measurement Protocol. */
 export interface Ga4Body {
   /** The events. */
@@ -723,6 +742,16 @@ export interface RunStatus {
   reasons: ReasonStatus[];
 }
 
+/** Found items. */
+export interface SearchAnswer {
+  /** The user who was asked for; null for a visitor without an id. */
+  user_id: string | null;
+  /** The release that answered. */
+  model_version: number;
+  /** At most `k` items, the best first. Empty when no item is left. */
+  items: FoundItem[];
+}
+
 /** Similar items. */
 export interface SimilarAnswer {
   /** The item that was asked for. */
@@ -939,6 +968,10 @@ export interface Calls {
   "GET /v1/recommendations/{user_id}": {
     query: { k?: number; exclude_seen?: boolean; filter?: string[] | null };
     answer: RankedAnswer | FallbackAnswer;
+  };
+  "GET /v1/search": {
+    query: { q?: string; user_id?: string | null; k?: number; filter?: string[] | null };
+    answer: SearchAnswer;
   };
   "GET /v1/status": {
     answer: StatusAnswer;
