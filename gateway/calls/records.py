@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request
@@ -22,7 +23,7 @@ from gateway.callers.keyring import Caller
 from gateway.http.access import UseCaller, UseServices
 from gateway.http.problems import json_response
 from gateway.http.quick_route import CHECKS, QuickRoute
-from gateway.http.record_bodies import MAX_CALL_BYTES, raw_records
+from gateway.http.record_bodies import MAX_CALL_BYTES, plain_values, raw_records
 from gateway.http.user_paths import USER_ID
 from gateway.intake.record_intake import IntakeResult, RecordKind
 from gateway.openapi import Responses, answer, records_body, refusals
@@ -147,13 +148,15 @@ async def _take(
     content_type = request.headers.get("content-type", "")
     limit = visitors.MAX_BODY_BYTES if caller.is_browser else MAX_CALL_BYTES
     check = services.visitors.check_record if caller.is_browser else None
-    async with (
-        services.bodies.read(request, limit=limit) as body,
-        services.record_queue.turn(),
-    ):
-        result = await run_in_threadpool(
-            lambda: services.intake.take(kind, raw_records(body, content_type), check)
-        )
+    async with services.bodies.read(request, limit=limit) as body:
+        result = None
+        if check is None and (values := plain_values(body, content_type)) is not None:
+            result = await _take_plain(kind, values, services)
+        if result is None:
+            async with services.record_queue.turn():
+                result = await run_in_threadpool(
+                    lambda: services.intake.take(kind, raw_records(body, content_type), check)
+                )
     for outcome, number in (
         ("accepted", result.accepted),
         ("duplicate", result.duplicates),
@@ -162,6 +165,23 @@ async def _take(
         services.metrics.records.labels(kind=kind, outcome=outcome).inc(number)
     status = 202 if result.accepted or result.duplicates else 400
     return json_response(_records_answer(result), status=status)
+
+
+async def _take_plain(
+    kind: RecordKind, values: Sequence[object], services: GatewayServices
+) -> IntakeResult | None:
+    """Store the records of a small call, together with other calls; None where one is not valid."""
+    async with services.plain_queue.turn():
+        plain = services.intake.parse_plain(kind, values)
+        if plain is None:
+            return None
+        num_duplicates = await services.stores.take(plain.records, size=len(plain.records))
+    return IntakeResult(
+        accepted=len(plain.records) - num_duplicates,
+        duplicates=num_duplicates,
+        rejected=(),
+        event_ids=plain.event_ids,
+    )
 
 
 def _records_answer(result: IntakeResult) -> RecordsAnswer:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import codecs
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from gateway.http.request_body import BadBody
@@ -20,6 +20,8 @@ MAX_CALL_BYTES = 32 * 1024 * 1024
 MAX_CALL_RECORDS = 100_000
 # decoded at a time; a record that is longer is refused together with its call
 WINDOW_CHARS = 4 * MAX_RECORD_BYTES
+# a hundred events; the event loop parses them in a millisecond
+MAX_PLAIN_BYTES = 16 * 1024
 NDJSON = "application/x-ndjson"
 _SHOWN_CHARS = 200  # of a record in a message
 _EXPECTED = f"expected a JSON object, a list of them, or NDJSON as content type {NDJSON}"
@@ -60,6 +62,21 @@ def raw_records(body: bytes | bytearray, content_type: str) -> Iterator[Raw]:
         yield record
     if num_records == 0:
         raise BadBody("the body is empty; expected a JSON object, a list of them, or NDJSON")
+
+
+def plain_values(body: bytes | bytearray, content_type: str) -> Sequence[object] | None:
+    """Return the JSON values of a small body; None where `raw_records` must look.
+
+    It takes a fifth of the time, and would let no other thread run with a large body.
+    """
+    if len(body) > MAX_PLAIN_BYTES or is_ndjson(content_type):
+        return None
+    try:
+        found: object = json.loads(body.decode())
+    except (ValueError, RecursionError):
+        return None
+    values = found if isinstance(found, list) else [found]
+    return values or None
 
 
 def is_ndjson(content_type: str) -> bool:

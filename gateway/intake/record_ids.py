@@ -5,6 +5,7 @@ Python 3.11 has no `uuid.uuid7`.
 
 from __future__ import annotations
 
+import os
 import secrets
 import threading
 import time
@@ -26,11 +27,14 @@ class RecordIds:
 
     def __call__(self) -> str:
         """Return the next id."""
-        fresh = (self._time_ns() // 1_000_000 << _RANDOM_BITS) | secrets.randbits(_RANDOM_BITS)
+        milliseconds = self._time_ns() // 1_000_000
         with self._lock:
-            # the random step keeps the next id unguessable; an overflow of the random part carries
-            # into the milliseconds
-            self._last = fresh if fresh > self._last else self._last + 1 + secrets.randbits(32)
+            if milliseconds > self._last >> _RANDOM_BITS:
+                self._last = (milliseconds << _RANDOM_BITS) | secrets.randbits(_RANDOM_BITS)
+            else:
+                # the random step keeps the next id unguessable; an overflow of the random part
+                # carries into the milliseconds
+                self._last += 1 + int.from_bytes(os.urandom(4))
             number = self._last
         milliseconds, high, low = (
             number >> _RANDOM_BITS,

@@ -10,6 +10,7 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import chain
 from typing import Literal
 
 from cron.errors import FreshetError
@@ -33,6 +34,14 @@ class IntakeResult:
     accepted: int
     duplicates: int
     rejected: tuple[RejectedRecord, ...]
+    event_ids: tuple[AssignedId, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlainCall:
+    """The records of a small call that are all valid, and the ids that were assigned."""
+
+    records: Sequence[Record]
     event_ids: tuple[AssignedId, ...]
 
 
@@ -87,6 +96,39 @@ class RecordIntake:
             event_ids=tuple(assigned),
         )
 
+    def parse_plain(self, kind: RecordKind, values: Sequence[object]) -> PlainCall | None:
+        """Parse the values of a small call; None where `take` must look, which says what is wrong.
+
+        It stores nothing.
+        """
+        now = datetime.now(UTC)
+        parse = parse_event if kind == "event" else parse_item
+        try:
+            records: list[Record] = [parse(one, now=now, new_id=self._new_id) for one in values]
+        except (InvalidRecord, RecursionError):
+            return None
+        assigned = (
+            AssignedId(index=index, event_id=record.event_id)
+            for index, (value, record) in enumerate(zip(values, records, strict=True))
+            if _lacks_id(value)
+        )
+        return PlainCall(records=records, event_ids=tuple(assigned))
+
+    def store_all(self, calls: Sequence[Sequence[Record]]) -> list[int]:
+        """Store the records of several calls durably; return the number of duplicates of each.
+
+        Raise Unavailable, storing none of them, when the log fails.
+        """
+        duplicates = self._store(list(chain.from_iterable(calls)))
+        if not duplicates:
+            return [0] * len(calls)
+        numbers, begin = [], 0
+        for records in calls:
+            end = begin + len(records)
+            numbers.append(sum(begin <= place < end for place in duplicates))
+            begin = end
+        return numbers
+
     def add(self, item: Item) -> None:
         """Store one record that is known to be valid; raise Unavailable, having stored nothing."""
         self._store([item])
@@ -107,7 +149,7 @@ class RecordIntake:
 
         Return the number of duplicates; raise Unavailable, storing nothing, when the log fails.
         """
-        num_duplicates = self._store(records) if records else 0
+        num_duplicates = len(self._store(records)) if records else 0
         # last: a call that was answered 503 comes again, and its letters must not be kept twice
         if letters:
             self._dead_letters.add_all(letters, source=source, at=at)
@@ -124,8 +166,8 @@ class RecordIntake:
                 "record", problem="JSON nested too deeply", expected="a flat JSON object"
             ) from error
 
-    def _store(self, records: Sequence[Record]) -> int:
-        """Append to the log, then write to its projections; return the number of duplicates."""
+    def _store(self, records: Sequence[Record]) -> set[int]:
+        """Append to the log, then write to its projections; return the places of duplicates."""
         if any(isinstance(record, Item) for record in records):
             self._item_writes.make_room()
         appended = self._log.append(records)
@@ -135,7 +177,7 @@ class RecordIntake:
         items = [record for record in fresh if isinstance(record, Item)]
         if items:
             self._item_writes.add(items)
-        return len(duplicates)
+        return duplicates
 
     def _write_histories(self, records: Sequence[Record]) -> None:
         try:
@@ -149,8 +191,8 @@ class RecordIntake:
 
 
 def _has_no_id(raw: Raw) -> bool:
-    return (
-        not isinstance(raw, Unreadable)
-        and isinstance(raw.value, dict)
-        and raw.value.get("event_id") is None
-    )
+    return not isinstance(raw, Unreadable) and _lacks_id(raw.value)
+
+
+def _lacks_id(value: object) -> bool:
+    return isinstance(value, dict) and value.get("event_id") is None

@@ -13,11 +13,13 @@ from hypothesis import strategies as st
 from gateway.http.record_bodies import (
     MAX_CALL_BYTES,
     MAX_CALL_RECORDS,
+    MAX_PLAIN_BYTES,
     NDJSON,
     WINDOW_CHARS,
     Raw,
     Readable,
     Unreadable,
+    plain_values,
     raw_records,
 )
 from gateway.http.request_body import BadBody
@@ -162,3 +164,30 @@ def test_lines_are_records_and_bad_ones_are_reported() -> None:
 def test_a_record_keeps_its_original_text() -> None:
     first, second = raw_records('[ {"a": "é"} , "x" ]'.encode(), "application/json")
     assert [first.raw, second.raw] == ['{"a": "é"}', '"x"']
+
+
+@given(value=JSON)
+def test_plain_values_are_those_of_the_records(value: object) -> None:
+    body = json.dumps(value).encode()
+    if value == []:
+        assert plain_values(body, "application/json") is None
+    else:
+        assert plain_values(body, "") == values(body)
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type"),
+    [
+        (b"", ""),
+        (b"[]", ""),
+        (b"{} {}", ""),
+        (b"{", ""),
+        ("{}".encode("utf-16"), ""),
+        (b"\xff", ""),
+        (b"[" * 10_000, ""),
+        (b"{}", NDJSON),
+        (json.dumps("x" * MAX_PLAIN_BYTES).encode(), ""),
+    ],
+)
+def test_other_bodies_have_no_plain_values(body: bytes, content_type: str) -> None:
+    assert plain_values(body, content_type) is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 from functools import partial
@@ -285,6 +286,8 @@ def test_an_event_reads_back_equal(
     )
     line = to_json(record)
     assert "\n" not in line
+    fields = {"kind": "event", **json.loads(line)}
+    assert line == json.dumps(fields, ensure_ascii=False, separators=(",", ":"))
     assert from_json(line) == record
 
 

@@ -22,8 +22,9 @@ Transfer/sec:      0.20MB
 """
 
 
-def test_a_report_of_wrk_is_read() -> None:
-    assert parse_wrk(PRINTED) == Measured(rate=240.0, p50_ms=23.5, p99_ms=1500.0, num_failed=0)
+@pytest.mark.parametrize("printed", [PRINTED, PRINTED.replace("1.50s\n", "1.50s \n")])
+def test_a_report_of_wrk_is_read(printed: str) -> None:
+    assert parse_wrk(printed) == Measured(rate=240.0, p50_ms=23.5, p99_ms=1500.0, num_failed=0)
 
 
 def test_refusals_and_time_outs_are_failures() -> None:
