@@ -43,6 +43,8 @@ from gateway.model.readiness import Readiness
 from gateway.model.recommendations import Recommendations
 from gateway.model.search import Search
 from gateway.model.similar_items import SimilarItems
+from gateway.placements.lists import PlacementLists
+from gateway.placements.named import NamedPlacements
 from gateway.waiting_queue import WaitingQueue
 from recommender.events import Record
 
@@ -96,7 +98,7 @@ class GatewayServices:
     inference: Inference
     intake: RecordIntake
     foreign: ForeignIntake
-    recommendations: Recommendations
+    lists: PlacementLists
     metrics: GatewayMetrics
     overview: Callable[[], Overview]
     decisions: Decisions
@@ -147,7 +149,7 @@ async def open_services(settings: Settings) -> AsyncIterator[GatewayServices]:
             live=live,
             intake=intake,
             foreign=ForeignIntake(intake, new_id=RecordIds()),
-            recommendations=Recommendations(histories, inference, live, max_history=max_history),
+            lists=_lists(settings, histories, item_records, inference, live),
             metrics=metrics,
             overview=overview,
             decisions=wiring.open_decisions(settings, ledger),
@@ -162,6 +164,19 @@ async def open_services(settings: Settings) -> AsyncIterator[GatewayServices]:
         following.cancel()
         inference.close()
         ledger.close()
+
+
+def _lists(
+    settings: Settings,
+    histories: Histories,
+    item_records: ItemRecords,
+    inference: Inference,
+    live: LiveRelease,
+) -> PlacementLists:
+    max_history = settings.train.model.max_history
+    recommendations = Recommendations(histories, inference, live, max_history=max_history)
+    placements = NamedPlacements(settings.placements)
+    return PlacementLists(recommendations, placements, histories, item_records)
 
 
 def _keyring(gateway: GatewaySettings, ledger: Ledger) -> Keyring:

@@ -156,7 +156,7 @@ def _add_rules(answer: JsonObject, items: Sequence[JsonObject], ruled: RuledList
     """Add which rules moved each item, if that was asked for, and which could not be applied."""
     for item, moves in zip(items, ruled.moves, strict=False):
         item["moved"] = [
-            {"rule": move.rule, "from": move.before, "to": move.after} for move in moves
+            {"rule": move.rule, "before": move.before, "after": move.after} for move in moves
         ]
     if ruled.not_applied:
         answer["not_applied"] = list(ruled.not_applied)

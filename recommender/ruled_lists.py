@@ -43,7 +43,7 @@ def ruled_lists(ranker: Ranker, plans: Sequence[Plan], state_BD: Tensor) -> dict
     """Return the lists of the plans that have rules, by place. Their pools come together."""
     lists: dict[int, RuledList] = {}
     asked = {
-        user: _RulesQuestion.of(ranker, one) for user, one in enumerate(plans) if _has_rules(one)
+        user: _RuledQuestion.of(ranker, one) for user, one in enumerate(plans) if _has_rules(one)
     }
     if not asked:
         return lists
@@ -66,7 +66,7 @@ def ruled_lists(ranker: Ranker, plans: Sequence[Plan], state_BD: Tensor) -> dict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _RulesQuestion:
+class _RuledQuestion:
     """A plan whose pinned items are excluded, and its rules."""
 
     plan: Plan
@@ -76,7 +76,7 @@ class _RulesQuestion:
     pinned_rows: tuple[int, ...]
 
     @classmethod
-    def of(cls, ranker: Ranker, plan: Plan) -> _RulesQuestion:
+    def of(cls, ranker: Ranker, plan: Plan) -> _RuledQuestion:
         request = plan.request
         assert isinstance(request, TopRequest)
         assert request.rules is not None
@@ -101,7 +101,7 @@ def _has_rules(plan: Plan) -> bool:
 
 def _deep_enough(
     ranker: Ranker,
-    asked: _RulesQuestion,
+    asked: _RuledQuestion,
     state_1D: Tensor,
     size: int,
     rows_P: Rows,
@@ -120,7 +120,7 @@ def _deep_enough(
 
 
 def _apply(
-    ranker: Ranker, asked: _RulesQuestion, state_1D: Tensor, rows_P: Rows, scores_P: Scores
+    ranker: Ranker, asked: _RuledQuestion, state_1D: Tensor, rows_P: Rows, scores_P: Scores
 ) -> RuledList:
     pool = _pool(ranker, asked, state_1D, rows_P, scores_P)
     choice: Choice = choose(asked.rules, pool, asked.k, is_traced=asked.is_traced)
@@ -134,7 +134,7 @@ def _apply(
 
 
 def _pool(
-    ranker: Ranker, asked: _RulesQuestion, state_1D: Tensor, rows_P: Rows, scores_P: Scores
+    ranker: Ranker, asked: _RuledQuestion, state_1D: Tensor, rows_P: Rows, scores_P: Scores
 ) -> Pool:
     rules, catalogue = asked.rules, ranker.catalogue
     taken = {name: Counter[Value]() for name in rules.at_most}

@@ -7,8 +7,11 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_network
 
+from cron.placement import MAX_PLACEMENTS, Placement, check_name, parse_placement
 from cron.urls.wrong_url import WrongUrl
+from recommender.body_fields import field_name
 from recommender.record_fields import MAX_TYPE_CHARS
+from recommender.wire import BadRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +56,14 @@ class EachText:
         return next((expected for expected in wrong if expected is not None), None)
 
 
-Rule = Bounds | Text | EachText
+@dataclass(frozen=True, slots=True)
+class ParsedTable:
+    """A table that a function converts; it raises BadRequest, which names the field below it."""
+
+    parse: Callable[[Mapping[str, object]], object]
+
+
+Rule = Bounds | Text | EachText | ParsedTable
 
 
 def is_filled(text: str) -> str | None:
@@ -96,6 +106,19 @@ def is_network(text: str) -> str | None:
     except ValueError as error:
         return f"addresses or networks, such as 10.0.0.7 or 10.0.0.0/8 ({error})"
     return None
+
+
+def parse_placements(table: Mapping[str, object]) -> dict[str, Placement]:
+    """Parse placements by name; raise BadRequest."""
+    if len(table) > MAX_PLACEMENTS:
+        found, expected = f"{len(table)} placements", f"at most {MAX_PLACEMENTS}"
+        raise BadRequest("placements", found=found, expected=expected)
+    return {
+        check_name(name, f"placements.{field_name(name)}"): parse_placement(
+            one, f"placements.{name}."
+        )
+        for name, one in table.items()
+    }
 
 
 def url_for(parse: Callable[[str], object]) -> Text:

@@ -11,18 +11,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated
 
+from cron.placement import Placement
 from cron.settings.rules import (
     AT_LEAST_ONE,
     POSITIVE,
     SHARE,
     Bounds,
     EachText,
+    ParsedTable,
     Rule,
     Text,
     is_crontab,
     is_event_type,
     is_header_value,
     is_network,
+    parse_placements,
     url_for,
 )
 from cron.urls import stores
@@ -224,4 +227,8 @@ class Settings:
     gate: GateSettings = field(default_factory=GateSettings)
     release: ReleaseSettings = field(default_factory=ReleaseSettings)
     gateway: GatewaySettings = field(default_factory=GatewaySettings)
+    # the rules of lists, by the place that shows them; those of the gateway's API go before them
+    placements: Annotated[Mapping[str, Placement], ParsedTable(parse_placements)] = field(
+        default_factory=dict
+    )
     train: TrainConfig = field(default_factory=TrainConfig, metadata={"rules": _TRAIN_RULES})

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from typing import Annotated, Literal, Union, get_args, get_origin
 
 from cron.errors import SettingsError
-from cron.settings.rules import FILLED, NOT_NEGATIVE, Rule
+from cron.settings.rules import FILLED, NOT_NEGATIVE, ParsedTable, Rule
 from cron.urls.passwords import hide_password
+from recommender.wire import BadRequest
 
 _WORDS = {
     int: "a whole number",
@@ -73,12 +74,22 @@ def check_value(key: str, value: object, leaf: Leaf, where: str) -> object:
         fits, typed = _convert(value, _kind(option))
         if fits:
             rule = _rule(option) or leaf.rule or _default_rule(typed)
+            if isinstance(rule, ParsedTable):
+                return _parse_table(rule, typed, where)
             wrong = rule.violation(typed) if rule is not None and typed is not None else None
             if wrong:
                 raise SettingsError(_message(key, value, leaf, where) + wrong)
             return typed
     wanted = " or ".join(_type_words(_kind(option)) for option in options)
     raise SettingsError(_message(key, value, leaf, where) + wanted)
+
+
+def _parse_table(rule: ParsedTable, value: object, where: str) -> object:
+    assert isinstance(value, Mapping)
+    try:
+        return rule.parse(value)
+    except BadRequest as error:
+        raise SettingsError(f"{where}: {error.reason}") from error
 
 
 def _message(key: str, value: object, leaf: Leaf, where: str) -> str:
@@ -116,8 +127,9 @@ def _convert(value: object, kind: object) -> tuple[bool, object]:
     if get_origin(kind) is Literal:
         return value in get_args(kind), value
     if get_origin(kind) is Mapping:
-        is_table = isinstance(value, dict) and all(isinstance(one, str) for one in value.values())
-        return is_table, value
+        is_texts = get_args(kind)[1] is str
+        fits = isinstance(value, dict) and (not is_texts or all(map(_is_text, value.values())))
+        return fits, value
     if get_origin(kind) is tuple:
         is_list = (
             isinstance(value, list)
@@ -132,11 +144,15 @@ def _convert(value: object, kind: object) -> tuple[bool, object]:
     return isinstance(kind, type) and isinstance(value, kind), value
 
 
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
 def _type_words(kind: object) -> str:
     if get_origin(kind) is Literal:
         return "one of " + ", ".join(repr(choice) for choice in get_args(kind))
     if get_origin(kind) is Mapping:
-        return "a table of texts"
+        return "a table of texts" if get_args(kind)[1] is str else "a table"
     if get_origin(kind) is tuple:
         return "a list of texts, not empty"
     return _WORDS[kind] if isinstance(kind, type) else str(kind)

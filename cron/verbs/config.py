@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from cron.placement import placement_json
 from cron.settings.file import Loaded
 from cron.settings.keys import settings_leaves, value_of
 from cron.urls.passwords import hide_password
@@ -59,6 +60,9 @@ def _value_to_show(loaded: Loaded, key: str, *, secret: bool) -> object:
     value = value_of(loaded.settings, key)
     if secret and value is not None:
         return "***"
+    if key == "placements":
+        named = loaded.settings.placements
+        return {name: placement_json(placement) for name, placement in named.items()}
     return hide_password(value) if key.startswith("store.") and isinstance(value, str) else value
 
 
@@ -71,6 +75,6 @@ def in_toml(value: object) -> str:
     if isinstance(value, dict):
         pairs = (f'"{name}" = {in_toml(one)}' for name, one in value.items())
         return f"{{{', '.join(pairs)}}}"
-    if isinstance(value, tuple):
+    if isinstance(value, tuple | list):
         return "[" + ", ".join(in_toml(part) for part in value) + "]"
     return f'"{value}"' if isinstance(value, str) else str(value)

@@ -103,6 +103,15 @@ class RecommendationBody:
             examples=["2026-01-31T12:00:00Z"],
         ),
     ] = None
+    placement: Annotated[
+        str | None,
+        Field(
+            max_length=64,
+            description="The place that shows the list: its rules are applied. `k` and "
+            "`exclude_seen` of this body go before its own, `filter` and `exclude` are added.",
+            examples=["home"],
+        ),
+    ] = None
     explain: Annotated[
         bool | None,
         Field(description="Return a `reason` with each item. Default: false."),

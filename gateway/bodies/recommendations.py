@@ -87,6 +87,31 @@ Reason = Annotated[
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RuleMove:
+    """A rule of the placement that changed an item's rank."""
+
+    rule: Annotated[
+        str,
+        Field(
+            description="`boosts[0]`, `freshness`, `min_rating`, `diversity`, `at_most` or `pins`.",
+            examples=["boosts[0]"],
+        ),
+    ]
+    before: Annotated[int, Field(description="The rank before the rule.", examples=[7])]
+    after: Annotated[int, Field(description="The rank after it.", examples=[2])]
+
+
+Moved = Annotated[
+    tuple[RuleMove, ...] | None,
+    Field(
+        description="The rules of the placement that changed the item's rank, in order. Only with "
+        "`explain` and a placement with rules.",
+        exclude_if=is_none,
+    ),
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RankedItem:
     """A recommended item."""
 
@@ -96,6 +121,17 @@ class RankedItem:
     score: Score
     rating: Rating = None
     reason: Reason = None
+    moved: Moved = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PinnedItem:
+    """An item that the placement pins to its place. It has no score."""
+
+    rank: Rank
+    id: ItemId
+    title: Title
+    pinned: Annotated[Literal[True], Field(description="Always true.")] = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,6 +159,24 @@ ForUser = Annotated[
     ),
 ]
 Version = Annotated[int, Field(description="The release that answered.", examples=[3])]
+ForPlacement = Annotated[
+    str | None,
+    Field(
+        description="The placement whose rules the list follows. Only when one was named.",
+        examples=["home"],
+        exclude_if=is_none,
+    ),
+]
+NotApplied = Annotated[
+    tuple[str, ...],
+    Field(
+        description="Rules of the placement that could not be applied: those that need the model "
+        "in a fallback, the minimum rating in data without ratings, all of them while the live "
+        "release is older than rules. Only when there are any.",
+        examples=[["diversity"]],
+        exclude_if=is_empty,
+    ),
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,9 +190,11 @@ class RankedAnswer:
         Literal["greedy"], Field(description="How the list was chosen: the highest scores.")
     ] = "greedy"
     items: Annotated[
-        tuple[RankedItem, ...],
+        tuple[RankedItem | PinnedItem, ...],
         Field(description="At most `k` items, best first; fewer when fewer are left."),
     ]
+    placement: ForPlacement = None
+    not_applied: NotApplied = ()
     unknown: Annotated[
         tuple[str, ...],
         Field(
@@ -163,9 +219,11 @@ class FallbackAnswer:
         Literal["popular"], Field(description="How the list was chosen: by popularity.")
     ] = "popular"
     items: Annotated[
-        tuple[FallbackItem, ...],
+        tuple[FallbackItem | PinnedItem, ...],
         Field(description="At most `k` items, most popular first. Empty with a `filter`."),
     ]
+    placement: ForPlacement = None
+    not_applied: NotApplied = ()
     fallback: Annotated[Literal[True], Field(description="Always true.")] = True
     reason: Annotated[
         str,

@@ -20,7 +20,7 @@ from gateway.bodies.recommendations import (
 )
 from gateway.bodies.refusal import Refusal
 from gateway.callers import visitors
-from gateway.http.access import UseCaller, UseServices
+from gateway.http.access import UseCaller, UseServices, services_of
 from gateway.http.problems import json_response
 from gateway.http.quick_route import CHECKS, QuickRoute
 from gateway.http.record_bodies import is_ndjson, parse_object, raw_lines
@@ -29,8 +29,14 @@ from gateway.http.streamed_lines import StreamedLines
 from gateway.http.user_paths import check_length
 from gateway.metrics import FALLBACK, GatewayMetrics
 from gateway.model.recommendation_body import parse_recommendation
-from gateway.model.recommendation_lines import Answered, answer_lines
-from gateway.model.recommendations import MAX_K, RecommendationRequest, parse_filter
+from gateway.model.recommendation_lines import answer_lines
+from gateway.model.recommendations import (
+    LEFT_TO_PLACEMENTS,
+    MAX_K,
+    Answered,
+    RecommendationRequest,
+    parse_filter,
+)
 from gateway.openapi import answer, questions_body, refusals
 from gateway.services import GatewayServices
 
@@ -104,8 +110,8 @@ _QUESTION = {
     responses={**_ANSWERS, **refusals(400, 401, 403, 503)},
 )
 async def recommend(
+    request: Request,
     user_id: Annotated[str, Path(description="The user. An unknown one is a cold user.")],
-    services: UseServices,
     k: Annotated[int, Query(ge=1, le=MAX_K, description="How many items.")] = 10,
     exclude_seen: Annotated[
         bool, Query(description="Leave out the user's newest 1,000 seen items.")
@@ -119,16 +125,29 @@ async def recommend(
             examples=[["genre:Comedy"]],
         ),
     ] = None,
+    placement: Annotated[
+        str | None,
+        Query(
+            description="The place that shows the list: its rules are applied, and `k` and "
+            "`exclude_seen` go before its own.",
+            examples=["home"],
+        ),
+    ] = None,
 ) -> Response:
     """Recommend items to a user, without seen and hidden ones.
 
     While the model server does not answer, the popular items are returned with `"fallback": true`.
     """
     check_length(user_id)
-    request = RecommendationRequest(
-        user_id=user_id, k=k, exclude_seen=exclude_seen, filter=parse_filter(wanted or [])
+    asked = RecommendationRequest(
+        user_id=user_id,
+        k=k,
+        exclude_seen=exclude_seen,
+        filter=parse_filter(wanted or []),
+        placement=placement,
+        left_out=LEFT_TO_PLACEMENTS - request.query_params.keys(),
     )
-    return await _answer(request, services)
+    return await _answer(asked, await services_of(request))
 
 
 @router.post(
@@ -165,7 +184,7 @@ async def post_recommendations(
 async def _answer(asked: RecommendationRequest, services: GatewayServices) -> Response:
     began = time.perf_counter()
     async with services.answer_queue.turn():
-        found = await services.recommendations.answer(asked)
+        found = await services.lists.answer(asked)
     _count(found, services.metrics, seconds=time.perf_counter() - began)
     return json_response(found, status=400 if isinstance(found, Refusal) else 200)
 
@@ -173,7 +192,7 @@ async def _answer(asked: RecommendationRequest, services: GatewayServices) -> Re
 async def _stream(request: Request, services: GatewayServices) -> Response:
     async def answer_one(asked: RecommendationRequest) -> Answered:
         began = time.perf_counter()
-        found = await services.recommendations.answer(asked)
+        found = await services.lists.answer(asked)
         _count(found, services.metrics, seconds=time.perf_counter() - began)
         return found
 

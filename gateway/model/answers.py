@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 from pydantic import ValidationError
 
 from gateway.bodies.codec import codec_of
-from gateway.bodies.recommendations import ItemId, Rating, Reason, Score, Title
+from gateway.bodies.recommendations import ItemId, Moved, Rating, Reason, Score, Title
 from gateway.bodies.refusal import Refusal
 from gateway.bodies.search import Match
 
@@ -45,6 +45,7 @@ class ModelItem:
     score: Score
     rating: Rating = None
     reason: Reason = None
+    moved: Moved = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +55,7 @@ class Ranked:
     items: tuple[ModelItem, ...]
     model_version: int
     unknown: tuple[str, ...] = ()
+    not_applied: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

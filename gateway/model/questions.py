@@ -29,6 +29,45 @@ class QuestionElement(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_
     at: float | None = None
 
 
+class BoostQuestion(msgspec.Struct, frozen=True, kw_only=True):
+    """Spreads for the items that match."""
+
+    attribute: str
+    value: str | float | Sequence[str]
+    add: float
+
+
+class DateBoostQuestion(msgspec.Struct, frozen=True, kw_only=True):
+    """Spreads for items that are new by the date of an attribute. `at` is in epoch seconds."""
+
+    attribute: str
+    add: float
+    half_life_s: float
+    at: float
+
+
+class RulesQuestion(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The rules of a list, of which the model knows what its items are."""
+
+    filter: FilterJson = None
+    boosts: tuple[BoostQuestion, ...] = ()
+    bonuses: Mapping[str, float] = {}
+    freshness: DateBoostQuestion | None = None
+    min_rating: float | None = None
+    diversity: float | None = None
+    at_most: Mapping[str, int] = {}
+    pinned: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The rules that there are, by the placement's fields."""
+        found = [f"boosts[{index}]" for index in range(len(self.boosts))]
+        found += ["freshness"] if self.bonuses or self.freshness is not None else []
+        found += ["min_rating"] if self.min_rating is not None else []
+        found += ["diversity"] if self.diversity is not None else []
+        return (*found, "at_most") if self.at_most else tuple(found)
+
+
 class TopItemsQuestion(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """`k` items for a history, newest last."""
 
@@ -40,6 +79,7 @@ class TopItemsQuestion(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
     candidates: Sequence[str] | None = None
     context: QuestionElement | None = None
     explain: bool = False
+    rules: RulesQuestion | None = None
 
     def encode(self) -> bytes:
         """Return the body of the request."""

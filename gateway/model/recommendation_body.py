@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import fields
 
+from cron.placement import check_name
 from gateway.bodies.recommendation_request import DEFAULT_K, MAX_LISTED, RecommendationBody
 from gateway.bodies.recommendations import FilterValue
-from gateway.model.recommendations import RecommendationRequest
+from gateway.model.recommendations import LEFT_TO_PLACEMENTS, RecommendationRequest
 from recommender.body import read_history, read_time
 from recommender.body_fields import (
     describe,
@@ -50,6 +51,8 @@ def parse_recommendation(body: Mapping[str, object]) -> RecommendationRequest:
         context=_context(given["context"]) if "context" in given else None,
         at=read_time(given["at"], "at") if "at" in given else None,
         explain=read_flag(given, "explain", default=False),
+        placement=check_name(given["placement"], "placement") if "placement" in given else None,
+        left_out=LEFT_TO_PLACEMENTS - given.keys(),
     )
 
 

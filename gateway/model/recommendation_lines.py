@@ -8,14 +8,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from itertools import islice
 
 from cron.errors import FreshetError
-from gateway.bodies.recommendations import FallbackAnswer, RankedAnswer
-from gateway.bodies.refusal import Refusal, refusal
+from gateway.bodies.refusal import refusal
 from gateway.http.record_bodies import Raw, Readable
 from gateway.model.recommendation_body import parse_recommendation
-from gateway.model.recommendations import RecommendationRequest
+from gateway.model.recommendations import Answered, RecommendationRequest
 from recommender.wire import BadRequest
 
-Answered = RankedAnswer | FallbackAnswer | Refusal
 AnswerOne = Callable[[RecommendationRequest], Awaitable[Answered]]
 
 LINES_AT_ONCE = 16  # half a batch of the model, so that single calls find room in each

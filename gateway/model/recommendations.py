@@ -29,6 +29,7 @@ from gateway.model.inference import Inference
 from gateway.model.live_release import LiveRelease
 from gateway.model.questions import (
     QuestionElement,
+    RulesQuestion,
     TopItemsQuestion,
     encode_filter,
     session_element,
@@ -37,9 +38,11 @@ from gateway.model.questions import (
 from recommender.wire import Element
 
 MAX_K = 1000  # the endpoint's own limit
+LEFT_TO_PLACEMENTS = frozenset({"k", "exclude_seen"})  # fields that a placement has too
 NUM_SEEN = 1000  # the newest seen items that are excluded; Histories keeps at least as many
 # a decimal number; 01234 is a code and not the same as 1234
 _NUMBER = re.compile(r"-?(0|[1-9]\d{0,14})(\.\d{1,15})?")
+Answered = RankedAnswer | FallbackAnswer | Refusal
 _IN_HISTORY = re.compile(r"user_seq\[(\d+)\]")
 
 
@@ -56,6 +59,8 @@ class RecommendationRequest:
     """What a client asks for.
 
     `history` follows the user's stored one. `context` is the id of the item on the visitor's page.
+    `placement` is a name, and `left_out` names those fields that the client left to it. Its rules
+    that the model applies are `rules`.
     """
 
     user_id: str | None
@@ -68,6 +73,9 @@ class RecommendationRequest:
     context: str | None = None
     at: datetime | None = None
     explain: bool = False
+    placement: str | None = None
+    left_out: frozenset[str] = frozenset()
+    rules: RulesQuestion | None = None
 
 
 class Recommendations:
@@ -82,17 +90,17 @@ class Recommendations:
         self._max_history = max_history
         self._new_id = RecordIds()
 
-    async def answer(
-        self, request: RecommendationRequest
-    ) -> RankedAnswer | FallbackAnswer | Refusal:
-        """Return the ranked items, the popular ones as a fallback, or the model's refusal."""
-        events = await self._events(request)
+    async def answer(self, request: RecommendationRequest, events: Sequence[PastEvent]) -> Answered:
+        """Return the ranked items, the popular ones as a fallback, or the model's refusal.
+
+        `events` are those that `stored_events` returned; the placement was applied already.
+        """
         try:
             return await self._rank(request, events)
         except (NoAnswer, TooLarge) as why:
             return await run_in_threadpool(self._fall_back, request, events, str(why))
 
-    async def _events(self, request: RecommendationRequest) -> Sequence[PastEvent]:
+    async def stored_events(self, request: RecommendationRequest) -> Sequence[PastEvent]:
         """Return the user's stored events up to the time of the question."""
         if request.user_id is None:
             return ()
@@ -148,10 +156,12 @@ class Recommendations:
                     score=item.score,
                     rating=item.rating,
                     reason=item.reason,
+                    moved=item.moved,
                 )
                 for rank, item in enumerate(left, 1)
             ),
             unknown=answer.unknown,
+            not_applied=answer.not_applied,
         )
 
     def _question(
@@ -173,6 +183,7 @@ class Recommendations:
             candidates=request.candidates,
             context=context,
             explain=request.explain,
+            rules=request.rules,
         )
 
     def _fall_back(

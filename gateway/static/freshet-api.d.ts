@@ -119,7 +119,15 @@ export interface FallbackAnswer {
   /** How the list was chosen: by popularity. */
   policy?: "popular";
   /** At most `k` items, most popular first. Empty with a `filter`. */
-  items: FallbackItem[];
+  items: (FallbackItem | PinnedItem)[];
+  /** The placement whose rules the list follows. Only when one was named. */
+  placement?: string | null;
+  /**
+   * Rules of the placement that could not be applied: those that need the model in a fallback, the
+   * minimum rating in data without ratings, all of them while the live release is older than rules.
+   * Only when there are any.
+   */
+  not_applied?: string[];
   /** Always true. */
   fallback?: true;
   /** Why the model did not answer. */
@@ -432,6 +440,18 @@ export interface PauseBody {
   reason?: string | null;
 }
 
+/** An item that the placement pins to its place. It has no score. */
+export interface PinnedItem {
+  /** The place in the list, from 1. */
+  rank: number;
+  /** The item's id. */
+  id: string;
+  /** The item's title; null when no item record has come yet. */
+  title: string | null;
+  /** Always true. */
+  pinned?: true;
+}
+
 /** Popular items. */
 export interface PopularAnswer {
   /** At most `k` items, the most popular first. */
@@ -523,7 +543,15 @@ export interface RankedAnswer {
   /** How the list was chosen: the highest scores. */
   policy?: "greedy";
   /** At most `k` items, best first; fewer when fewer are left. */
-  items: RankedItem[];
+  items: (RankedItem | PinnedItem)[];
+  /** The placement whose rules the list follows. Only when one was named. */
+  placement?: string | null;
+  /**
+   * Rules of the placement that could not be applied: those that need the model in a fallback, the
+   * minimum rating in data without ratings, all of them while the live release is older than rules.
+   * Only when there are any.
+   */
+  not_applied?: string[];
   /**
    * Ids of `candidates` and of `context` that the release does not know. Only when there are any.
    */
@@ -546,6 +574,11 @@ export interface RankedItem {
   rating?: number | null;
   /** Why the item was recommended. Only with `explain`. */
   reason?: ItemReason | null;
+  /**
+   * The rules of the placement that changed the item's rank, in order. Only with `explain` and a
+   * placement with rules.
+   */
+  moved?: RuleMove[] | null;
 }
 
 /** A live model answers. */
@@ -609,6 +642,11 @@ export interface RecommendationBody {
    * history are not read. Default: now.
    */
   at?: string | number | null;
+  /**
+   * The place that shows the list: its rules are applied. `k` and `exclude_seen` of this body go
+   * before its own, `filter` and `exclude` are added.
+   */
+  placement?: string | null;
   /** Return a `reason` with each item. Default: false. */
   explain?: boolean | null;
 }
@@ -716,6 +754,16 @@ export interface RollbackBody {
   live?: number | null;
   /** Why, on one line; stored and shown with the decision. */
   reason?: string | null;
+}
+
+/** A rule of the placement that changed an item's rank. */
+export interface RuleMove {
+  /** `boosts[0]`, `freshness`, `min_rating`, `diversity`, `at_most` or `pins`. */
+  rule: string;
+  /** The rank before the rule. */
+  before: number;
+  /** The rank after it. */
+  after: number;
 }
 
 /** One turn of the cycle. */
@@ -966,7 +1014,7 @@ export interface Calls {
     answer: RankedAnswer | FallbackAnswer;
   };
   "GET /v1/recommendations/{user_id}": {
-    query: { k?: number; exclude_seen?: boolean; filter?: string[] | null };
+    query: { k?: number; exclude_seen?: boolean; filter?: string[] | null; placement?: string | null };
     answer: RankedAnswer | FallbackAnswer;
   };
   "GET /v1/search": {

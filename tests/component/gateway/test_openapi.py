@@ -220,7 +220,10 @@ def test_a_wrong_value_is_refused_in_one_sentence(shared_gateway: RunningGateway
         ("k=0", "k: found '0', expected a whole number from 1 to 1,000"),
         ("k=ten", "k: found 'ten', expected a whole number from 1 to 1,000"),
         ("exclude_seen=maybe", "exclude_seen: found 'maybe', expected true or false"),
-        ("kk=3", "kk: found an unknown parameter, expected only exclude_seen, filter, k"),
+        (
+            "kk=3",
+            "kk: found an unknown parameter, expected only exclude_seen, filter, k, placement",
+        ),
     ):
         answer = shared_gateway.client.get(f"/v1/recommendations/ann?{query}").json()
         assert answer["error"]["reason"] == reason

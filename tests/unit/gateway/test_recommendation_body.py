@@ -7,14 +7,14 @@ from datetime import UTC, datetime
 import pytest
 
 from gateway.model.recommendation_body import parse_recommendation
-from gateway.model.recommendations import RecommendationRequest
+from gateway.model.recommendations import LEFT_TO_PLACEMENTS, RecommendationRequest
 from recommender.wire import BadRequest, Element, Name
 
 WEIRD = "a/b%2F..é 🎬.json"
 
 
 def test_a_user_alone_gets_the_documented_defaults() -> None:
-    expected = RecommendationRequest(user_id="ann", k=10, filter={})
+    expected = RecommendationRequest(user_id="ann", k=10, filter={}, left_out=LEFT_TO_PLACEMENTS)
     assert parse_recommendation({"user_id": "ann"}) == expected
     assert parse_recommendation({"user_id": "ann", "k": None, "history": None}) == expected
     assert parse_recommendation({"user_id": 17}).user_id == "17"

@@ -10,11 +10,10 @@ from gateway.bodies.refusal import Refusal, refusal
 from gateway.http.record_bodies import Raw, raw_lines
 from gateway.model.recommendation_lines import (
     LINES_AT_ONCE,
-    Answered,
     AnswerOne,
     answer_lines,
 )
-from gateway.model.recommendations import RecommendationRequest
+from gateway.model.recommendations import Answered, RecommendationRequest
 
 
 def lines(number: int) -> Iterator[Raw]:

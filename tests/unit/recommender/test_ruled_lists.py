@@ -191,7 +191,9 @@ def test_moves_come_with_explain(ranker: Ranker) -> None:
     rules = {"boosts": [{"attribute": "year", "value": 1992, "add": 1_000}]}
     first = items(ranker, rules, explain=True)[0]
     rank = [item["id"] for item in plain_items(ranker, 1_000)].index(first["id"]) + 1
-    assert first["moved"] == ([{"rule": "boosts[0]", "from": rank, "to": 1}] if rank > 1 else [])
+    assert first["moved"] == (
+        [{"rule": "boosts[0]", "before": rank, "after": 1}] if rank > 1 else []
+    )
     assert "reason" in first
     assert all("moved" not in item for item in items(ranker, rules))
     assert all("moved" not in item for item in plain_items(ranker, 10, explain=True))

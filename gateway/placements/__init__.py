@@ -1,0 +1,1 @@
+"""Placements: the named places of lists, with the rules of their lists."""

@@ -1,0 +1,134 @@
+"""Recommendations for a placement: its rules before the model's list, its pins after it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from starlette.concurrency import run_in_threadpool
+
+from cron.past_event import PastEvent
+from cron.placement import Placement
+from cron.ports import Histories, ItemRecords
+from gateway.bodies.recommendations import FallbackAnswer
+from gateway.bodies.refusal import Refusal
+from gateway.items.matching import item_filter
+from gateway.model.recommendations import Answered, RecommendationRequest, Recommendations
+from gateway.placements.named import NamedPlacements
+from gateway.placements.new_items import NewItems
+from gateway.placements.pins import ShownPin, popular_with_pins, ranked_with_pins
+from gateway.placements.rules import (
+    apply_placement,
+    excluded_ids,
+    leaves_out_seen,
+    list_length,
+    wanted_values,
+)
+
+_RULES = "rules"  # the field that releases before there were rules refuse
+
+
+class PlacementLists:
+    """Answers recommendation requests with and without a placement."""
+
+    def __init__(
+        self,
+        recommendations: Recommendations,
+        placements: NamedPlacements,
+        histories: Histories,
+        item_records: ItemRecords,
+    ) -> None:
+        self._recommendations = recommendations
+        self._placements = placements
+        self._histories = histories
+        self._item_records = item_records
+        self._new_items = NewItems(item_records)
+
+    async def answer(self, request: RecommendationRequest) -> Answered:
+        """Return the list; raise BadRequest for a placement that there is not."""
+        placement = None
+        if request.placement is not None:
+            placement = self._placements.find(request.placement)
+        events = await self._recommendations.stored_events(request)
+        if placement is None:
+            return await self._recommendations.answer(request, events)
+        at = request.at or datetime.now(UTC)
+        pins = await self._shown_pins(request, placement, events, at)
+        bonuses = dict[str, float]()
+        if placement.freshness is not None and placement.freshness.attribute is None:
+            bonuses = await self._new_items.bonuses(placement.freshness, at)
+        placed = apply_placement(
+            request,
+            placement,
+            events,
+            at=at,
+            pinned=tuple(pin.item_id for pin in pins),
+            bonuses=bonuses,
+        )
+        return await self._answer_placed(placed, events, pins)
+
+    async def _answer_placed(
+        self,
+        placed: RecommendationRequest,
+        events: Sequence[PastEvent],
+        pins: Sequence[ShownPin],
+    ) -> Answered:
+        """Ask for the list and place the pins. A release older than rules is asked without them."""
+        names = placed.rules.names if placed.rules is not None else ()
+        not_applied = tuple[str, ...]()
+        answered = await self._recommendations.answer(placed, events)
+        if isinstance(answered, Refusal) and answered.error.field == _RULES:
+            not_applied = names
+            answered = await self._recommendations.answer(replace(placed, rules=None), events)
+        if isinstance(answered, Refusal):
+            return answered
+        if isinstance(answered, FallbackAnswer):
+            return replace(
+                answered,
+                items=popular_with_pins(answered.items, pins, k=placed.k),
+                placement=placed.placement,
+                not_applied=names,
+            )
+        return replace(
+            answered,
+            items=ranked_with_pins(answered.items, pins, k=placed.k),
+            placement=placed.placement,
+            not_applied=(*answered.not_applied, *not_applied),
+        )
+
+    async def _shown_pins(
+        self,
+        request: RecommendationRequest,
+        placement: Placement,
+        events: Sequence[PastEvent],
+        at: datetime,
+    ) -> Sequence[ShownPin]:
+        """Return the pins in force whose items may be shown, with their titles.
+
+        Filters and exclusions go before pins, and so does an item that is hidden or has no record.
+        """
+        k = list_length(request, placement)
+        pins = [pin for pin in placement.pins if pin.is_in_force(at) and pin.position <= k]
+        unwanted = excluded_ids(placement, request.history, events, at=at) | {*request.exclude}
+        unwanted |= {request.context} if request.context is not None else set()
+        if leaves_out_seen(request, placement):
+            unwanted |= {event.item_id for event in events}
+            unwanted |= {one.name.value for one in request.history if one.name.kind != "text"}
+        pins = [pin for pin in pins if pin.item_id not in unwanted]
+        if request.candidates is not None:
+            candidates = frozenset(request.candidates)
+            pins = [pin for pin in pins if pin.item_id in candidates]
+        if not pins:
+            return ()
+        wanted = [item_filter(wanted_values(placement)), item_filter(request.filter)]
+        known = await run_in_threadpool(self._item_records.find, [pin.item_id for pin in pins])
+        shown = []
+        for pin in pins:
+            item = known.get(pin.item_id)
+            if item is None or item.record.hidden:
+                continue
+            if all(one.matches(item.record.attributes) for one in wanted):
+                title = item.record.title
+                shown.append(ShownPin(position=pin.position, item_id=pin.item_id, title=title))
+        return shown
