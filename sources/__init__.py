@@ -6,6 +6,7 @@ returns. `interactions` holds the events of a data set as columns of numbers.
 Rooms, lowest first; each imports only those before it and the two value modules above:
 * `cells`: what one cell means
 * `files`: folders, zip files and their bytes
+* `feeds`: feeds of products, as a stream
 * `tables`: rows of CSV, JSON lines and Parquet
 * `layouts`: the data sets of each publisher
 """

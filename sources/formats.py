@@ -10,7 +10,15 @@ from pathlib import Path
 from recommender.excerpt import shorten
 from sources.files.folders import DataFolder, data_folders
 from sources.files.limits import DEFAULT_LIMITS, ReadLimits
-from sources.layouts import amazon, movielens, own_names, recbole, table, table_files
+from sources.layouts import (
+    amazon,
+    movielens,
+    own_names,
+    product_feeds,
+    recbole,
+    table,
+    table_files,
+)
 from sources.source import Source, SourceError
 from sources.tables.columns import Columns
 from sources.tables.delimited import NAME_THEM, looks_like_a_row
@@ -22,6 +30,7 @@ _FORMATS: tuple[tuple[Finder, Reader], ...] = (
     (recbole.sets_in, recbole.read_source),
     (amazon.sets_in, amazon.read_source),
     (own_names.sets_in, own_names.read_source),
+    (product_feeds.sets_in, product_feeds.read_source),
 )
 _MIND = ("behaviors.tsv", "behaviors.tsv.gz")  # a row is a whole page with its clicks
 _NUM_SHOWN = 4
@@ -82,7 +91,7 @@ def _nothing(path: Path, folders: list[DataFolder], columns: Columns | None) -> 
     """Return the error for a path without a data set, with the reason if one is found."""
     known = (
         f"MovieLens ({movielens.FILES}), RecBole ({recbole.FILES}), "
-        f"Amazon Reviews ({amazon.FILES}), {own_names.FILES}"
+        f"Amazon Reviews ({amazon.FILES}), {own_names.FILES}, {product_feeds.FILES}"
     )
     expected = (
         f"one {table_files.FILES} file"

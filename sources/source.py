@@ -89,7 +89,9 @@ class Source:
     warnings: tuple[str, ...] = ()
 
     def is_linked(self) -> bool:
-        """Return whether some event is about a listed item; true if no item is listed."""
+        """Return whether some event is about a listed item; true without items or events."""
+        if len(self.events) == 0:
+            return True
         with_events = frozenset(self.events.item_ids)
         return self.num_items == 0 or any(item["item_id"] in with_events for item in self.items)
 

@@ -191,6 +191,14 @@ class GatewaySettings:
     ga4: Ga4Settings = field(default_factory=Ga4Settings)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemSettings:
+    """What feeds of products say about items."""
+
+    # a shop may want to show what comes back soon, so hiding it is the shop's decision
+    hide_out_of_stock: bool = False
+
+
 # TrainConfig belongs to the trainer, which knows nothing of settings files; so its rules are here.
 _TRAIN_RULES: dict[str, Rule] = {
     "average_decay": Bounds(0, 0.99, "a share between 0 and 0.99"),
@@ -231,4 +239,5 @@ class Settings:
     placements: Annotated[Mapping[str, Placement], ParsedTable(parse_placements)] = field(
         default_factory=dict
     )
+    items: ItemSettings = field(default_factory=ItemSettings)
     train: TrainConfig = field(default_factory=TrainConfig, metadata={"rules": _TRAIN_RULES})

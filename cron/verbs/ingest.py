@@ -73,14 +73,22 @@ def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
     source = read_source(arguments.path, columns_of(arguments))
     part: TimelineSlice = arguments.part
     first, last = part.bounds(len(source.events))
-    if first == last:
+    if first == last and not _is_of_items_alone(source):
         num_events = count(len(source.events), "event")
         raise FreshetError(f"part {part} of {num_events} is empty; there is nothing to ingest")
-    expect_a_valid_event(source, first, last)
     shift = timedelta(0)
-    if arguments.shift_to_now:
+    if first < last:
+        expect_a_valid_event(source, first, last)
+    if first < last and arguments.shift_to_now:
         shift = shift_to_now(var, source, part, store=not is_dry_run)
-    intake = Intake(loaded.settings.store.events, var, shift, source.called, dry_run=is_dry_run)
+    intake = Intake(
+        loaded.settings.store.events,
+        var,
+        shift,
+        source.called,
+        dry_run=is_dry_run,
+        hides_out_of_stock=loaded.settings.items.hide_out_of_stock,
+    )
     intake.take_rejects(source)
     intake.take_items(source)
     intake.take_events(source.events, first, last)
@@ -93,6 +101,10 @@ def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
         for line in _details(intake, warnings):
             print(line)
     return 0
+
+
+def _is_of_items_alone(source: Source) -> bool:
+    return len(source.events) == 0 and source.num_items > 0
 
 
 def _details(intake: Intake, warnings: list[str]) -> list[str]:

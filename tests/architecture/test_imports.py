@@ -88,7 +88,24 @@ ALLOWED: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
             "recommender.excerpt",
         ),
     ),
-    (("sources",), ("sources", "recommender.excerpt", "recommender.nobody")),
+    (
+        ("sources.feeds",),
+        (
+            "sources.feeds",
+            "sources.files.decoding",
+            "recommender.excerpt",
+            "recommender.record_fields",
+        ),
+    ),
+    (
+        ("sources",),
+        (
+            "sources",
+            "recommender.excerpt",
+            "recommender.nobody",
+            "recommender.record_fields",
+        ),
+    ),
     (("trainer",), ("trainer", "recommender")),
     (
         ("cron.backends",),

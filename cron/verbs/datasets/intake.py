@@ -46,7 +46,8 @@ class Intake:
     """Checks raw records and appends them to the log in batches; a dry run only checks.
 
     `users`, `types`, `first_at` and `last_at` describe the valid events, with shifted times.
-    `column_names` are the file's own names for the fields of a record.
+    `column_names` are the file's own names for the fields of a record. Products whose availability
+    is `out_of_stock` become hidden items if `hides_out_of_stock`.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class Intake:
         column_names: Mapping[str, str],
         *,
         dry_run: bool,
+        hides_out_of_stock: bool = False,
     ) -> None:
         self.counts = Counts()
         self.rejected: Counter[str] = Counter()
@@ -69,6 +71,7 @@ class Intake:
         self._column_names = column_names
         self._dead_letters = None if dry_run else DeadLetters(var / "dead-letters.jsonl")
         self._shift = shift
+        self._hides_out_of_stock = hides_out_of_stock
         self._now = datetime.now(UTC)
 
     def take_rejects(self, source: Source) -> None:
@@ -125,8 +128,11 @@ class Intake:
         self.counts.duplicates += num_duplicates
 
     def _parse_item(self, raw: Mapping[str, object], file: str) -> Item | None:
+        from sources.feeds.product import hide_out_of_stock
+
         try:
-            return parse_item(raw, now=self._now, new_id=_no_id)
+            record = hide_out_of_stock(raw) if self._hides_out_of_stock else raw
+            return parse_item(record, now=self._now, new_id=_no_id)
         except InvalidRecord as error:
             self._refuse((file, _line_of(raw)), error, raw)
             return None
