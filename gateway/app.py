@@ -22,6 +22,7 @@ from gateway.calls import (
     operate,
     recommendations,
     records,
+    release,
     search,
     users,
     watch,
@@ -73,6 +74,7 @@ def create_app(settings: Settings) -> FastAPI:
         search,
         users,
         operate,
+        release,
         watch,
     )
     for calls in (*described, documentation, browser):

@@ -42,6 +42,7 @@ CALLS: Mapping[str, Roles] = {
     "GET /v1/trending": _SHOPPERS,
     "GET /v1/new": _SHOPPERS,
     "GET /v1/search": _SHOPPERS,
+    "GET /v1/release": _SHOPPERS,
     "GET /v1/status": _WATCHERS,
     "GET /metrics": _WATCHERS,
 }
@@ -57,5 +58,7 @@ OPEN_CALLS = frozenset(
         "GET /freshet-api.d.ts",
         "GET /healthz",
         "GET /readyz",
+        "GET /shop",
+        "GET /shop.js",
     }
 )

@@ -1,4 +1,4 @@
-"""What browsers load: the snippet for a shop's pages, and its types."""
+"""What browsers load: the snippet for a shop's pages, its types, and the demo shop."""
 
 from __future__ import annotations
 
@@ -12,6 +12,11 @@ router = APIRouter(include_in_schema=False)
 _STATIC = Path(__file__).parent.with_name("static")
 # a shop's pages name the file without a version, so a change must arrive within the hour
 _CACHED = {"Cache-Control": "public, max-age=3600"}
+# the shop has its style in the page, and calls nothing but this gateway
+_SHOP_POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; script-src 'self'; connect-src 'self'; "
+    "img-src data:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+)
 
 
 @router.get("/freshet.js")
@@ -30,3 +35,17 @@ def snippet_types() -> FileResponse:
 def api_types() -> FileResponse:
     """Return the types of all bodies and answers in TypeScript."""
     return FileResponse(_STATIC / "freshet-api.d.ts", media_type="text/plain", headers=_CACHED)
+
+
+@router.get("/shop")
+def shop_page() -> FileResponse:
+    """Return the demo shop."""
+    headers = {"Content-Security-Policy": _SHOP_POLICY, "Cache-Control": "no-cache"}
+    return FileResponse(_STATIC / "shop.html", media_type="text/html", headers=headers)
+
+
+@router.get("/shop.js")
+def shop_script() -> FileResponse:
+    """Return the demo shop's script."""
+    headers = {"Cache-Control": "no-cache"}
+    return FileResponse(_STATIC / "shop.js", media_type="text/javascript", headers=headers)

@@ -697,6 +697,16 @@ export interface RejectedRecord {
   reason: string;
 }
 
+/** The live release. All fields are null before the first one. */
+export interface ReleaseAnswer {
+  /** The live release. */
+  model_version: number | null;
+  /** When its weights were trained. */
+  trained_at: string | null;
+  /** Seconds since then, by the gateway's clock. */
+  age_s: number | null;
+}
+
 /** A release: an archive that is or was live. */
 export interface ReleaseStatus {
   /** Its version, as TorchServe names it. */
@@ -1016,6 +1026,9 @@ export interface Calls {
   "GET /v1/recommendations/{user_id}": {
     query: { k?: number; exclude_seen?: boolean; filter?: string[] | null; placement?: string | null };
     answer: RankedAnswer | FallbackAnswer;
+  };
+  "GET /v1/release": {
+    answer: ReleaseAnswer;
   };
   "GET /v1/search": {
     query: { q?: string; user_id?: string | null; k?: number; filter?: string[] | null };

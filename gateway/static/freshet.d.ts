@@ -7,6 +7,8 @@ import type {
   PopularAnswer,
   RankedAnswer,
   RecommendationBody,
+  ReleaseAnswer,
+  SearchAnswer,
   SimilarAnswer,
   TrendingAnswer,
 } from "./freshet-api";
@@ -65,6 +67,10 @@ export interface Freshet {
   popular(parameters?: Parameters<"GET /v1/popular">): Promise<PopularAnswer>;
   trending(parameters?: Parameters<"GET /v1/trending">): Promise<TrendingAnswer>;
   newest(parameters?: Parameters<"GET /v1/new">): Promise<NewAnswer>;
+  /** Find items by words of their titles and by meaning. */
+  search(parameters: Parameters<"GET /v1/search">): Promise<SearchAnswer>;
+  /** Ask which release is live, and how old its weights are. */
+  release(): Promise<ReleaseAnswer>;
   /** The visitor's random id; null exactly without consent. */
   readonly visitor: string | null;
 }

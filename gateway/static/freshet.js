@@ -275,6 +275,12 @@
     consent(options.consent ?? store.get("visitor") !== null);
   }
 
+  // What this visitor likes comes a little earlier.
+  function search(parameters) {
+    const who = hasConsent ? { user_id: userId() } : {};
+    return call("/v1/search", { parameters: { ...who, ...parameters } });
+  }
+
   const listCall = (path) => (parameters) => call(path, { parameters });
 
   window.freshet = {
@@ -290,6 +296,8 @@
     popular: listCall("/v1/popular"),
     trending: listCall("/v1/trending"),
     newest: listCall("/v1/new"),
+    search,
+    release: listCall("/v1/release"),
     get visitor() {
       return store.get("visitor");
     },

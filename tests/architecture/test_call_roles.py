@@ -77,4 +77,5 @@ def test_browser_keys_read_nothing_about_others() -> None:
         "GET /v1/trending",
         "GET /v1/new",
         "GET /v1/search",
+        "GET /v1/release",
     }

@@ -73,6 +73,7 @@ def test_every_call_of_the_gateway_is_documented_and_no_other() -> None:
     calls = {(method.upper(), path) for path, methods in paths.items() for method in methods} | {
         ("GET", "/"),
         ("GET", "/freshet.js"),
+        ("GET", "/shop"),
     }
     text = (PROJECT_ROOT / "docs" / "gateway.md").read_text(encoding="utf-8")
     assert set(re.findall(r"^\| `([A-Z]+) (/\S*)` \|", text, flags=re.MULTILINE)) == calls

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.browser.shops import LIMIT_S, WebShop, open_shop
 from tests.component import story
@@ -18,6 +18,7 @@ def chromium() -> Iterator[Browser]:
     """Start Debian's Chromium; a machine without it fails these tests."""
     program = shutil.which("chromium")
     assert program is not None, "these tests need Chromium: apt-get install chromium"
+    expect.set_options(timeout=LIMIT_S * 1000)
     with sync_playwright() as playwright:
         # root, as in continuous integration, can't use Chromium's sandbox
         browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])

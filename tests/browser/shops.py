@@ -19,11 +19,11 @@ from cron import wiring
 from cron.api_keys import digest_of, draw_key
 from cron.ledger import key_rows
 from cron.project_root import PROJECT_ROOT
-from cron.settings.tree import GatewaySettings
+from cron.settings.tree import GatewaySettings, Settings
 from recommender.events import Event
 from tests.component.gateway_process import RunningGateway, StandIn, gateway, settings_in
 
-LIMIT_S = 10.0
+LIMIT_S = 30.0
 README = PROJECT_ROOT / "README.md"
 
 
@@ -40,12 +40,22 @@ class WebShop:
     def gateway_url(self) -> str:
         return str(self.gateway.client.base_url).rstrip("/")
 
+    def add_own_key(self) -> str:
+        """Make a key for the gateway's own pages, and return it when the gateway knows it."""
+        key = add_browser_key(self.gateway.settings, "demo", origin=self.gateway_url)
+        headers = {"Authorization": f"Bearer {key}"}
+        deadline = time.monotonic() + LIMIT_S
+        while self.gateway.client.get("/v1/release", headers=headers).status_code == 401:
+            assert time.monotonic() < deadline, "the gateway does not follow the ledger's keys"
+            time.sleep(0.02)
+        return key
+
     def events(self) -> list[Event]:
         """Return the events that the gateway stored, in the order of its log."""
         return [one for one in self.gateway.log_records() if isinstance(one, Event)]
 
     def wait_for_events(self, page: Page, count: int) -> list[Event]:
-        """Wait until the log has so many events."""
+        """Wait until the log has at least `count` events, and return them."""
         return until(page, lambda: len(self.events()) >= count, self.events)
 
 
@@ -98,19 +108,9 @@ def open_shop(
         settings = replace(settings, gateway=gateway_settings)
     pages = folder / "pages"
     pages.mkdir()
-    key = draw_key()
+    shutil.copy(ledger, folder / "ledger.db")
     with serve_folder(pages) as url:
-        shutil.copy(ledger, folder / "ledger.db")
-        opened = wiring.open_ledger(settings.store.ledger)
-        key_rows.add(
-            opened,
-            "of the test",
-            digest_of(key.encode()),
-            roles=("browser",),
-            origins=(url,),
-            created_by="ann",
-        )
-        opened.close()
+        key = add_browser_key(settings, "of the test", origin=url)
         with gateway(settings) as client:
             shop = WebShop(
                 gateway=RunningGateway(client=client, settings=settings, model=model),
@@ -121,6 +121,22 @@ def open_shop(
             write_page(shop)
             yield shop
     model.stop()
+
+
+def add_browser_key(settings: Settings, name: str, *, origin: str) -> str:
+    """Make a key for the pages of an origin; return it."""
+    key = draw_key()
+    ledger = wiring.open_ledger(settings.store.ledger)
+    key_rows.add(
+        ledger,
+        name,
+        digest_of(key.encode()),
+        roles=("browser",),
+        origins=(origin,),
+        created_by="ann",
+    )
+    ledger.close()
+    return key
 
 
 def write_page(shop: WebShop) -> None:

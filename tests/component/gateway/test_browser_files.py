@@ -9,6 +9,16 @@ from tests.component.gateway_process import RunningGateway
 MAX_SNIPPET_BYTES = 16_000  # every page of a shop loads it
 
 
+def test_the_shop_may_load_and_call_nothing_elsewhere(shared_gateway: RunningGateway) -> None:
+    page = shared_gateway.client.get("/shop")
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+    policy = page.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "script-src 'self';" in policy
+    assert "://" not in policy
+    assert "://" not in shared_gateway.client.get("/shop.js").text
+
+
 @pytest.mark.parametrize(
     ("path", "media_type"),
     [

@@ -75,7 +75,7 @@ def errors(schema: object, value: object) -> list[str]:
 
 def test_the_document_is_openapi_3_1_and_has_every_call() -> None:
     assert str(document()["openapi"]).startswith("3.1")
-    assert len(list(operations())) == 28
+    assert len(list(operations())) == 29
 
 
 def test_every_call_has_a_description_and_typed_answers() -> None:
@@ -183,7 +183,7 @@ def calls(client: httpx.Client) -> Iterator[tuple[str, httpx.Response]]:
         yield path, client.post("/v1/recommendations", json=body)
     yield "POST /predict", client.post("/predict", json=QUESTION)
     yield "POST /predict", client.post("/predict", json={})
-    for path in ("/v1/status", "/metrics", "/healthz", "/readyz"):
+    for path in ("/v1/status", "/v1/release", "/metrics", "/healthz", "/readyz"):
         yield f"GET {path}", client.get(path)
 
 

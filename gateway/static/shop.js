@@ -1,0 +1,172 @@
+// A storefront in one page. It knows nothing of Freshet but freshet.js, so it shows how a shop's own
+// page could look. docs/browser.md explains each call of `freshet`.
+"use strict";
+
+const ROW_LENGTH = 12;
+const byId = (id) => document.getElementById(id);
+const titles = new Map(); // of the items that were shown, by id
+
+// 1. Start. Without keys the gateway answers pages of its own machine; with keys, this page needs a
+// browser key, which is public, so it may be in the address: /shop?key=freshet_…
+freshet.init({ key: new URLSearchParams(location.search).get("key") ?? undefined });
+
+// 2. Consent. Before it, freshet.js stores and sends nothing about the visitor.
+byId("consent").checked = freshet.visitor !== null;
+byId("consent").addEventListener("change", (event) => {
+  freshet.consent(event.target.checked);
+  showPage();
+});
+
+// 3. Rows. Each asks for a list and shows it. `shown` reports which items were seen and clicked.
+async function showRow(id, heading, ask) {
+  const section = byId(id);
+  const asked = (section.asked = Symbol(id)); // an answer that comes after a newer question is dropped
+  let list;
+  try {
+    list = await ask();
+  } catch (error) {
+    list = { items: [] };
+    showProblem(error);
+  }
+  if (section.asked !== asked) return;
+  for (const item of list.items) titles.set(item.id, item.title ?? item.id);
+  section.setAttribute("aria-label", heading);
+  const row = element("ul", { class: "row" });
+  row.append(...list.items.map((item) => cardOf(item, list)));
+  section.replaceChildren(element("h2", {}, heading), row);
+  section.hidden = list.items.length === 0;
+  if (list.model_version) showRelease(list);
+}
+
+function cardOf(item, list) {
+  const title = item.title ?? item.id;
+  const cover = element("span", { class: "cover", "aria-hidden": "true" }, title.slice(0, 1));
+  cover.style.setProperty("--hue", hueOf(item.id));
+  const card = element(
+    "a",
+    { class: "card", href: `#item=${encodeURIComponent(item.id)}` },
+    cover,
+    element("span", { class: "title" }, title),
+    element("span", { class: "why" }, reasonOf(item)),
+  );
+  freshet.shown(card, item.id, list.recommendation_id);
+  return element("li", {}, card);
+}
+
+// Say why an item is there: answers with `explain` have the reason.
+function reasonOf({ reason, events, match }) {
+  if (reason?.nearest.length) return `because you looked at ${reason.nearest[0].title}`;
+  if (reason?.popular) return "popular";
+  if (reason?.new) return "new";
+  if (match === "text") return "near in meaning";
+  return events ? `${events} visits` : "";
+}
+
+// 4. The page. All rows are asked for at once. `recommend` knows the clicks of the last second too,
+// so the row changes with each click.
+function showPage() {
+  const itemId = new URLSearchParams(location.hash.slice(1)).get("item");
+  showItem(itemId);
+  showRow("picked", freshet.visitor ? "Picked for you" : "To begin with", () =>
+    freshet.recommend({ k: ROW_LENGTH, explain: true }),
+  );
+}
+
+// An item's page: what is like it, and what its visitors go on to. The click was counted by `shown`;
+// that the page was opened is a view.
+function showItem(itemId) {
+  byId("item").hidden = itemId === null;
+  if (itemId === null) {
+    for (const id of ["similar", "because"]) Object.assign(byId(id), { hidden: true, asked: null });
+    return;
+  }
+  const title = titles.get(itemId) ?? itemId;
+  byId("item-title").textContent = title;
+  byId("liked").textContent = "";
+  byId("like").onclick = () => {
+    freshet.track("like", itemId);
+    byId("liked").textContent = freshet.visitor
+      ? "Noted."
+      : "Not noted, since this shop may not remember what you look at.";
+    showPage();
+  };
+  freshet.view(itemId);
+  showRow("similar", `Similar to ${title}`, () =>
+    freshet.similar(itemId, { k: ROW_LENGTH, by: "both" }),
+  );
+  showRow("because", `Because you looked at ${title}`, () =>
+    freshet.recommend({ k: ROW_LENGTH, context: { item_id: itemId } }),
+  );
+}
+
+addEventListener("hashchange", () => {
+  showPage();
+  const heading = byId("item").hidden ? document.querySelector("h1 a") : byId("item-title");
+  heading.focus(); // where a screen reader goes on
+  scrollTo(0, 0);
+});
+
+// 5. Search.
+byId("search").addEventListener("submit", (event) => {
+  event.preventDefault();
+  const q = new FormData(event.target).get("q").trim();
+  byId("found").hidden = true;
+  if (q) showRow("found", `Found for “${q}”`, () => freshet.search({ q, k: ROW_LENGTH }));
+});
+
+// 6. Which release answered, and how old its weights are.
+let release = { model_version: null };
+
+async function showRelease(list) {
+  if (release.model_version !== list.model_version) {
+    release = { ...(await freshet.release()), asked_at: performance.now() };
+  }
+  const age_s = release.age_s + (performance.now() - release.asked_at) / 1000;
+  const known = release.model_version === list.model_version;
+  const age = known ? `; its weights are ${ageOf(age_s)} old` : "";
+  byId("release").textContent = list.fallback
+    ? `The model does not answer: popular items of release ${list.model_version}.`
+    : `Answered by release ${list.model_version}${age}.`;
+}
+
+function ageOf(seconds) {
+  if (seconds < 120) return `${Math.round(seconds)} s`;
+  if (seconds < 7200) return `${Math.floor(seconds / 60)} min`;
+  if (seconds < 172800) return `${Math.floor(seconds / 3600)} h`;
+  return `${Math.floor(seconds / 86400)} days`;
+}
+
+// 7. Problems. Without a valid key nothing works, so ask for one; anything else may pass.
+function showProblem(error) {
+  const needsKey = error.status === 401 || error.status === 403;
+  const problem = byId("problem");
+  const text = needsKey ? "This shop needs a browser key." : error.message;
+  problem.replaceChildren(element("strong", {}, text));
+  if (needsKey) {
+    const input = element("input", { type: "text", name: "key", "aria-label": "Browser key" });
+    const make = `python -m cron keys add --name shop --role browser --origin ${location.origin}`;
+    problem.append(
+      element("p", { class: "note" }, `${error.message} Make one: ${make}`),
+      element("form", { method: "get" }, input, element("button", {}, "Use this key")),
+    );
+  }
+  problem.hidden = false;
+}
+
+// Titles are inserted as text: nobody's title becomes part of the page's code.
+function element(tag, attributes = {}, ...children) {
+  const made = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+  made.append(...children);
+  return made;
+}
+
+function hueOf(id) {
+  let hue = 0;
+  for (const character of id) hue = (hue * 31 + character.codePointAt(0) * 47) % 360;
+  return hue;
+}
+
+showPage();
+showRow("popular", "Popular", () => freshet.popular({ k: ROW_LENGTH }));
+showRow("new", "New", () => freshet.newest({ k: ROW_LENGTH }));

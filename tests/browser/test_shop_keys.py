@@ -1,0 +1,26 @@
+"""`/shop` on a gateway with keys, and while the model server does not answer."""
+
+from __future__ import annotations
+
+from playwright.sync_api import Page, expect
+
+from tests.browser.shops import WebShop
+
+
+def test_the_shop_asks_for_a_key_and_works_with_it(page: Page, shop: WebShop) -> None:
+    key = shop.add_own_key()
+    page.goto(f"{shop.gateway_url}/shop")
+    expect(page.get_by_role("alert")).to_contain_text("This shop needs a browser key.")
+    expect(page.get_by_role("alert")).to_contain_text(f"--origin {shop.gateway_url}")
+    page.get_by_label("Browser key").fill(key)
+    page.keyboard.press("Enter")
+    expect(page.locator("#picked .card").first).to_be_visible()
+    expect(page.get_by_role("alert")).to_be_hidden()
+
+
+def test_the_shop_shows_popular_items_while_the_model_is_away(page: Page, shop: WebShop) -> None:
+    key = shop.add_own_key()
+    shop.gateway.model.status = 500
+    page.goto(f"{shop.gateway_url}/shop?key={key}")
+    expect(page.locator("#picked .card").first).to_be_visible()
+    expect(page.locator("#release")).to_contain_text("popular items of release 3")
