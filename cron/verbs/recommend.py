@@ -24,6 +24,7 @@ SUMMARY = "write the recommendations of a file of users"
 
 Answer = Mapping[str, object]
 
+_SHARED = ("k", "filter", "placement")  # what every user of a file is asked with
 _USERS_A_CALL = 500  # some seconds of a gateway's time, and 5 MB of answers
 _MAX_CALL_BYTES = 4 * 1024 * 1024  # half of what the gateway takes; one body may be as large
 _NDJSON = "application/x-ndjson"
@@ -68,6 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="JSON",
         help='attributes that items must have, such as \'{"genre": ["Comedy", "Drama"]}\'',
     )
+    parser.add_argument("--placement", metavar="NAME", help="the placement whose rules hold")
     add_url_argument(parser)
 
 
@@ -75,7 +77,7 @@ def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
     """Ask for the lists, write them, and print what became of them on the standard error."""
     from tqdm import tqdm
 
-    shared = {name: getattr(arguments, name) for name in ("k", "filter")}
+    shared = {name: getattr(arguments, name) for name in _SHARED}
     given = {name: value for name, value in shared.items() if value is not None}
     questions = ({**given, **one} for one in read_questions(arguments.users, arguments.user))
     written = Written()

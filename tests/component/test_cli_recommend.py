@@ -50,6 +50,7 @@ def test_users_of_a_table_get_rows_of_parquet(running: RunningGateway, tmp_path:
         for user in ("007", "ü/%2F")
     ]
     assert running.model.asked[-1]["filter"] == {"genre": "Comedy"}
+    assert recommend(running, users, "--out", out, "--placement", "none") == 1
     assert [one.name for one in tmp_path.glob("lists*")] == ["lists.parquet"]
 
 
