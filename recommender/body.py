@@ -229,12 +229,8 @@ def _element(raw: object, where: str) -> Element:
     type_ = raw.get("type")
     if type_ is None:
         type_ = "view" if rating is None else "rating"
-    elif not isinstance(type_, str) or not type_.strip() or len(type_) > MAX_TYPE_CHARS:
-        raise BadRequest(
-            f"{where}.type",
-            found=describe(type_),
-            expected=f"a non-empty string of at most {MAX_TYPE_CHARS} characters",
-        )
+    else:
+        type_ = read_text(type_, f"{where}.type", limit=MAX_TYPE_CHARS)
     name = read_name({key: raw[key] for key in ("id", "text") if key in raw}, where)
     return Element(
         name=name,

@@ -12,6 +12,7 @@ from gateway.bodies.refusal import refusal
 from gateway.http.record_bodies import Raw, Readable
 from gateway.model.recommendation_body import parse_recommendation
 from gateway.model.recommendations import Answered, RecommendationRequest
+from gateway.waiting_queue import Overloaded
 from recommender.wire import BadRequest
 
 AnswerOne = Callable[[RecommendationRequest], Awaitable[Answered]]
@@ -22,13 +23,26 @@ log = logging.getLogger(__name__)
 
 
 async def answer_lines(lines: Iterator[Raw], answer_one: AnswerOne) -> AsyncIterator[Answered]:
-    """Yield the answer to each line, or why there is none: one bad line spoils no other."""
+    """Yield the answer to each line, or why there is none: one bad line spoils no other.
+
+    The free texts of a group may be more than the model reads at a time. A line that it is then too
+    busy for is asked again by itself.
+    """
     while group := list(islice(lines, LINES_AT_ONCE)):
-        for answered in await asyncio.gather(*(_answer(line, answer_one) for line in group)):
-            yield answered
+        answers = await asyncio.gather(*(_answer(line, answer_one) for line in group))
+        for line, answered in zip(group, answers, strict=True):
+            if isinstance(answered, Overloaded):
+                yield await _answer_alone(line, answer_one)
+            else:
+                yield answered
 
 
-async def _answer(line: Raw, answer_one: AnswerOne) -> Answered:
+async def _answer_alone(line: Raw, answer_one: AnswerOne) -> Answered:
+    answered = await _answer(line, answer_one)
+    return refusal("server", str(answered)) if isinstance(answered, Overloaded) else answered
+
+
+async def _answer(line: Raw, answer_one: AnswerOne) -> Answered | Overloaded:
     if not isinstance(line, Readable):
         return refusal("body", f"the line is {line.found}; expected {line.expected}")
     if not isinstance(line.value, dict):
@@ -38,6 +52,8 @@ async def _answer(line: Raw, answer_one: AnswerOne) -> Answered:
         return await answer_one(parse_recommendation(line.value))
     except BadRequest as error:
         return refusal(error.field, error.reason)
+    except Overloaded as error:
+        return error
     except FreshetError as error:
         return refusal("server", str(error))
     except OSError as error:

@@ -89,6 +89,7 @@ def test_lists_of_ten_thousand_are_the_longest() -> None:
         ({"history": [], "exclude": ["50", {}]}, "exclude[1]"),
         ({"history": [], "exclude_seen": "no"}, "exclude_seen"),
         ({"history": [], "candidates": ["\ud800"]}, "candidates[0]"),
+        ({"history": [{"id": "1", "type": "\ud800"}]}, "history[0].type"),
         ({"history": [], "context": "50"}, "context"),
         ({"history": [], "context": {}}, "context.item_id"),
         ({"history": [], "context": {"item_id": True}}, "context.item_id"),

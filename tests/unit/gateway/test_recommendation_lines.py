@@ -14,6 +14,7 @@ from gateway.model.recommendation_lines import (
     answer_lines,
 )
 from gateway.model.recommendations import Answered, RecommendationRequest
+from gateway.waiting_queue import Overloaded
 
 
 def lines(number: int) -> Iterator[Raw]:
@@ -67,3 +68,18 @@ def test_a_store_that_fails_is_the_answer_of_its_line() -> None:
     assert [one.field for one in errors] == ["server", "server", "k"]
     assert "Redis" in errors[0].reason
     assert "secret" not in errors[1].reason
+
+
+def test_a_line_too_many_for_the_model_is_asked_alone() -> None:
+    """Sixteen lines with free texts of their own hold more than the model reads at a time."""
+    asked: list[str | None] = []
+
+    async def answer_one(request: RecommendationRequest) -> Refusal:
+        asked.append(request.user_id)
+        if request.user_id == "2" or (request.user_id == "1" and asked.count("1") == 1):
+            raise Overloaded("the model is busy")
+        return refusal("k", "for this test")
+
+    errors = [one.error for one in answers_to(4, answer_one) if isinstance(one, Refusal)]
+    assert [one.field for one in errors] == ["k", "k", "server", "k"]
+    assert asked == ["0", "1", "2", "3", "1", "2"]
