@@ -26,7 +26,7 @@ from gateway.http.quick_route import CHECKS, QuickRoute
 from gateway.http.record_bodies import is_ndjson, parse_object, raw_lines
 from gateway.http.request_body import BadBody
 from gateway.http.streamed_lines import StreamedLines
-from gateway.http.user_paths import check_length
+from gateway.http.user_paths import USER_ID, check_length
 from gateway.metrics import FALLBACK, GatewayMetrics
 from gateway.model.recommendation_body import parse_recommendation
 from gateway.model.recommendation_lines import answer_lines
@@ -106,7 +106,7 @@ _QUESTION = {
 
 
 @router.get(
-    "/v1/recommendations/{user_id:path}",
+    f"/v1/recommendations/{USER_ID}",
     responses={**_ANSWERS, **refusals(400, 401, 403, 503)},
 )
 async def recommend(

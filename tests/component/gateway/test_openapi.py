@@ -66,9 +66,9 @@ def strict(value: object) -> object:
     return closed
 
 
-def errors(schema: object, value: object) -> list[str]:
-    """Return how a value differs from a schema of the document."""
-    components = strict(document()["components"])
+def errors(schema: object, value: object, components: object = None) -> list[str]:
+    """Return how a value differs from a schema of the document, with its strict components."""
+    components = strict(document()["components"]) if components is None else components
     validator = Draft202012Validator({"allOf": [schema], "components": components})
     return [f"{error.json_path}: {error.message}" for error in validator.iter_errors(value)]
 
