@@ -329,6 +329,13 @@ class UnknownKey(FreshetError):
         super().__init__(f"no key is named {name!r}; existing keys: {names}")
 
 
+class TooManyPlacements(FreshetError):
+    """The ledger has as many placements as there may be."""
+
+    def __init__(self, *, limit: int) -> None:
+        super().__init__(f"there are {limit} placements already; delete one first")
+
+
 class UnknownPanelKey(FreshetError):
     """A release's panel uses a key that is not in the ledger."""
 

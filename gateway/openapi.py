@@ -20,6 +20,7 @@ from gateway.bodies.codec import codec_of, to_json
 from gateway.bodies.foreign import Ga4Body, TrackBatch, TrackCall
 from gateway.bodies.items import ItemChangeBody
 from gateway.bodies.operate import PauseBody, PromoteBody, ResumeBody, RollbackBody
+from gateway.bodies.placements import PlacementBody
 from gateway.bodies.recommendation_request import RecommendationBody
 from gateway.bodies.recommendations import PredictionBody
 from gateway.bodies.records import EventBody, ItemBody
@@ -36,6 +37,7 @@ TAGS: Sequence[Mapping[str, str]] = (
     {"name": "answers", "description": "Ask for recommendations and predicted ratings."},
     {"name": "items", "description": "Read, change and delete items."},
     {"name": "users", "description": "Read what a user did."},
+    {"name": "placements", "description": "Read and change the rules of lists."},
     {"name": "operation", "description": "Status, metrics and probes."},
 )
 # of the calls that read their bodies themselves
@@ -45,6 +47,7 @@ _BODIES = (
     ItemChangeBody,
     PredictionBody,
     RecommendationBody,
+    PlacementBody,
     RollbackBody,
     PromoteBody,
     PauseBody,

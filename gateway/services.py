@@ -98,6 +98,7 @@ class GatewayServices:
     inference: Inference
     intake: RecordIntake
     foreign: ForeignIntake
+    placements: NamedPlacements
     lists: PlacementLists
     metrics: GatewayMetrics
     overview: Callable[[], Overview]
@@ -127,12 +128,12 @@ async def open_services(settings: Settings) -> AsyncIterator[GatewayServices]:
     timeout_s = settings.gateway.inference_timeout_s
     inference = Inference(parse_nodes(store.server), live, timeout_s=timeout_s)
     keyring = _keyring(settings.gateway, ledger)
-    following = asyncio.create_task(keyring.follow())
+    placements = _placements(settings, ledger)
+    following = asyncio.gather(keyring.follow(), placements.follow())
     intake = RecordIntake(event_log, histories, item_records, letters, new_id=RecordIds())
     overview = partial(_overview, ledger, event_log, paths.runs)
     backlog = LedgerMetrics(ledger, overview, lambda: event_log.backlog(histories.cursor()))
     metrics = GatewayMetrics(backlog)
-    max_history = settings.train.model.max_history
     try:
         yield GatewayServices(
             settings=settings,
@@ -145,19 +146,19 @@ async def open_services(settings: Settings) -> AsyncIterator[GatewayServices]:
             item_changes=_item_changes(ledger, item_records, intake),
             item_rankings=ItemRankings(item_records),
             similar_items=SimilarItems(histories, item_records, inference),
-            search=Search(histories, inference, max_history=max_history),
+            search=Search(histories, inference, max_history=settings.train.model.max_history),
             live=live,
             intake=intake,
             foreign=ForeignIntake(intake, new_id=RecordIds()),
-            lists=_lists(settings, histories, item_records, inference, live),
+            placements=placements,
+            lists=_lists(settings, placements, histories, item_records, inference, live),
             metrics=metrics,
             overview=overview,
             decisions=wiring.open_decisions(settings, ledger),
             forget=partial(forget, ledger, histories, letters, asked_by="the gateway"),
             readiness=Readiness(inference),
             bodies=RequestBodies(max_bytes=MAX_BODIES_BYTES),
-            # a call that waited half of the model's time still answers within a client's patience
-            answer_queue=WaitingQueue(at_once=ANSWERS_AT_ONCE, max_wait_s=timeout_s / 2),
+            answer_queue=_answer_queue(timeout_s),
             stores=GroupedCalls(intake.store_all, max_size=MAX_GROUP_RECORDS),
         )
     finally:
@@ -166,8 +167,15 @@ async def open_services(settings: Settings) -> AsyncIterator[GatewayServices]:
         ledger.close()
 
 
+def _placements(settings: Settings, ledger: Ledger) -> NamedPlacements:
+    placements = NamedPlacements(settings.placements, ledger)
+    placements.refresh()
+    return placements
+
+
 def _lists(
     settings: Settings,
+    placements: NamedPlacements,
     histories: Histories,
     item_records: ItemRecords,
     inference: Inference,
@@ -175,8 +183,12 @@ def _lists(
 ) -> PlacementLists:
     max_history = settings.train.model.max_history
     recommendations = Recommendations(histories, inference, live, max_history=max_history)
-    placements = NamedPlacements(settings.placements)
     return PlacementLists(recommendations, placements, histories, item_records)
+
+
+def _answer_queue(timeout_s: float) -> WaitingQueue:
+    # a call that waited half of the model's time still answers within a client's patience
+    return WaitingQueue(at_once=ANSWERS_AT_ONCE, max_wait_s=timeout_s / 2)
 
 
 def _keyring(gateway: GatewaySettings, ledger: Ledger) -> Keyring:

@@ -170,6 +170,18 @@ decisions = sa.Table(
     sa.Column("why", sa.Text),
 )
 
+# placements that were written over the gateway's API; the newest change of a name is what holds
+placement_changes = sa.Table(
+    "placement_changes",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("at", sa.Text, nullable=False),
+    sa.Column("changed_by", sa.Text, nullable=False),
+    sa.Column("before", sa.Text),  # JSON; null for no placement
+    sa.Column("after", sa.Text),
+)
+
 
 def newest_versions(connection: sa.Connection) -> list[int]:
     """Return the newest versions that are or were live, ascending, as many as a message lists."""

@@ -43,6 +43,11 @@ CALLS: Mapping[str, Roles] = {
     "GET /v1/new": _SHOPPERS,
     "GET /v1/search": _SHOPPERS,
     "GET /v1/release": _SHOPPERS,
+    "GET /v1/placements": _READERS,
+    "GET /v1/placements/{name}": _READERS,
+    "PUT /v1/placements/{name}": _WRITERS,
+    "DELETE /v1/placements/{name}": _WRITERS,
+    "GET /v1/placements/{name}/changes": _READERS,
     "GET /v1/status": _WATCHERS,
     "GET /metrics": _WATCHERS,
 }

@@ -20,6 +20,7 @@ from cron.errors import (
     Overtaken,
     RolledBackMeanwhile,
     Superseded,
+    TooManyPlacements,
     Unavailable,
     UnknownVersion,
     WrongUserId,
@@ -34,6 +35,7 @@ from gateway.http.request_body import BadBody
 from gateway.items.changes import UnknownItem
 from gateway.model.answers import NoAnswer, TooLarge
 from gateway.model.recommendations import BadQuery
+from gateway.placements.unknown import OfSettings, UnknownPlacement
 from gateway.waiting_queue import Overloaded
 from recommender.record_fields import InvalidRecord
 from recommender.wire import BadRequest
@@ -78,6 +80,9 @@ def handle_problems(app: FastAPI) -> None:
     app.add_exception_handler(BadRequest, _bad_field)
     app.add_exception_handler(InvalidRecord, _invalid_record)
     app.add_exception_handler(UnknownItem, _unknown_item)
+    app.add_exception_handler(UnknownPlacement, _unknown_placement)
+    app.add_exception_handler(OfSettings, _of_settings)
+    app.add_exception_handler(TooManyPlacements, _too_many_placements)
     app.add_exception_handler(OtherSite, _other_site)
     app.add_exception_handler(TooManyCalls, _too_many_calls)
     app.add_exception_handler(WrongRole, _wrong_role)
@@ -111,6 +116,18 @@ def _invalid_record(_request: Request, error: Exception) -> Response:
 
 def _unknown_item(_request: Request, error: Exception) -> Response:
     return problem(404, field="item_id", reason=str(error))
+
+
+def _unknown_placement(_request: Request, error: Exception) -> Response:
+    return problem(404, field="name", reason=str(error))
+
+
+def _of_settings(_request: Request, error: Exception) -> Response:
+    return problem(409, field="name", reason=str(error))
+
+
+def _too_many_placements(_request: Request, error: Exception) -> Response:
+    return problem(400, field="name", reason=str(error))
 
 
 def _other_site(_request: Request, error: Exception) -> Response:

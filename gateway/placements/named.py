@@ -1,27 +1,68 @@
-"""The placements by name: those of the settings file, and those of the ledger before them."""
+"""The placements by name: those of the settings file, and those of the ledger before them.
+
+The ledger's are read twice a second. While it does not answer, the last known placements hold.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from collections.abc import Mapping
 
+from starlette.concurrency import run_in_threadpool
+
+from cron.ledger import placement_rows
+from cron.ledger.ledger import Ledger
 from cron.placement import Placement
 from recommender.excerpt import excerpt
 from recommender.wire import BadRequest
 
+EVERY_S = 0.5
 _NUM_SHOWN = 20  # names in a refusal
+log = logging.getLogger(__name__)
 
 
 class NamedPlacements:
-    """The placements of this gateway, for the event loop."""
+    """The placements of this gateway. `find` is for the event loop; `refresh` blocks."""
 
-    def __init__(self, of_settings: Mapping[str, Placement]) -> None:
-        self._of_settings = dict(of_settings)
+    def __init__(self, of_settings: Mapping[str, Placement], ledger: Ledger) -> None:
+        self.of_settings = dict(of_settings)
+        self.ledger = ledger
+        self.of_ledger: Mapping[str, Placement] = {}
+        self._is_reading = True
+
+    @property
+    def by_name(self) -> dict[str, Placement]:
+        """All placements."""
+        return {**self.of_settings, **self.of_ledger}
 
     def find(self, name: str) -> Placement:
         """Return a placement; raise BadRequest for an unknown name."""
-        placement = self._of_settings.get(name)
+        placement = self.of_ledger.get(name) or self.of_settings.get(name)
         if placement is None:
-            names = ", ".join(sorted(self._of_settings)[:_NUM_SHOWN])
+            names = ", ".join(sorted(self.by_name)[:_NUM_SHOWN])
             expected = f"one of {names}" if names else "no placement, since there are none"
             raise BadRequest("placement", found=excerpt(name), expected=expected)
         return placement
+
+    def refresh(self) -> None:
+        """Read the ledger's placements; raise Unavailable or LedgerFailed, and keep the known."""
+        self.of_ledger = placement_rows.every(self.ledger)
+
+    def change(self, name: str, placement: Placement | None, *, by: str) -> None:
+        """Write a placement, or delete it with None; it blocks."""
+        placement_rows.change(self.ledger, name, placement, by=by)
+        self.refresh()
+
+    async def follow(self, *, every_s: float = EVERY_S) -> None:
+        """Read the ledger's placements again and again, until this task is cancelled."""
+        while True:
+            await asyncio.sleep(every_s)
+            try:
+                await run_in_threadpool(self.refresh)
+            except Exception as error:  # if this task ended, changes would never be seen
+                if self._is_reading:
+                    log.warning("placements not readable, keeping the known", exc_info=error)
+                self._is_reading = False
+            else:
+                self._is_reading = True

@@ -15,6 +15,13 @@ export interface AssignedId {
   event_id: string;
 }
 
+/** Items that match get `add` spreads on their score; a negative number buries them. */
+export interface BoostBody {
+  attribute: string;
+  value: string | number | string[];
+  add: number;
+}
+
 /** The run that is under way. */
 export interface CurrentRunStatus {
   /** The run's number. */
@@ -63,6 +70,13 @@ export interface DeletedItem {
   deleted?: true;
   /** When. A record of a later time brings the item back. */
   at: string;
+}
+
+/** A placement that was deleted. */
+export interface DeletedPlacement {
+  /** The placement's name. */
+  name: string;
+  deleted?: true;
 }
 
 /** Something that a user did to an item. */
@@ -189,6 +203,14 @@ export interface FoundItem {
    * some of them. `text`: by what its text means alone.
    */
   match: "exact" | "title" | "text";
+}
+
+/** New items get `add` spreads, halved with each half-life. */
+export interface FreshnessBody {
+  add: number;
+  half_life: string;
+  /** Whose date is the item's age; without it, that of its first record. */
+  attribute?: string | null;
 }
 
 /** A body of the Measurement Protocol. */
@@ -440,6 +462,16 @@ export interface PauseBody {
   reason?: string | null;
 }
 
+/** An item at a position, from 1. */
+export interface PinBody {
+  item_id: string;
+  position: number;
+  /** When it begins. */
+  from?: string | number | null;
+  /** When it has ended. */
+  until?: string | number | null;
+}
+
 /** An item that the placement pins to its place. It has no score. */
 export interface PinnedItem {
   /** The place in the list, from 1. */
@@ -450,6 +482,63 @@ export interface PinnedItem {
   title: string | null;
   /** Always true. */
   pinned?: true;
+}
+
+/** A placement. */
+export interface PlacementAnswer {
+  /** The placement's name. */
+  name: string;
+  /** Where it was written. One of the API goes before the settings'. */
+  source: "api" | "settings";
+  /** The placement, in the form of the body of `PUT /v1/placements/{name}`. */
+  rules: Record<string, unknown>;
+  /**
+   * Attributes that no item of the live release has. Only when it was written, and when there are
+   * any.
+   */
+  warnings?: string[];
+}
+
+/** The rules of a place's lists, in the order in which they are applied. */
+export interface PlacementBody {
+  /** How many items. */
+  k?: number | null;
+  /** Attributes that an item must have. */
+  filter?: Record<string, string | number | string[]> | null;
+  /** Event types whose items are left out for a time, or `forever`. */
+  exclude?: Record<string, string> | null;
+  boosts?: BoostBody[] | null;
+  freshness?: FreshnessBody | null;
+  /** The lowest predicted rating. */
+  min_rating?: number | null;
+  diversity?: number | null;
+  /** How many items may have the same value. */
+  at_most?: Record<string, number> | null;
+  pins?: PinBody[] | null;
+}
+
+/** A change of a placement. */
+export interface PlacementChangeAnswer {
+  /** When it was changed. */
+  at: string;
+  /** Whose key it was changed with. */
+  by: string;
+  /** Null: there was none. */
+  before: Record<string, unknown> | null;
+  /** Null: it was deleted. */
+  after: Record<string, unknown> | null;
+}
+
+/** The newest changes of a placement, newest first. */
+export interface PlacementChanges {
+  /** The placement's name. */
+  name: string;
+  changes: PlacementChangeAnswer[];
+}
+
+/** All placements by name. */
+export interface PlacementList {
+  placements: PlacementAnswer[];
 }
 
 /** Popular items. */
@@ -1014,6 +1103,23 @@ export interface Calls {
   "POST /v1/operate/rollback": {
     body: RollbackBody;
     answer: SwitchAnswer;
+  };
+  "GET /v1/placements": {
+    answer: PlacementList;
+  };
+  "GET /v1/placements/{name}": {
+    answer: PlacementAnswer;
+  };
+  "PUT /v1/placements/{name}": {
+    body: PlacementBody;
+    answer: PlacementAnswer;
+  };
+  "DELETE /v1/placements/{name}": {
+    answer: DeletedPlacement;
+  };
+  "GET /v1/placements/{name}/changes": {
+    query: { k?: number };
+    answer: PlacementChanges;
   };
   "GET /v1/popular": {
     query: { k?: number; window?: string | null; filter?: string[] | null };

@@ -1,0 +1,154 @@
+"""The bodies and answers of the calls about placements.
+
+`cron.placement` parses a placement and names the field of each mistake. `PlacementBody` describes
+what it accepts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict, Field
+
+from gateway.bodies.codec import is_empty, is_none
+
+_STRICT = ConfigDict(extra="forbid")
+_Age = Annotated[str, Field(examples=["30d"])]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BoostBody:
+    """Items that match get `add` spreads on their score; a negative number buries them."""
+
+    __pydantic_config__ = _STRICT
+
+    attribute: str
+    value: str | float | list[str]
+    add: Annotated[float, Field(ge=-1000, le=1000)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FreshnessBody:
+    """New items get `add` spreads, halved with each half-life."""
+
+    __pydantic_config__ = _STRICT
+
+    add: Annotated[float, Field(ge=-1000, le=1000)]
+    half_life: _Age
+    attribute: Annotated[
+        str | None,
+        Field(
+            description="Whose date is the item's age; without it, that of its first record.",
+            exclude_if=is_none,
+        ),
+    ] = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PinBody:
+    """An item at a position, from 1."""
+
+    __pydantic_config__ = _STRICT
+
+    item_id: str
+    position: Annotated[int, Field(ge=1, le=1000)]
+    begins_at: Annotated[
+        str | float | None, Field(alias="from", description="When it begins.", exclude_if=is_none)
+    ] = None
+    until: Annotated[
+        str | float | None, Field(description="When it has ended.", exclude_if=is_none)
+    ] = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlacementBody:
+    """The rules of a place's lists, in the order in which they are applied."""
+
+    __pydantic_config__ = _STRICT
+
+    k: Annotated[int | None, Field(ge=1, le=1000, description="How many items.")] = None
+    filter: Annotated[
+        dict[str, str | float | list[str]] | None,
+        Field(max_length=20, description="Attributes that an item must have."),
+    ] = None
+    exclude: Annotated[
+        dict[str, _Age] | None,
+        Field(
+            max_length=20,
+            description="Event types whose items are left out for a time, or `forever`.",
+            examples=[{"purchase": "30d"}],
+        ),
+    ] = None
+    boosts: Annotated[list[BoostBody] | None, Field(max_length=50)] = None
+    freshness: FreshnessBody | None = None
+    min_rating: Annotated[float | None, Field(description="The lowest predicted rating.")] = None
+    diversity: Annotated[float | None, Field(ge=0, le=1)] = None
+    at_most: Annotated[
+        dict[str, int] | None,
+        Field(max_length=10, description="How many items may have the same value."),
+    ] = None
+    pins: Annotated[list[PinBody] | None, Field(max_length=100)] = None
+
+
+Rules = Annotated[
+    dict[str, object],
+    Field(
+        description="The placement, in the form of the body of `PUT /v1/placements/{name}`.",
+        examples=[{"k": 12, "diversity": 0.3}],
+    ),
+]
+Name = Annotated[str, Field(description="The placement's name.", examples=["home"])]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlacementAnswer:
+    """A placement."""
+
+    name: Name
+    source: Annotated[
+        Literal["api", "settings"],
+        Field(description="Where it was written. One of the API goes before the settings'."),
+    ]
+    rules: Rules
+    warnings: Annotated[
+        tuple[str, ...],
+        Field(
+            description="Attributes that no item of the live release has. Only when it was "
+            "written, and when there are any.",
+            exclude_if=is_empty,
+        ),
+    ] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlacementList:
+    """All placements by name."""
+
+    placements: tuple[PlacementAnswer, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeletedPlacement:
+    """A placement that was deleted."""
+
+    name: Name
+    deleted: Literal[True] = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlacementChangeAnswer:
+    """A change of a placement."""
+
+    at: Annotated[str, Field(description="When it was changed.")]
+    by: Annotated[str, Field(description="Whose key it was changed with.", examples=["ops"])]
+    before: Annotated[Rules | None, Field(description="Null: there was none.")]
+    after: Annotated[Rules | None, Field(description="Null: it was deleted.")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlacementChanges:
+    """The newest changes of a placement, newest first."""
+
+    name: Name
+    changes: tuple[PlacementChangeAnswer, ...]
