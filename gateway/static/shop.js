@@ -66,6 +66,7 @@ function reasonOf({ reason, events, match }) {
 // so the row changes with each click.
 function showPage() {
   const itemId = new URLSearchParams(location.hash.slice(1)).get("item");
+  byId("problem").hidden = true;
   showItem(itemId);
   showRow("picked", freshet.visitor ? "Picked for you" : "To begin with", () =>
     freshet.recommend({ k: ROW_LENGTH, explain: true }),
@@ -119,7 +120,8 @@ let release = { model_version: null };
 
 async function showRelease(list) {
   if (release.model_version !== list.model_version) {
-    release = { ...(await freshet.release()), asked_at: performance.now() };
+    const found = await freshet.release().catch(() => ({ model_version: null }));
+    release = { ...found, asked_at: performance.now() };
   }
   const age_s = release.age_s + (performance.now() - release.asked_at) / 1000;
   const known = release.model_version === list.model_version;
