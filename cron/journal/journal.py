@@ -26,8 +26,10 @@ from cron.journal.dedup_index import DedupIndex
 from cron.journal.erasure import COLUMNS, Eraser, erase_segments
 from cron.journal.index_file import IndexDamaged, delete_index
 from cron.journal.segment_files import SegmentFiles, first_kept
+from cron.journal.tally import tally
 from cron.journal.user_events import UserEvents
 from cron.ledger import forgotten, journal_rows
+from cron.ledger.event_rows import EventTally
 from cron.ledger.forgotten import Mark
 from cron.ledger.ledger import Ledger
 from cron.lineage import Lease, Range, Segment
@@ -104,13 +106,15 @@ class Journal:
             index = self._rebuild_index()
             new = self._unseen(records, index)
         segment: Segment | None = None
+        counts: EventTally | None = None
         if new:
             first_seq = self.last_seq + 1
             table = self._eraser_of(new).erase(segments.table_of(new, first_seq=first_seq))
             segment = self._files.put(
                 table, covers=(first_seq, first_seq + len(new) - 1), lease=lease
             )
-        journal_rows.commit_segment(self._ledger, segment, cursor, lease)
+            counts = tally(table, now=self._ledger.now())
+        journal_rows.commit_segment(self._ledger, segment, cursor, lease, tally=counts)
         if segment is not None:
             with suppress(IndexDamaged):  # the next batch notices the damage
                 index.add(table["event_id"].to_pylist(), through=segment.last_seq)

@@ -8,7 +8,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from cron.ledger import schema
+from cron.ledger import event_rows, schema
+from cron.ledger.event_rows import EventTally
 from cron.ledger.ledger import Ledger
 from cron.lineage import Lease, Range, Segment
 from cron.ports import Cursor
@@ -66,11 +67,18 @@ def last_seq(ledger: Ledger) -> int:
         return int(connection.execute(sa.select(schema.desk.c.last_seq)).scalar_one())
 
 
-def commit_segment(ledger: Ledger, segment: Segment | None, cursor: Cursor, lease: Lease) -> None:
-    """Add a segment and move the log cursor; without a segment move only the cursor.
+def commit_segment(
+    ledger: Ledger,
+    segment: Segment | None,
+    cursor: Cursor,
+    lease: Lease,
+    *,
+    tally: EventTally | None = None,
+) -> None:
+    """Add a segment with the counts of its events, and move the log cursor.
 
-    There is no segment when all records were duplicates. Raise ValueError unless the segment starts
-    right after the last number.
+    Without a segment move only the cursor. There is none when all records were duplicates. Raise
+    ValueError unless the segment starts right after the last number.
     """
     with ledger.write(lease) as connection:
         newest_seq = connection.execute(sa.select(schema.desk.c.last_seq)).scalar_one()
@@ -83,6 +91,8 @@ def commit_segment(ledger: Ledger, segment: Segment | None, cursor: Cursor, leas
                 )
             connection.execute(schema.segments.insert().values(_row(segment)))
             values["last_seq"] = segment.last_seq
+        if tally is not None:
+            event_rows.add(connection, tally)
         connection.execute(schema.desk.update().values(values))
 
 

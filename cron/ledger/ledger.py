@@ -13,6 +13,7 @@ Each table's functions have a file of their own:
 | `metric_rows`  | quality by run; counters and gauges that outlive a process            |
 | `forgotten`    | users who asked to be forgotten                                       |
 | `secret_rows`  | the installation's secrets                                            |
+| `event_rows`   | how many events were collected, and what lists led to                 |
 | `decision_rows`| who rolled back, promoted, paused and resumed, and why                |
 | `key_rows`     | the gateway's API keys                                                |
 | `placement_rows` | placements of the API, and who changed them                         |

@@ -182,6 +182,25 @@ placement_changes = sa.Table(
     sa.Column("after", sa.Text),
 )
 
+# how many events were collected, by hour since 1970; num_named: those that name a list
+event_hours = sa.Table(
+    "event_hours",
+    metadata,
+    sa.Column("hour", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("type", sa.Text, primary_key=True),
+    sa.Column("num_events", sa.BigInteger, nullable=False),
+    sa.Column("num_named", sa.BigInteger, nullable=False),
+)
+
+# how many events name a list of recommendations that a release made
+list_events = sa.Table(
+    "list_events",
+    metadata,
+    sa.Column("version", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("type", sa.Text, primary_key=True),
+    sa.Column("num_events", sa.BigInteger, nullable=False),
+)
+
 
 def newest_versions(connection: sa.Connection) -> list[int]:
     """Return the newest versions that are or were live, ascending, as many as a message lists."""

@@ -15,7 +15,16 @@ from pathlib import Path
 import msgspec
 
 from cron.errors import FreshetError
-from cron.ledger import decision_rows, holds, journal_rows, metric_rows, release_rows, run_rows
+from cron.ledger import (
+    decision_rows,
+    event_rows,
+    holds,
+    journal_rows,
+    metric_rows,
+    release_rows,
+    run_rows,
+)
+from cron.ledger.event_rows import HourOfEvents
 from cron.ledger.ledger import Ledger
 from cron.lineage import Decision, Hold, Quality, Release, Run
 from cron.ports import EventLog
@@ -24,6 +33,7 @@ NUM_RUNS = 30
 NUM_QUALITY = 800  # about ten rows per run
 NUM_RELEASES = 50
 NUM_DECISIONS = 20
+NUM_HOURS = 48
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +72,8 @@ class Overview:
     releases: tuple[Release, ...]
     runs: tuple[Run, ...]
     quality: tuple[Quality, ...]
+    hours: tuple[HourOfEvents, ...]  # oldest first
+    list_events: Mapping[int, Mapping[str, int]]  # of the releases, by version and type
     metrics: Mapping[str, float]  # the ledger's counters and gauges
 
     @property
@@ -97,6 +109,7 @@ def look_at_ledger(
     live = release_rows.live(ledger)
     runs = run_rows.newest(ledger, NUM_RUNS)
     learned = live.manifest.trained_through if live else 0
+    releases = tuple(reversed(release_rows.newest_releases(ledger, num_releases)))
     newest = max((segment.last_at for segment in journal_rows.segments(ledger)), default=None)
     return Overview(
         at=now,
@@ -110,9 +123,11 @@ def look_at_ledger(
         ),
         current=next((run for run in runs if run.outcome is None), None),
         progress=None,
-        releases=tuple(reversed(release_rows.newest_releases(ledger, num_releases))),
+        releases=releases,
         runs=runs,
         quality=metric_rows.newest_quality(ledger, NUM_QUALITY),
+        hours=event_rows.newest_hours(ledger, num_hours=NUM_HOURS, now=now),
+        list_events=event_rows.of_releases(ledger, [one.version for one in releases]),
         metrics=metric_rows.stored_metrics(ledger),
     )
 
@@ -168,6 +183,7 @@ def to_json(overview: Overview) -> dict[str, object]:
         },
         "runs": [run_json(run) for run in overview.runs],
         "quality": [_quality_json(quality) for quality in overview.quality],
+        "events": [_hour_json(hour) for hour in overview.hours],
     }
 
 
@@ -189,6 +205,7 @@ def release_json(release: Release, overview: Overview) -> dict[str, object]:
         "ndcg": panel_ndcg(overview, release),
         "figures": dict(manifest.metrics),
         "reasons": reasons_json(run) if run else [],
+        "lists": _lists_json(overview.list_events.get(release.version, {})),
     }
 
 
@@ -247,6 +264,24 @@ def _progress_json(progress: RunProgress | None) -> dict[str, object] | None:
 def _quality_json(quality: Quality) -> dict[str, object]:
     names = ("run_id", "kind", "model", "version", "ndcg", "rmse", "num_users", "num_events")
     return {name: getattr(quality, name) for name in names} | {"at": quality.at.isoformat()}
+
+
+def _lists_json(events: Mapping[str, int]) -> dict[str, object]:
+    """Render what a release's lists led to; a rate is None without anything to divide by."""
+    num_shown, num_clicked = events.get("impression", 0), events.get("click", 0)
+    return {
+        "events": dict(events),
+        "click_through_rate": num_clicked / num_shown if num_shown else None,
+        "conversion_rate": events.get("purchase", 0) / num_clicked if num_clicked else None,
+    }
+
+
+def _hour_json(hour: HourOfEvents) -> dict[str, object]:
+    return {
+        "at": hour.at.isoformat(),
+        "events": dict(hour.num_events),
+        "of_lists": dict(hour.num_named),
+    }
 
 
 def _iso(at: datetime | None) -> str | None:

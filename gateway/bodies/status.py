@@ -32,6 +32,24 @@ class ReasonStatus:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ListsStatus:
+    """The events that name a list of one release, collected within 7 days after the list."""
+
+    events: Annotated[
+        dict[str, int],
+        Field(description="Their number by type.", examples=[{"impression": 400, "click": 20}]),
+    ]
+    click_through_rate: Annotated[
+        Number | None,
+        Field(description="Clicks by impressions; null without impressions.", examples=[0.05]),
+    ]
+    conversion_rate: Annotated[
+        Number | None,
+        Field(description="Purchases by clicks; null without clicks.", examples=[0.1]),
+    ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReleaseStatus:
     """A release: an archive that is or was live."""
 
@@ -60,6 +78,9 @@ class ReleaseStatus:
     reasons: Annotated[
         tuple[ReasonStatus, ...],
         Field(description="The gate's verdict; empty when its run is not a recent one."),
+    ]
+    lists: Annotated[
+        ListsStatus, Field(description="What the lists of recommendations that it made led to.")
     ]
 
 
@@ -170,6 +191,20 @@ class QualityStatus:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HourStatus:
+    """The events that were collected in one hour."""
+
+    at: Annotated[Moment, Field(description="When the hour began.")]
+    events: Annotated[
+        dict[str, int], Field(description="Their number by type.", examples=[{"view": 900}])
+    ]
+    of_lists: Annotated[
+        dict[str, int],
+        Field(description="Of these, the ones with a `recommendation_id`.", examples=[{"view": 9}]),
+    ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StatusAnswer:
     """The whole system at one moment."""
 
@@ -192,6 +227,10 @@ class StatusAnswer:
     updates: Annotated[UpdatesStatus, Field(description="What the gate decided lately.")]
     runs: Annotated[tuple[RunStatus, ...], Field(description="Newest first.")]
     quality: Annotated[tuple[QualityStatus, ...], Field(description="Oldest first.")]
+    events: Annotated[
+        tuple[HourStatus, ...],
+        Field(description="The hours with events among the newest 48, oldest first."),
+    ]
     endpoint: Annotated[
         str,
         Field(

@@ -39,6 +39,7 @@ _STATUS = StatusAnswer(
     updates=UpdatesStatus(judged=0, accepted=0),
     runs=(),
     quality=(),
+    events=(),
     endpoint="http://127.0.0.1:8080/predictions/rec",
     in_service={"127.0.0.1:8081": True},
 )

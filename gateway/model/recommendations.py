@@ -12,6 +12,7 @@ from msgspec import structs
 from starlette.concurrency import run_in_threadpool
 
 from cron.epoch import micros
+from cron.list_ids import draw_list_id
 from cron.past_event import PastEvent
 from cron.ports import Histories
 from gateway.bodies.recommendations import (
@@ -23,7 +24,6 @@ from gateway.bodies.recommendations import (
     RankedItem,
 )
 from gateway.bodies.refusal import Refusal
-from gateway.intake.record_ids import RecordIds
 from gateway.model.answers import NoAnswer, Ranked, TooLarge
 from gateway.model.inference import Inference
 from gateway.model.live_release import LiveRelease
@@ -88,7 +88,6 @@ class Recommendations:
         self._inference = inference
         self._live = live
         self._max_history = max_history
-        self._new_id = RecordIds()
 
     async def answer(self, request: RecommendationRequest, events: Sequence[PastEvent]) -> Answered:
         """Return the ranked items, the popular ones as a fallback, or the model's refusal.
@@ -145,7 +144,7 @@ class Recommendations:
     ) -> RankedAnswer:
         left = [item for item in answer.items if item.id not in hidden][: request.k]
         return RankedAnswer(
-            recommendation_id=self._new_id(),
+            recommendation_id=draw_list_id(answer.model_version),
             user_id=request.user_id,
             model_version=answer.model_version,
             items=tuple(
@@ -205,7 +204,7 @@ class Recommendations:
             left, why = [], f"{why}, and the popular items can't be filtered"
         reason = ItemReason(shared={}, popular=True, new=False) if request.explain else None
         return FallbackAnswer(
-            recommendation_id=self._new_id(),
+            recommendation_id=draw_list_id(None),
             user_id=request.user_id,
             model_version=release.version if release else None,
             items=tuple(

@@ -286,6 +286,16 @@ export interface HoldStatus {
   since: string;
 }
 
+/** The events that were collected in one hour. */
+export interface HourStatus {
+  /** When the hour began. */
+  at: string;
+  /** Their number by type. */
+  events: Record<string, number>;
+  /** Of these, the ones with a `recommendation_id`. */
+  of_lists: Record<string, number>;
+}
+
 /** Events that the mapping does not name. */
 export interface IgnoredEvents {
   /** The name of the event, cut after 64. */
@@ -380,6 +390,16 @@ export interface ItemsPage {
   next_cursor: string | null;
 }
 
+/** The events that name a list of one release, collected within 7 days after the list. */
+export interface ListsStatus {
+  /** Their number by type. */
+  events: Record<string, number>;
+  /** Clicks by impressions; null without impressions. */
+  click_through_rate: number | null;
+  /** Purchases by clicks; null without clicks. */
+  conversion_rate: number | null;
+}
+
 /** The live release. */
 export interface LiveStatus {
   /** Its version, as TorchServe names it. */
@@ -408,6 +428,8 @@ export interface LiveStatus {
   figures: Record<string, number>;
   /** The gate's verdict; empty when its run is not a recent one. */
   reasons: ReasonStatus[];
+  /** What the lists of recommendations that it made led to. */
+  lists: ListsStatus;
   /** Seconds since it was published. */
   age_s: number;
 }
@@ -824,6 +846,8 @@ export interface ReleaseStatus {
   figures: Record<string, number>;
   /** The gate's verdict; empty when its run is not a recent one. */
   reasons: ReasonStatus[];
+  /** What the lists of recommendations that it made led to. */
+  lists: ListsStatus;
 }
 
 /** Publishing continues. */
@@ -943,6 +967,8 @@ export interface StatusAnswer {
   runs: RunStatus[];
   /** Oldest first. */
   quality: QualityStatus[];
+  /** The hours with events among the newest 48, oldest first. */
+  events: HourStatus[];
   /** Where the first TorchServe node takes predictions. */
   endpoint: string;
   /** For each TorchServe node, whether its newest answer was usable. */
