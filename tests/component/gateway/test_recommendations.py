@@ -193,3 +193,9 @@ def _without_id(content: bytes) -> str:
     answer = json.loads(content)
     del answer["recommendation_id"]
     return json.dumps(answer)
+
+
+def test_an_id_with_a_line_feed_is_a_cold_users(shared_gateway: RunningGateway) -> None:
+    answer = shared_gateway.client.get("/v1/recommendations/a%0Ab")
+    assert answer.status_code == 200
+    assert answer.json()["user_id"] == "a\nb"
