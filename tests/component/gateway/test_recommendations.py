@@ -35,7 +35,7 @@ def test_each_answer_has_its_own_id(shared_gateway: RunningGateway) -> None:
         shared_gateway.client.get("/v1/recommendations/ann").json()["recommendation_id"]
         for _ in range(3)
     ]
-    assert sorted(set(ids)) == ids
+    assert len(set(ids)) == 3
 
 
 def test_the_quick_way_answers_as_the_other_does(shared_gateway: RunningGateway) -> None:
