@@ -23,9 +23,12 @@ class BoostBody:
 
     __pydantic_config__ = _STRICT
 
-    attribute: str
-    value: str | float | list[str]
-    add: Annotated[float, Field(ge=-1000, le=1000)]
+    attribute: Annotated[str, Field(description="The attribute.", examples=["brand"])]
+    value: Annotated[
+        str | float | list[str],
+        Field(description="What it equals or contains; of a list, one value.", examples=["Acme"]),
+    ]
+    add: Annotated[float, Field(ge=-1000, le=1000, description="Spreads of the list's scores.")]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,8 +37,8 @@ class FreshnessBody:
 
     __pydantic_config__ = _STRICT
 
-    add: Annotated[float, Field(ge=-1000, le=1000)]
-    half_life: _Age
+    add: Annotated[float, Field(ge=-1000, le=1000, description="Spreads of a new item.")]
+    half_life: Annotated[str, Field(description="A number of s, m, h, d or w.", examples=["30d"])]
     attribute: Annotated[
         str | None,
         Field(
@@ -51,8 +54,8 @@ class PinBody:
 
     __pydantic_config__ = _STRICT
 
-    item_id: str
-    position: Annotated[int, Field(ge=1, le=1000)]
+    item_id: Annotated[str, Field(description="The item.", examples=["50"])]
+    position: Annotated[int, Field(ge=1, le=1000, description="Its place in the list.")]
     begins_at: Annotated[
         str | float | None, Field(alias="from", description="When it begins.", exclude_if=is_none)
     ] = None
@@ -80,15 +83,21 @@ class PlacementBody:
             examples=[{"purchase": "30d"}],
         ),
     ] = None
-    boosts: Annotated[list[BoostBody] | None, Field(max_length=50)] = None
-    freshness: FreshnessBody | None = None
+    boosts: Annotated[
+        list[BoostBody] | None, Field(max_length=50, description="Boosted and buried items.")
+    ] = None
+    freshness: Annotated[FreshnessBody | None, Field(description="The boost of new items.")] = None
     min_rating: Annotated[float | None, Field(description="The lowest predicted rating.")] = None
-    diversity: Annotated[float | None, Field(ge=0, le=1)] = None
+    diversity: Annotated[
+        float | None, Field(ge=0, le=1, description="How much like items are avoided.")
+    ] = None
     at_most: Annotated[
         dict[str, int] | None,
         Field(max_length=10, description="How many items may have the same value."),
     ] = None
-    pins: Annotated[list[PinBody] | None, Field(max_length=100)] = None
+    pins: Annotated[
+        list[PinBody] | None, Field(max_length=100, description="Items with places of their own.")
+    ] = None
 
 
 Rules = Annotated[
@@ -125,7 +134,7 @@ class PlacementAnswer:
 class PlacementList:
     """All placements by name."""
 
-    placements: tuple[PlacementAnswer, ...]
+    placements: Annotated[tuple[PlacementAnswer, ...], Field(description="By name.")]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,7 +142,7 @@ class DeletedPlacement:
     """A placement that was deleted."""
 
     name: Name
-    deleted: Literal[True] = True
+    deleted: Annotated[Literal[True], Field(description="Always true.")] = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,4 +160,4 @@ class PlacementChanges:
     """The newest changes of a placement, newest first."""
 
     name: Name
-    changes: tuple[PlacementChangeAnswer, ...]
+    changes: Annotated[tuple[PlacementChangeAnswer, ...], Field(description="Newest first.")]

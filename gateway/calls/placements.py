@@ -30,6 +30,7 @@ from gateway.model.questions import TopItemsQuestion, encode_filter
 from gateway.openapi import answer, object_body, refusals
 from gateway.placements.named import NamedPlacements
 from gateway.placements.unknown import OfSettings, UnknownPlacement
+from gateway.waiting_queue import Overloaded
 
 MAX_BODY_BYTES = 256 * 1024
 MAX_CHANGES = 1_000
@@ -173,7 +174,7 @@ async def _unknown_attributes(inference: Inference, names: Iterable[str]) -> lis
         )
         try:
             found = await inference.recommend(question)
-        except NoAnswer:
+        except (NoAnswer, Overloaded):
             return [*warnings, "the model does not answer, so attributes were not looked up"]
         if isinstance(found, Refusal):
             warnings.append(f"{name}: no item of the live release has this attribute")

@@ -17,8 +17,11 @@ export interface AssignedId {
 
 /** Items that match get `add` spreads on their score; a negative number buries them. */
 export interface BoostBody {
+  /** The attribute. */
   attribute: string;
+  /** What it equals or contains; of a list, one value. */
   value: string | number | string[];
+  /** Spreads of the list's scores. */
   add: number;
 }
 
@@ -76,6 +79,7 @@ export interface DeletedItem {
 export interface DeletedPlacement {
   /** The placement's name. */
   name: string;
+  /** Always true. */
   deleted?: true;
 }
 
@@ -207,7 +211,9 @@ export interface FoundItem {
 
 /** New items get `add` spreads, halved with each half-life. */
 export interface FreshnessBody {
+  /** Spreads of a new item. */
   add: number;
+  /** A number of s, m, h, d or w. */
   half_life: string;
   /** Whose date is the item's age; without it, that of its first record. */
   attribute?: string | null;
@@ -486,7 +492,9 @@ export interface PauseBody {
 
 /** An item at a position, from 1. */
 export interface PinBody {
+  /** The item. */
   item_id: string;
+  /** Its place in the list. */
   position: number;
   /** When it begins. */
   from?: string | number | null;
@@ -529,13 +537,17 @@ export interface PlacementBody {
   filter?: Record<string, string | number | string[]> | null;
   /** Event types whose items are left out for a time, or `forever`. */
   exclude?: Record<string, string> | null;
+  /** Boosted and buried items. */
   boosts?: BoostBody[] | null;
+  /** The boost of new items. */
   freshness?: FreshnessBody | null;
   /** The lowest predicted rating. */
   min_rating?: number | null;
+  /** How much like items are avoided. */
   diversity?: number | null;
   /** How many items may have the same value. */
   at_most?: Record<string, number> | null;
+  /** Items with places of their own. */
   pins?: PinBody[] | null;
 }
 
@@ -555,11 +567,13 @@ export interface PlacementChangeAnswer {
 export interface PlacementChanges {
   /** The placement's name. */
   name: string;
+  /** Newest first. */
   changes: PlacementChangeAnswer[];
 }
 
 /** All placements by name. */
 export interface PlacementList {
+  /** By name. */
   placements: PlacementAnswer[];
 }
 
