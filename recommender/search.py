@@ -30,6 +30,7 @@ from recommender.title_search import TitleScores
 from recommender.wire import JsonObject, SearchRequest
 
 TITLES_LISTED, TEXTS_LISTED = 200, 100  # or more if more are asked for
+MAX_TIED = 20_000  # equal titles among which the reader decides; they take 10 ms and 5 MB
 RANK_OFFSET = 10.0
 OF_TITLES, OF_TEXTS, OF_READER = 1.0, 0.2, 0.2
 EXACT = 1.0
@@ -56,7 +57,7 @@ def _best_items(
 ) -> list[JsonObject]:
     titles = ranker.catalogue.title_search.scores(request.text)
     cosine_N = text_cosines(ranker.bundle.facts, text_T=text_T)
-    by_title = _best(ranker, one, torch.from_numpy(titles.score_N), TITLES_LISTED)
+    by_title = _best_titles(ranker, one, titles, state_1D)
     by_text = _best(ranker, one, cosine_N, TEXTS_LISTED)
     rows_X = np.union1d(by_title, by_text)
     by_reader, _ = ranker.best_of(rows_X, state_1D, len(rows_X))
@@ -71,6 +72,22 @@ def _best_items(
         _item(ranker, titles, row, score)
         for row, score in zip(rows_X[places].tolist(), scores.tolist(), strict=True)
     ]
+
+
+def _best_titles(ranker: Ranker, one: Plan, titles: TitleScores, state_1D: Tensor) -> Rows:
+    """Return the best titles, best first; the reader decides which of the last equal ones.
+
+    A common word is in thousands of equal titles, and the lowest rows are the oldest items.
+    """
+    found = _best(ranker, one, torch.from_numpy(titles.score_N), TITLES_LISTED)
+    if len(found) < TITLES_LISTED:
+        return found
+    last = titles.score_N[found[-1]]
+    is_tied_N = torch.from_numpy(titles.score_N == last)
+    tied = _best(ranker, one, torch.where(is_tied_N, 1.0, torch.nan), MAX_TIED)
+    num_higher = int(np.count_nonzero(titles.score_N[found] > last))
+    chosen, _ = ranker.best_of(tied, state_1D, len(found) - num_higher)
+    return np.concatenate([found[:num_higher], chosen])
 
 
 def _best(ranker: Ranker, one: Plan, score_N: Tensor, listed: int) -> Rows:

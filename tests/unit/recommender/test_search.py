@@ -12,9 +12,9 @@ from recommender.bundle import Bundle
 from recommender.catalogue import Catalogue
 from recommender.item_columns import CatalogueItem
 from recommender.ranker import Ranker
-from recommender.search import EXACT
+from recommender.search import EXACT, TITLES_LISTED
 from recommender.wire import MAX_SEARCH_CHARS
-from tests.planted import planted_bundle
+from tests.planted import planted_bundle, planted_items
 from tests.unit.recommender.answers import ask, refusal
 from tests.unit.recommender.test_answer import ids
 
@@ -56,6 +56,17 @@ def test_by_meaning_alone_all_texts_are_found(ranker: Ranker) -> None:
     assert matches(answer).keys() == {"text"}
     assert len(ids(answer)) == len(ranker.catalogue)
     assert len(ids(ask(ranker, {"search": "xyzzy"}))) == 10
+
+
+def test_of_too_many_equal_titles_the_readers_are_listed(tmp_path: Path) -> None:
+    """A common word is in more titles than are listed, and the lowest rows are the oldest items."""
+    items = planted_items(2 * TITLES_LISTED)
+    folder = tmp_path / "bundle"
+    ranker = Ranker(planted_bundle(folder, tower="transformer", encoder="tiny", items=items))
+    reader = {"user_seq": ["i1", "i3"], "k": TITLES_LISTED // 2}
+    liked = ids(ask(ranker, {**reader, "exclude_seen": False}))
+    found = ids(ask(ranker, {**reader, "search": "thing 1990", "k": TITLES_LISTED}))
+    assert {*liked} <= {*found}
 
 
 def test_the_reader_decides_between_equal_titles(ranker: Ranker) -> None:
