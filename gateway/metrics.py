@@ -136,7 +136,7 @@ class CallMetrics:
         try:
             await self._app(scope, receive, send_observing_status)
         finally:
-            call = getattr(scope.get("route"), "path", "unknown")
+            call = getattr(scope.get("route"), "path_format", "unknown")
             metrics: GatewayMetrics = scope["app"].state.services.metrics
             metrics.requests.labels(call=call, status=str(status)).inc()
             metrics.seconds.labels(call=call).observe(time.perf_counter() - began)

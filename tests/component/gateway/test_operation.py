@@ -42,9 +42,7 @@ def test_metrics_count_calls_records_and_answers(running: RunningGateway) -> Non
     running.client.post("/v1/events", json=[VIEW, {}])
     running.client.get("/v1/recommendations/ann")
     text = running.client.get("/metrics").text
-    assert (
-        'freshet_requests_total{call="/v1/recommendations/{user_id:path}",status="200"} 1.0' in text
-    )
+    assert 'freshet_requests_total{call="/v1/recommendations/{user_id}",status="200"} 1.0' in text
     assert 'freshet_records_total{kind="event",outcome="accepted"} 1.0' in text
     assert 'freshet_records_total{kind="event",outcome="rejected"} 1.0' in text
     assert "freshet_live_version 3.0" in text

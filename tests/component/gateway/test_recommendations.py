@@ -54,8 +54,8 @@ def test_the_quick_way_answers_as_the_other_does(shared_gateway: RunningGateway)
     for query in ("k=1001", "k=0", "kk=3", "exclude_seen=1&k=5&k=6"):
         assert shared_gateway.client.get(f"/v1/recommendations/ann?{query}").status_code == 400
     metrics = shared_gateway.client.get("/metrics").text
-    assert 'call="/v1/recommendations/{user_id:path}",status="200"' in metrics
-    assert 'call="/v1/recommendations/{user_id:path}",status="400"' in metrics
+    assert 'call="/v1/recommendations/{user_id}",status="200"' in metrics
+    assert 'call="/v1/recommendations/{user_id}",status="400"' in metrics
 
 
 @pytest.mark.parametrize(
