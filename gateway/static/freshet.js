@@ -187,11 +187,14 @@
     counted.add(once);
   }
 
+  // A page may use an element for another item later: a click is that of the newest one.
   function shown(element, itemId, recommendationId) {
     const details = recommendationId ? { recommendation_id: recommendationId } : {};
-    const click = () => track("click", itemId, details);
+    const isKnown = marks.has(element);
     marks.set(element, { itemId, details });
     observer.observe(element);
+    if (isKnown) return;
+    const click = () => track("click", marks.get(element).itemId, marks.get(element).details);
     element.addEventListener("click", click);
     element.addEventListener("auxclick", (event) => event.button === 1 && click());
   }

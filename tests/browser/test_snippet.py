@@ -213,3 +213,19 @@ def test_the_types_name_what_the_snippet_offers(page: Page, shop: WebShop) -> No
         if line.startswith("  ") and not line.startswith(("   ", "  /**", "  )"))
     }
     assert declared == offered
+
+
+def test_a_click_is_of_the_item_that_an_element_shows_now(page: Page, shop: WebShop) -> None:
+    """Frameworks use the same element again for another item."""
+    open_bare_page(page, shop)
+    page.evaluate(
+        """() => {
+          const card = document.body.appendChild(document.createElement("button"));
+          freshet.shown(card, "1");
+          freshet.shown(card, "2");
+          card.click();
+          freshet.view("3");
+        }"""
+    )
+    events = [one for one in shop.wait_for_events(page, 2) if one.type != "impression"]
+    assert [(one.type, one.item_id) for one in events] == [("click", "2"), ("view", "3")]
