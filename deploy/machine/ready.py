@@ -38,6 +38,7 @@ def ready_block(
         *what_is_live(live, why_baseline, data),
         "",
         f"  {where.gateway}/  status page; the API is at {where.gateway}/docs",
+        f"  {where.gateway}/shop  a demo shop of the live catalogue",
         f"  {where.predictions}  TorchServe's endpoint",
         f"  {where.management}  its management",
         "",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 
 import httpx
@@ -25,6 +26,7 @@ JSON = "application/json"
 NOW = datetime(2027, 1, 1, tzinfo=UTC)
 
 
+@cache
 def document() -> Schema:
     return create_app(Settings()).openapi()
 
@@ -66,9 +68,14 @@ def strict(value: object) -> object:
     return closed
 
 
+@cache
+def strict_components() -> object:
+    return strict(document()["components"])
+
+
 def errors(schema: object, value: object, components: object = None) -> list[str]:
     """Return how a value differs from a schema of the document, with its strict components."""
-    components = strict(document()["components"]) if components is None else components
+    components = strict_components() if components is None else components
     validator = Draft202012Validator({"allOf": [schema], "components": components})
     return [f"{error.json_path}: {error.message}" for error in validator.iter_errors(value)]
 
