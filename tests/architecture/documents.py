@@ -13,7 +13,7 @@ LINK = re.compile(r"(?<!!)\[[^\]\n]+\]\((?P<target>[^)\s]+)\)")
 
 def documents() -> list[Path]:
     """Return every Markdown file of the project, sorted."""
-    folders = ("docs", "bench", "archives")
+    folders = ("docs", "bench", "archives", "clients")
     return sorted(
         [
             *PROJECT_ROOT.glob("*.md"),

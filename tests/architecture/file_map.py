@@ -10,17 +10,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from cron.project_root import PROJECT_ROOT
-from tests.architecture.sources import PACKAGES, syntax_tree
+from tests.architecture.sources import CLIENT, PACKAGES, syntax_tree
 
 PAGE = PROJECT_ROOT / "docs" / "architecture.md"
 BEGIN = "<!-- written by: python -m tests.architecture.file_map -->"
 END = "<!-- end of the map -->"
-_SOURCES = tuple(package for package in PACKAGES if package != "tests")
+_SOURCES = (*(PROJECT_ROOT / package for package in PACKAGES if package != "tests"), CLIENT)
 
 
 def file_map() -> str:
     """Return the section between the marks: a heading per folder, a line per file."""
-    folders = [folder for package in _SOURCES for folder in _folders(PROJECT_ROOT / package)]
+    folders = [folder for source in _SOURCES for folder in _folders(source)]
     return "\n\n".join([BEGIN, *(_section(folder) for folder in folders), END])
 
 

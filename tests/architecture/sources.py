@@ -21,6 +21,9 @@ PACKAGES = (
     "tests",
 )
 
+# a distribution of its own: shops install it without anything else of ours
+CLIENT = PROJECT_ROOT / "clients" / "python" / "freshet_client"
+
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
@@ -28,8 +31,8 @@ def python_files() -> list[Path]:
     """Return every Python file of the project, sorted."""
     return sorted(
         file
-        for package in PACKAGES
-        for file in (PROJECT_ROOT / package).rglob("*.py")
+        for folder in (*(PROJECT_ROOT / package for package in PACKAGES), CLIENT)
+        for file in folder.rglob("*.py")
         if "__pycache__" not in file.parts
     )
 

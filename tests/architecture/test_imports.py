@@ -154,6 +154,7 @@ ALLOWED: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
             "trainer.report",
         ),
     ),
+    (("clients",), ()),
     (("deploy", "bench", "tests"), PACKAGES),
 )
 FORBIDDEN: tuple[tuple[str, tuple[str, ...]], ...] = (

@@ -1,0 +1,174 @@
+"""The client for programs without asyncio. It may be shared by threads.
+
+`async_client` is the same with `await`; `calls` says what is sent, `attempts` what is tried again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Callable, Optional, TypeVar, Union
+
+import httpx
+
+from freshet_client import answers, calls
+from freshet_client.attempts import USUAL_RETRIES, Attempts, NoReply, Reply, Retries
+from freshet_client.connection import gateway_at, no_reply, reply_of
+from freshet_client.event_queue import EventQueue
+from freshet_client.questions import Filter, Id, ItemChange, Question
+from freshet_client.records import Event, Item
+from freshet_client.status import Status
+from freshet_client.waiting_events import USUAL_LIMITS, OnUnsent, QueueLimits
+
+if TYPE_CHECKING:
+    from typing_extensions import Self, Unpack
+
+Answer = TypeVar("Answer")
+Element = TypeVar("Element")
+
+
+class Freshet:
+    """A gateway of Freshet: `Freshet("http://127.0.0.1:8000", key="…")`.
+
+    Every call raises Refused when something is wrong with it, and Unavailable when no answer came.
+    `http` is an httpx.Client of yours (proxies, certificates); it stays open.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        key: Optional[str] = None,
+        *,
+        retries: Retries = USUAL_RETRIES,
+        timeout_s: float = 10.0,
+        http: Optional[httpx.Client] = None,
+    ) -> None:
+        self._retries = retries
+        self._gateway = gateway_at(url, key, timeout_s)
+        self._http = http or httpx.Client()
+        self._is_own = http is None
+        self._queues: list[EventQueue] = []
+
+    def recommend(self, **question: Unpack[Question]) -> answers.Recommendations:
+        """Recommend items to a user (`user_id`), to a session (`history`) or to both as one."""
+        return self._send(calls.recommend(question))
+
+    def recommend_many(self, questions: Iterable[Question]) -> Iterator[answers.ListOrError]:
+        """Yield the list of each question, in order, or why there is none.
+
+        Questions are read as their answers are needed, some hundred at a time.
+        """
+        for call in calls.recommend_many(questions):
+            yield from self._send(call)
+
+    def search(
+        self, q: str, *, user_id: Optional[Id] = None, k: int = 10, filter: Optional[Filter] = None
+    ) -> answers.FoundItems:
+        """Find items by the words of their titles and by what their texts mean."""
+        return self._send(calls.search(q, user_id, k, filter))
+
+    def similar(
+        self, item_id: Id, *, by: str = "taste", k: int = 10, filter: Optional[Filter] = None
+    ) -> answers.SimilarItems:
+        """List the items similar to one, by `taste`, by `text` or by `both`."""
+        return self._send(calls.similar(item_id, by, k, filter))
+
+    def popular(
+        self, *, window: Optional[str] = None, k: int = 10, filter: Optional[Filter] = None
+    ) -> answers.PopularItems:
+        """List popular items, of a window such as `7d` or of all time."""
+        return self._send(calls.popular(window, k, filter))
+
+    def trending(
+        self, *, window: str = "24h", k: int = 10, filter: Optional[Filter] = None
+    ) -> answers.TrendingItems:
+        """List the items whose share of the events grew most unusually."""
+        return self._send(calls.trending(window, k, filter))
+
+    def new(self, *, k: int = 10, filter: Optional[Filter] = None) -> answers.NewItems:
+        """List the newest items."""
+        return self._send(calls.new(k, filter))
+
+    def item(self, item_id: Id) -> answers.StoredItem:
+        """Read an item; Refused with status 404 when it has no record."""
+        return self._send(calls.item(item_id))
+
+    def items(
+        self, *, filter: Optional[Filter] = None, page_size: int = 1000
+    ) -> Iterator[answers.StoredItem]:
+        """Yield all items in order of id, read page by page."""
+        return self._each(lambda cursor: calls.items(filter, page_size, cursor))
+
+    def change_item(self, item_id: Id, **change: Unpack[ItemChange]) -> answers.StoredItem:
+        """Change some fields of an item; None removes a text or an attribute."""
+        return self._send(calls.change_item(item_id, change))
+
+    def delete_item(self, item_id: Id) -> answers.DeletedItem:
+        """Delete an item; Refused with status 404 when it has no record, or no longer."""
+        return self._send(calls.delete_item(item_id))
+
+    def send_items(self, items: Iterable[Item]) -> answers.Stored:
+        """Store items. After Unavailable, send the same objects again: repeats are harmless."""
+        return calls.sum_of(self._send(call) for call in calls.send_items(items))
+
+    def send_events(self, events: Iterable[Event]) -> answers.Stored:
+        """Store events. After Unavailable, send the same objects again: repeats are harmless."""
+        return calls.sum_of(self._send(call) for call in calls.send_events(events))
+
+    def history(self, user_id: Id, *, page_size: int = 100) -> Iterator[answers.HistoryEvent]:
+        """Yield the newest 1,000 events of a user, the newest first, read page by page."""
+        return self._each(lambda cursor: calls.history(user_id, page_size, cursor))
+
+    def forget_user(self, user_id: Id) -> answers.ForgottenUser:
+        """Forget a user: a cold user from now on."""
+        return self._send(calls.forget_user(user_id))
+
+    def status(self) -> Status:
+        """Read what is live, how good it is, what waits and what runs."""
+        return self._send(calls.status())
+
+    def event_queue(
+        self, limits: QueueLimits = USUAL_LIMITS, *, on_unsent: Optional[OnUnsent] = None
+    ) -> EventQueue:
+        """Return a queue that sends events in batches, in a thread of its own.
+
+        `on_unsent` is called in that thread with each event that was not stored, and why. Without
+        it, they are logged.
+        """
+        queue = EventQueue(self.send_events, limits, on_unsent)
+        self._queues.append(queue)
+        return queue
+
+    def close(self) -> None:
+        """Close the queues, which sends what waits, and the connections."""
+        for queue in self._queues:
+            queue.close()
+        if self._is_own:
+            self._http.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _each(
+        self, page_of: Callable[[Optional[str]], calls.Call[answers.Page[Element]]]
+    ) -> Iterator[Element]:
+        page = self._send(page_of(None))
+        yield from page.elements
+        while page.next_cursor is not None:
+            page = self._send(page_of(page.next_cursor))
+            yield from page.elements
+
+    def _send(self, call: calls.Call[Answer]) -> Answer:
+        attempts = Attempts(call, self._retries)
+        while (answer := attempts.settle(self._try(call))) is None:
+            time.sleep(attempts.wait_s)
+        return answer
+
+    def _try(self, call: calls.Call[Answer]) -> Union[Reply, NoReply]:
+        try:
+            return reply_of(self._http.send(self._gateway.request(call, self._http)))
+        except httpx.RequestError as error:
+            return no_reply(error)
