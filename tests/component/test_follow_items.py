@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from cron.errors import LogGap
@@ -146,3 +148,24 @@ def test_an_abandoned_rebuild_is_done_again(house: House, items: ItemFollower) -
     follow(house, items)
     assert state(items) == (["Item a", "Item c"], 2)
     assert items.item_records.cursor() == house.journal.log_cursor
+
+
+def test_a_rebuild_moves_its_mark_through_old_events(
+    house: House, items: ItemFollower, tmp_path: Path
+) -> None:
+    """Otherwise another follower finds it abandoned, begins again, and both do so forever."""
+    for number in range(3):
+        house.log.append([event(number, at=NOW - 90 * DAY)])
+        house.collect()
+    marks: list[str] = []
+
+    class Watched(Journal):
+        def read(
+            self, first_seq: int, last_seq: int, *, columns: Sequence[str] | None = None
+        ) -> pa.Table:
+            if columns is None:
+                marks.append(items.item_records.cursor())
+            return Journal.read(self, first_seq, last_seq, columns=columns)
+
+    items.rebuild(Watched(house.ledger, house.artifacts, tmp_path / "journal"), house.log)
+    assert len({*marks}) == 3
