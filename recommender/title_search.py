@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from recommender.best_rows import Rows, Scores
-from recommender.folded_words import folded_words
+from recommender.folded_words import ends_in_word, folded_words
 from recommender.word_index import WordIndex
 
 MAX_WORDS = 32  # of a question; further ones don't count
@@ -60,7 +60,7 @@ class TitleSearch:
         sum_N, found_N = np.zeros(num_items, np.float32), np.zeros(num_items, np.float32)
         whole = 0.0
         for word in words:
-            weight_N = self._weights(word, is_open=word == words[-1] and text[-1].isalnum())
+            weight_N = self._weights(word, is_open=word == words[-1] and ends_in_word(text))
             num_found = int(np.count_nonzero(weight_N))
             worth = math.log1p(num_items / max(num_found, 1))
             whole += worth

@@ -20,6 +20,6 @@ ITEM_ID = "{item_id:text}"
 
 
 def check_length(user_id: str) -> None:
-    """Raise WrongUserId for an id that is longer than any user's."""
-    if len(user_id) > MAX_ID_CHARS:
-        raise WrongUserId(user_id, expected=f"at most {MAX_ID_CHARS} characters")
+    """Raise WrongUserId for an id that no user can have."""
+    if not 1 <= len(user_id) <= MAX_ID_CHARS:
+        raise WrongUserId(user_id, expected=f"1 to {MAX_ID_CHARS} characters")

@@ -160,7 +160,7 @@ class _NodeConnection(asyncio.Protocol):
         self._has_begun = True
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserError as error:
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             self._fail(NotHttp(str(error)))
 
     def connection_lost(self, _exc: Exception | None) -> None:

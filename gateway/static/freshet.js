@@ -28,7 +28,7 @@
   const store = {
     get(name) {
       try {
-        return localStorage.getItem(PREFIX + name) ?? memory.get(name) ?? null;
+        return memory.get(name) ?? localStorage.getItem(PREFIX + name);
       } catch {
         return memory.get(name) ?? null;
       }
@@ -36,6 +36,7 @@
     set(name, value) {
       try {
         localStorage.setItem(PREFIX + name, value);
+        memory.delete(name);
       } catch {
         memory.set(name, value);
       }

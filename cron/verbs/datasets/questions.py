@@ -55,7 +55,7 @@ def _json_lines(file: Path) -> Iterator[Question]:
 def _object(file: Path, number: int, line: bytes) -> Question:
     try:
         found = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise FreshetError(f"{file}, line {number}: not JSON ({error})") from error
     if not isinstance(found, dict):
         raise FreshetError(

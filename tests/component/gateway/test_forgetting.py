@@ -57,8 +57,9 @@ def test_users_from_before_ids_were_checked_can_be_forgotten(
     assert user_id.strip() == "" or answer.json()["user_id"] == user_id
 
 
-def test_recommendations_for_too_long_an_id_are_refused(running: RunningGateway) -> None:
-    answer = running.client.get("/v1/recommendations/" + "x" * (MAX_ID_CHARS + 1))
+@pytest.mark.parametrize("user_id", ["", "x" * (MAX_ID_CHARS + 1)], ids=["none", "too long"])
+def test_an_id_that_no_user_can_have_gets_no_list(running: RunningGateway, user_id: str) -> None:
+    answer = running.client.get("/v1/recommendations/" + user_id)
     assert (answer.status_code, answer.json()["error"]["field"]) == (400, "user_id")
 
 

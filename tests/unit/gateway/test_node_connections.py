@@ -138,4 +138,6 @@ def test_another_protocol_is_an_error() -> None:
         with pytest.raises(NotHttp):
             await ask(connections)
 
+    upgrade = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\nConnection: Upgrade\r\n\r\n"
     with_server([[b"SSH-2.0-OpenSSH_9.6\r\n"]], work)
+    with_server([[upgrade]], work)

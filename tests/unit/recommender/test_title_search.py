@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import unicodedata
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from recommender.catalogue import Catalogue
-from recommender.folded_words import folded_words
+from recommender.folded_words import ends_in_word, folded_words
 from recommender.item_columns import CatalogueColumns, CatalogueItem
 from recommender.mapped_arrays import map_arrays, save_arrays
 from recommender.title_search import COVER
@@ -48,7 +49,12 @@ def found_rows(catalogue: Catalogue, text: str) -> list[int]:
         ("Le fabuleux destin d’Amélie", ["le", "fabuleux", "destin", "damelie"]),
         ("STRASSE straße", ["strasse", "strasse"]),
         ("七人の侍 part_2", ["七", "人", "の", "侍", "part", "2"]),
-        ("हिन्दी", ["हनद"]),
+        ("हिन्दी किताब", ["हिन्दी", "किताब"]),
+        ("ภาษาไทย", ["ภาษาไทย"]),
+        ("ガンダム カ", [*unicodedata.normalize("NFKD", "ガ ン ダ ム カ").split(" ")]),
+        ("Łódź, Ærøskøbing", ["lodz", "aeroskobing"]),
+        ("Ёлка ἄνθρωπος", ["елка", "ανθρωποσ"]),
+        ("שָׁלוֹם مُحَمَّد", ["שלום", "محمد"]),
         ("?!… _ 🎬", []),
         ("a" * 60, ["a" * 40]),
     ],
@@ -133,6 +139,21 @@ def test_a_small_file_without_the_index_is_indexed(films: Catalogue, tmp_path: P
 def test_an_empty_catalogue_has_no_words() -> None:
     assert found_rows(Catalogue(), "star") == []
     assert list(WordIndex.build([]).completions("s", limit=3)) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "is_open"),
+    [
+        ("star", True),
+        ("star 2", True),
+        ("हिन्दी", True),
+        ("star ", False),
+        ("star!", False),
+        ("", False),
+    ],
+)
+def test_a_word_at_the_end_may_be_unfinished(text: str, is_open: bool) -> None:
+    assert ends_in_word(text) == is_open
 
 
 def test_completions_are_those_of_most_titles() -> None:
