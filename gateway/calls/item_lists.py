@@ -22,9 +22,10 @@ from gateway.http.problems import json_response
 from gateway.http.query import FilterTexts, refuse_unknown_parameters
 from gateway.items.matching import ItemFilter, item_filter
 from gateway.items.windows import parse_window
-from gateway.model.recommendations import MAX_K, parse_filter
+from gateway.model.recommendations import parse_filter
 from gateway.openapi import answer, refusals
 from gateway.services import GatewayServices
+from recommender.wire import MAX_K
 
 router = APIRouter(
     prefix="/v1",

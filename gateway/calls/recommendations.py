@@ -32,13 +32,13 @@ from gateway.model.recommendation_body import parse_recommendation
 from gateway.model.recommendation_lines import answer_lines
 from gateway.model.recommendations import (
     LEFT_TO_PLACEMENTS,
-    MAX_K,
     Answered,
     RecommendationRequest,
     parse_filter,
 )
 from gateway.openapi import answer, questions_body, refusals
 from gateway.services import GatewayServices
+from recommender.wire import MAX_K
 
 # three lists of 10,000 ids of 100 bytes and some more
 MAX_BODY_BYTES = 4 * 1024 * 1024

@@ -14,10 +14,10 @@ from gateway.http.access import UseServices, require_key
 from gateway.http.problems import json_response
 from gateway.http.query import FilterTexts, refuse_unknown_parameters
 from gateway.http.user_paths import check_length
-from gateway.model.recommendations import MAX_K, parse_filter
+from gateway.model.recommendations import parse_filter
 from gateway.model.search import SearchRequestOfShop, check_text
 from gateway.openapi import answer, refusals
-from recommender.wire import MAX_SEARCH_CHARS
+from recommender.wire import MAX_K, MAX_SEARCH_CHARS
 
 router = APIRouter(
     prefix="/v1",

@@ -35,15 +35,16 @@ from gateway.model.questions import (
     session_element,
     stored_element,
 )
+from gateway.model.stored_history import hidden_items, larger_k, past_events
 from recommender.wire import Element
 
-MAX_K = 1000  # the endpoint's own limit
 LEFT_TO_PLACEMENTS = frozenset({"k", "exclude_seen"})  # fields that a placement has too
 NUM_SEEN = 1000  # the newest seen items that are excluded; Histories keeps at least as many
 # a decimal number; 01234 is a code and not the same as 1234
 _NUMBER = re.compile(r"-?(0|[1-9]\d{0,14})(\.\d{1,15})?")
-Answered = RankedAnswer | FallbackAnswer | Refusal
 _IN_HISTORY = re.compile(r"user_seq\[(\d+)\]")
+
+Answered = RankedAnswer | FallbackAnswer | Refusal
 
 
 class BadQuery(ValueError):
@@ -103,19 +104,11 @@ class Recommendations:
         """Return the user's stored events up to the time of the question."""
         if request.user_id is None:
             return ()
-        events = self._histories.past_at_once(request.user_id, NUM_SEEN)
-        if events is None:
-            events = await run_in_threadpool(self._histories.past, request.user_id, NUM_SEEN)
+        events = await past_events(self._histories, request.user_id, NUM_SEEN)
         if request.at is None:
             return events
         at_us = micros(request.at)
         return [event for event in events if event.at_us <= at_us]
-
-    async def _hidden_among(self, item_ids: Sequence[str]) -> frozenset[str]:
-        hidden = self._histories.hidden_at_once(item_ids)
-        if hidden is None:
-            hidden = await run_in_threadpool(self._histories.hidden_among, item_ids)
-        return hidden
 
     async def _rank(
         self, request: RecommendationRequest, events: Sequence[PastEvent]
@@ -132,12 +125,13 @@ class Recommendations:
                 return _refuse_in_words_of_the_client(
                     answer, num_stored=len(question.user_seq) - len(request.history)
                 )
-            hidden = await self._hidden_among([item.id for item in answer.items])
-            num_left = sum(item.id not in hidden for item in answer.items)
-            is_all = len(answer.items) < question.k or question.k == MAX_K
-            if not hidden or num_left >= request.k or is_all:
+            ids = [item.id for item in answer.items]
+            hidden = await hidden_items(self._histories, ids)
+            num_left = sum(item_id not in hidden for item_id in ids)
+            k = larger_k(question.k, num_found=len(ids), num_left=num_left, wanted=request.k)
+            if k is None:
                 return self._ranked_answer(request, answer, hidden)
-            question = structs.replace(question, k=min(10 * question.k, MAX_K))
+            question = structs.replace(question, k=k)
 
     def _ranked_answer(
         self, request: RecommendationRequest, answer: Ranked, hidden: frozenset[str]

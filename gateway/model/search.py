@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from msgspec import structs
-from starlette.concurrency import run_in_threadpool
 
 from cron.ports import Histories
 from gateway.bodies.recommendations import FilterValue
@@ -20,7 +19,8 @@ from gateway.model.questions import (
     encode_filter,
     stored_element,
 )
-from gateway.model.recommendations import MAX_K, BadQuery
+from gateway.model.recommendations import BadQuery
+from gateway.model.stored_history import hidden_items, larger_k, past_events
 from recommender.wire import MAX_SEARCH_CHARS
 
 _UNKNOWN = "search: found an unknown field"  # how releases made before there was search refuse it
@@ -62,21 +62,17 @@ class Search:
             if isinstance(answer, Refusal):
                 return _refusal_for_client(answer)
             ids = [item.id for item in answer.items]
-            hidden = self._histories.hidden_at_once(ids)
-            if hidden is None:
-                hidden = await run_in_threadpool(self._histories.hidden_among, ids)
+            hidden = await hidden_items(self._histories, ids)
             num_left = sum(item_id not in hidden for item_id in ids)
-            is_all = len(ids) < question.k or question.k == MAX_K
-            if not hidden or num_left >= request.k or is_all:
+            k = larger_k(question.k, num_found=len(ids), num_left=num_left, wanted=request.k)
+            if k is None:
                 return _answer(request, answer, hidden)
-            question = structs.replace(question, k=min(10 * question.k, MAX_K))
+            question = structs.replace(question, k=k)
 
     async def _history(self, user_id: str | None) -> Sequence[QuestionElement]:
         if user_id is None:
             return ()
-        events = self._histories.past_at_once(user_id, self._max_history)
-        if events is None:
-            events = await run_in_threadpool(self._histories.past, user_id, self._max_history)
+        events = await past_events(self._histories, user_id, self._max_history)
         return [stored_element(event) for event in events]
 
 

@@ -14,7 +14,7 @@ from gateway.items.changes import UnknownItem
 from gateway.model.answers import Ranked
 from gateway.model.inference import Inference
 from gateway.model.questions import ItemNameBody, SimilarItemsQuestion, encode_filter
-from gateway.model.recommendations import MAX_K
+from gateway.model.stored_history import hidden_items, larger_k
 from recommender.events import Item
 
 
@@ -70,12 +70,12 @@ class SimilarItems:
             if isinstance(answer, Refusal):
                 return answer
             ids = [item.id for item in answer.items]
-            hidden = await run_in_threadpool(self._histories.hidden_among, ids)
+            hidden = await hidden_items(self._histories, ids)
             left = [item for item in answer.items if item.id not in hidden]
-            is_all = len(ids) < k or k == MAX_K
-            if not hidden or len(left) >= request.k or is_all:
+            more = larger_k(k, num_found=len(ids), num_left=len(left), wanted=request.k)
+            if more is None:
                 return Ranked(items=tuple(left[: request.k]), model_version=answer.model_version)
-            k = min(10 * k, MAX_K)
+            k = more
 
 
 def _text(item: Item) -> str:
