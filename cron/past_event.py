@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from cron.epoch import moment
+from recommender.events import Event
+
 
 class PastEvent(NamedTuple):
     """One event of a user's history. A tuple, since each recommendation reads a hundred of them.
@@ -16,3 +19,19 @@ class PastEvent(NamedTuple):
     item_id: str
     type: str
     rating: float | None
+
+    @property
+    def at_s(self) -> float:
+        """The time in seconds since 1970."""
+        return self.at_us / 1_000_000
+
+    def of_user(self, user_id: str) -> Event:
+        """Return the event, without details, which are not history."""
+        return Event(
+            event_id=self.event_id,
+            user_id=user_id,
+            item_id=self.item_id,
+            type=self.type,
+            at=moment(self.at_us),
+            rating=self.rating,
+        )

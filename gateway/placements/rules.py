@@ -1,4 +1,4 @@
-"""What a placement makes of a question: its k, filter, exclusions, and rules for the model."""
+"""Apply a placement to a question: its k, filter, exclusions, and rules for the model."""
 
 from __future__ import annotations
 
@@ -18,8 +18,6 @@ from gateway.model.questions import (
 from gateway.model.recommendations import RecommendationRequest
 from recommender.wire import Element
 
-_MICROS = 1_000_000
-
 
 def apply_placement(
     request: RecommendationRequest,
@@ -30,7 +28,7 @@ def apply_placement(
     pinned: tuple[str, ...],
     bonuses: Mapping[str, float],
 ) -> RecommendationRequest:
-    """Return the question with the placement's rules; what the client sent goes before its k.
+    """Return the question with the placement's rules; the client's own `k` overrides its `k`.
 
     A placement that excludes events by type and age returns other seen items, unless the client
     asks to leave them out.
@@ -69,13 +67,13 @@ def wanted_values(placement: Placement) -> dict[str, FilterValue]:
 
 
 def leaves_out_seen(request: RecommendationRequest, placement: Placement) -> bool:
-    """Tell whether all seen items are left out: by default, unless the placement has ages."""
-    is_ours = "exclude_seen" in request.left_out and bool(placement.exclude)
-    return request.exclude_seen and not is_ours
+    """Return whether all seen items are left out: by default, unless the placement has ages."""
+    has_ages = "exclude_seen" in request.left_out and bool(placement.exclude)
+    return request.exclude_seen and not has_ages
 
 
 def list_length(request: RecommendationRequest, placement: Placement) -> int:
-    """Return how many items the list has: the client's own k goes before the placement's."""
+    """Return how many items the list has: the client's own `k`, or else the placement's."""
     return placement.k if placement.k is not None and "k" in request.left_out else request.k
 
 
@@ -92,7 +90,7 @@ def excluded_ids(
     """
     at_s, found = at.timestamp(), set[str]()
     for event in events:
-        if _is_excluded(placement, event.type, at_s - event.at_us / _MICROS):
+        if _is_excluded(placement, event.type, at_s - event.at_s):
             found.add(event.item_id)
     for one in history:
         if one.name.kind != "text" and _is_excluded(

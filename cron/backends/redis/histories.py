@@ -28,7 +28,7 @@ from cron.urls.redis import RedisUrl
 from cron.user_keys import hash_without_key
 from recommender.events import Event, Item, Record
 
-REPLY_TIMEOUT_S = 5.0  # a shop's page waits this long for `recent`, then goes on without it
+REPLY_TIMEOUT_S = 5.0  # a shop's page waits this long for a history, then goes on without it
 # per user; the longest history that a tower reads is far shorter, and `exclude_seen` needs this
 # many
 KEPT_EVENTS = 1000
@@ -147,17 +147,7 @@ class RedisHistories:
 
     def recent(self, user_id: str, n: int) -> tuple[Event, ...]:
         """Return the user's newest n events, newest last; one round trip."""
-        return tuple(
-            Event(
-                event_id=past.event_id,
-                user_id=user_id,
-                item_id=past.item_id,
-                type=past.type,
-                at=moment(past.at_us),
-                rating=past.rating,
-            )
-            for past in self.past(user_id, n)
-        )
+        return tuple(past.of_user(user_id) for past in self.past(user_id, n))
 
     def past(self, user_id: str, n: int) -> tuple[PastEvent, ...]:
         """Return the user's newest n events as plain values, newest last; one round trip."""

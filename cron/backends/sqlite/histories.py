@@ -133,17 +133,7 @@ class SqliteHistories:
 
     def recent(self, user_id: str, n: int) -> tuple[Event, ...]:
         """Return the user's newest n events, newest last."""
-        return tuple(
-            Event(
-                event_id=past.event_id,
-                user_id=user_id,
-                item_id=past.item_id,
-                type=past.type,
-                at=moment(past.at_us),
-                rating=past.rating,
-            )
-            for past in self.past(user_id, n)
-        )
+        return tuple(past.of_user(user_id) for past in self.past(user_id, n))
 
     def past(self, user_id: str, n: int) -> tuple[PastEvent, ...]:
         """Return the user's newest n events as plain values, newest last."""
