@@ -66,12 +66,12 @@ class Pin:
     ends_at: datetime | None = None
 
     def is_in_force(self, at: datetime) -> bool:
-        """Tell whether the pin holds at a time; its end is exclusive."""
+        """Return whether the pin applies at a time; its end is exclusive."""
         has_begun = self.begins_at is None or self.begins_at <= at
         return has_begun and (self.ends_at is None or at < self.ends_at)
 
     def overlaps(self, other: Pin) -> bool:
-        """Tell whether there is a time at which both pins hold."""
+        """Return whether there is a time at which both pins apply."""
         first, last = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
         begins = max(self.begins_at or first, other.begins_at or first)
         return begins < min(self.ends_at or last, other.ends_at or last)
@@ -91,7 +91,7 @@ class Freshness:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Placement:
-    """What the lists of a place are like. `exclude` has ages in seconds; None is forever."""
+    """The rules of a place's lists. `exclude` has ages in seconds; None is forever."""
 
     k: int | None = None
     filter: Mapping[str, FilterValue] = field(default_factory=dict)

@@ -138,8 +138,8 @@ class Histories(Protocol):
     def past_at_once(self, user_id: str, n: int) -> tuple[PastEvent, ...] | None:
         """Return what `past` returns, in less than a millisecond; None where that would block.
 
-        It is for an event loop. None also says that a store needs a network, is locked, or was slow
-        lately: then call `past` in a thread.
+        It is for an event loop. The answer is None when the store needs a network, is locked, or
+        was slow lately: then call `past` in a thread.
         """
         ...
 

@@ -1,4 +1,4 @@
-"""Marks that a rebuild of the item records stores where the log's cursor is otherwise."""
+"""Marks that a rebuild of the item records stores in place of the log's cursor."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _PREFIX = "rebuild:"
 
 
 def new_mark() -> Cursor:
-    """Return the mark of a new rebuild, which no other has."""
+    """Return the mark of a new rebuild; no other rebuild has it."""
     return Cursor(f"{_PREFIX}{secrets.token_hex(8)}:0")
 
 
@@ -21,7 +21,7 @@ def next_mark(mark: Cursor) -> Cursor:
 
 
 def is_place(cursor: Cursor) -> bool:
-    """Return whether this is a place in the log: neither a mark nor where nothing was read."""
+    """Return whether this is a place in the log: neither a mark nor START."""
     return cursor != START and not is_mark(cursor)
 
 

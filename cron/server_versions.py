@@ -1,4 +1,4 @@
-"""What a model server says of a version: its workers, its requests, and its memory."""
+"""What a model server reports about a version: its workers, requests and memory."""
 
 from __future__ import annotations
 

@@ -107,7 +107,7 @@ class GatewayServices:
     readiness: Readiness
     bodies: RequestBodies
     answer_queue: WaitingQueue
-    stores: GroupedCalls[Sequence[Record], int]
+    grouped_stores: GroupedCalls[Sequence[Record], int]
     record_queue: WaitingQueue = field(default_factory=_record_queue)
     plain_queue: WaitingQueue = field(default_factory=_plain_queue)
     list_queue: WaitingQueue = field(default_factory=_list_queue)
@@ -159,7 +159,7 @@ async def open_services(settings: Settings) -> AsyncIterator[GatewayServices]:
             readiness=Readiness(inference),
             bodies=RequestBodies(max_bytes=MAX_BODIES_BYTES),
             answer_queue=_answer_queue(timeout_s),
-            stores=GroupedCalls(intake.store_all, max_size=MAX_GROUP_RECORDS),
+            grouped_stores=GroupedCalls(intake.store_all, max_size=MAX_GROUP_RECORDS),
         )
     finally:
         following.cancel()

@@ -50,7 +50,9 @@ def add(connection: sa.Connection, tally: EventTally) -> None:
     hours, lists = schema.event_hours, schema.list_events
     for type_, number in tally.num_events.items():
         key = {"hour": tally.hour, "type": type_}
-        _raise(connection, hours, key, num_events=number, num_named=tally.num_named.get(type_, 0))
+        _increase(
+            connection, hours, key, num_events=number, num_named=tally.num_named.get(type_, 0)
+        )
     connection.execute(hours.delete().where(hours.c.hour <= tally.hour - HOURS_KEPT))
     versions = {version for version, _type in tally.of_releases}
     if not versions:
@@ -61,7 +63,7 @@ def add(connection: sa.Connection, tally: EventTally) -> None:
     released = set(connection.execute(known).scalars())
     for (version, type_), number in tally.of_releases.items():
         if version in released:
-            _raise(connection, lists, {"version": version, "type": type_}, num_events=number)
+            _increase(connection, lists, {"version": version, "type": type_}, num_events=number)
 
 
 def newest_hours(ledger: Ledger, *, num_hours: int, now: datetime) -> tuple[HourOfEvents, ...]:
@@ -92,12 +94,12 @@ def of_releases(ledger: Ledger, versions: Sequence[int]) -> dict[int, dict[str, 
     return found
 
 
-def _raise(
+def _increase(
     connection: sa.Connection, table: sa.Table, key: Mapping[str, object], **by: int
 ) -> None:
     is_row = sa.and_(*(table.c[name] == value for name, value in key.items()))
-    raised = {name: table.c[name] + number for name, number in by.items()}
-    if connection.execute(table.update().where(is_row).values(raised)).rowcount == 0:
+    increased = {name: table.c[name] + number for name, number in by.items()}
+    if connection.execute(table.update().where(is_row).values(increased)).rowcount == 0:
         connection.execute(table.insert().values({**key, **by}))
 
 

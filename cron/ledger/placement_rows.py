@@ -1,4 +1,4 @@
-"""Placements that were written over the API, as the history of their changes.
+"""Placements that were written over the API, stored as the history of their changes.
 
 The newest change of a name says what the placement is now. The newest changes are kept, and the
 newest one of each placement that exists.
@@ -37,7 +37,7 @@ def change(
 ) -> None:
     """Write a placement, or delete it with None; raise TooManyPlacements.
 
-    What is already so is no change.
+    A placement that is the same already is not written, and no change is recorded.
     """
     table = schema.placement_changes
     with ledger.write() as connection:

@@ -170,7 +170,7 @@ decisions = sa.Table(
     sa.Column("why", sa.Text),
 )
 
-# placements that were written over the gateway's API; the newest change of a name is what holds
+# placements that were written over the gateway's API; the newest change of a name applies
 placement_changes = sa.Table(
     "placement_changes",
     metadata,

@@ -1,6 +1,6 @@
 """Turns that several threads share: the calls that wait for one turn share the next.
 
-A transaction that is made durable takes milliseconds, however little is in it.
+A durable transaction takes milliseconds, however small it is.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ class _WaitingWork(Generic[Work, Done]):
 class SharedTurns(Generic[Work, Done]):
     """Takes work from many threads, and does it in their order of arrival, several at a time.
 
-    `do` returns one result for each piece of work. When it raises, all of that turn raise it: `do`
-    must then have done nothing. Work larger than `max_size` has a turn of its own.
+    `do` returns one result for each piece of work. When it raises, every call of that turn raises
+    the same: `do` must then have done nothing. Work larger than `max_size` has a turn of its own.
     """
 
     def __init__(self, do: Callable[[Sequence[Work]], Sequence[Done]], *, max_size: int) -> None:

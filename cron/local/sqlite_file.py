@@ -16,8 +16,8 @@ from cron.errors import AccessRefused, CannotKeep, Unavailable
 
 BUSY_TIMEOUT_S = 30.0
 READ_WAIT_S = 2.0  # in WAL mode readers only wait for a lock on the whole file
-# A read at once takes tens of microseconds from the memory. After one that waited for the disk for
-# longer than this, an event loop must not wait for the next ones.
+# `read_at_once` takes tens of microseconds when the pages are in memory. After a read that waited
+# longer than this for the disk, an event loop must not wait for the next ones.
 _SLOW_READ_S, _SLOW_FOR_S = 0.01, 1.0
 _NOT_WRITABLE = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_CANTOPEN)
 
@@ -136,9 +136,9 @@ class SqliteFile:
     def read_at_once(self, query: str, values: Sequence[str | int]) -> Sequence[object] | None:
         """Return the one row of a query, for an event loop; None where a thread must ask.
 
-        That is when another thread reads at once, when the file is locked, when the last such read
-        was slow, and when it failed: `transaction` then says why. The query returns one row: each
-        further row would be a chance for other threads to take the interpreter for 5 ms.
+        It is None while another thread is in such a read, while the file is locked, after a slow
+        read, and when the read fails: `transaction` then says why. The query returns one row: with
+        each further row other threads could take the interpreter for 5 ms.
         """
         began, blocks = time.monotonic(), _blocks_read()
         if began < self._slow_until or not self._hasty.lock.acquire(blocking=False):

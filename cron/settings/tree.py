@@ -193,7 +193,7 @@ class GatewaySettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ItemSettings:
-    """What feeds of products say about items."""
+    """How products of feeds become items."""
 
     # a shop may want to show what comes back soon, so hiding it is the shop's decision
     hide_out_of_stock: bool = False
@@ -235,7 +235,7 @@ class Settings:
     gate: GateSettings = field(default_factory=GateSettings)
     release: ReleaseSettings = field(default_factory=ReleaseSettings)
     gateway: GatewaySettings = field(default_factory=GatewaySettings)
-    # the rules of lists, by the place that shows them; those of the gateway's API go before them
+    # the rules of lists, by the place that shows them; those of the gateway's API override them
     placements: Annotated[Mapping[str, Placement], ParsedTable(parse_placements)] = field(
         default_factory=dict
     )

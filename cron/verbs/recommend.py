@@ -69,7 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="JSON",
         help='attributes that items must have, such as \'{"genre": ["Comedy", "Drama"]}\'',
     )
-    parser.add_argument("--placement", metavar="NAME", help="the placement whose rules hold")
+    parser.add_argument("--placement", metavar="NAME", help="the placement whose rules apply")
     add_url_argument(parser)
 
 

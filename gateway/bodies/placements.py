@@ -26,7 +26,10 @@ class BoostBody:
     attribute: Annotated[str, Field(description="The attribute.", examples=["brand"])]
     value: Annotated[
         str | float | list[str],
-        Field(description="What it equals or contains; of a list, one value.", examples=["Acme"]),
+        Field(
+            description="The value that it equals or contains; of a list, any of the values.",
+            examples=["Acme"],
+        ),
     ]
     add: Annotated[float, Field(ge=-1000, le=1000, description="Spreads of the list's scores.")]
 
@@ -42,7 +45,7 @@ class FreshnessBody:
     attribute: Annotated[
         str | None,
         Field(
-            description="Whose date is the item's age; without it, that of its first record.",
+            description="Its date gives the item's age; without it, the first record does.",
             exclude_if=is_none,
         ),
     ] = None
@@ -59,14 +62,14 @@ class PinBody:
     begins_at: Annotated[
         str | float | None, Field(alias="from", description="When it begins.", exclude_if=is_none)
     ] = None
-    until: Annotated[
-        str | float | None, Field(description="When it has ended.", exclude_if=is_none)
-    ] = None
+    until: Annotated[str | float | None, Field(description="When it ends.", exclude_if=is_none)] = (
+        None
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlacementBody:
-    """The rules of a place's lists, in the order in which they are applied."""
+    """The rules of a placement, in the order in which they are applied."""
 
     __pydantic_config__ = _STRICT
 
@@ -89,14 +92,14 @@ class PlacementBody:
     freshness: Annotated[FreshnessBody | None, Field(description="The boost of new items.")] = None
     min_rating: Annotated[float | None, Field(description="The lowest predicted rating.")] = None
     diversity: Annotated[
-        float | None, Field(ge=0, le=1, description="How much like items are avoided.")
+        float | None, Field(ge=0, le=1, description="How strongly similar items are avoided.")
     ] = None
     at_most: Annotated[
         dict[str, int] | None,
         Field(max_length=10, description="How many items may have the same value."),
     ] = None
     pins: Annotated[
-        list[PinBody] | None, Field(max_length=100, description="Items with places of their own.")
+        list[PinBody] | None, Field(max_length=100, description="Items at fixed positions.")
     ] = None
 
 
@@ -117,14 +120,14 @@ class PlacementAnswer:
     name: Name
     source: Annotated[
         Literal["api", "settings"],
-        Field(description="Where it was written. One of the API goes before the settings'."),
+        Field(description="Where it was written. `api` overrides `settings` of the same name."),
     ]
     rules: Rules
     warnings: Annotated[
         tuple[str, ...],
         Field(
-            description="Attributes that no item of the live release has. Only when it was "
-            "written, and when there are any.",
+            description="Attributes that no item of the live release has, or why they were not "
+            "looked up. Only in the answer to a write, and when there are any.",
             exclude_if=is_empty,
         ),
     ] = ()

@@ -108,7 +108,7 @@ class RecommendationBody:
         Field(
             max_length=64,
             description="The place that shows the list: its rules are applied. `k` and "
-            "`exclude_seen` of this body go before its own, `filter` and `exclude` are added.",
+            "`exclude_seen` of this body override its own; `filter` and `exclude` are added.",
             examples=["home"],
         ),
     ] = None

@@ -1,9 +1,9 @@
-"""The calls that read and write placements; each change is recorded with whose key it was."""
+"""The calls that read and write placements; each change is recorded with the key's name."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Path, Query, Request
 from starlette.concurrency import run_in_threadpool
@@ -28,8 +28,8 @@ from gateway.model.answers import NoAnswer
 from gateway.model.inference import Inference
 from gateway.model.questions import TopItemsQuestion, encode_filter
 from gateway.openapi import answer, object_body, refusals
+from gateway.placements.errors import PlacementInSettings, UnknownPlacement
 from gateway.placements.named import NamedPlacements
-from gateway.placements.unknown import OfSettings, UnknownPlacement
 from gateway.waiting_queue import Overloaded
 
 MAX_BODY_BYTES = 256 * 1024
@@ -74,7 +74,7 @@ async def get_placement(name: PlacementName, services: UseServices) -> Response:
 @router.put(
     "/{name}",
     responses={
-        **answer(200, "The placement holds in all gateways within a second.", placement=_ONE),
+        **answer(200, "The placement; it applies in all gateways within a second.", placement=_ONE),
         **refusals(400, 401, 403, 413, 415, 503),
     },
     openapi_extra=object_body(PlacementBody, dict(_RULES)),
@@ -82,7 +82,7 @@ async def get_placement(name: PlacementName, services: UseServices) -> Response:
 async def put_placement(
     name: PlacementName, request: Request, services: UseServices, caller: UseCaller
 ) -> Response:
-    """Write a placement as a whole; it goes before one of the settings with the same name."""
+    """Write a placement as a whole; it overrides one of the settings with the same name."""
     check_name(name, "name")
     async with services.bodies.read(request, limit=MAX_BODY_BYTES) as content:
         placement = parse_placement(parse_object(content))
@@ -104,12 +104,12 @@ async def put_placement(
 async def delete_placement(
     name: PlacementName, services: UseServices, caller: UseCaller
 ) -> Response:
-    """Delete a placement of the API; one of the settings with the same name holds again."""
+    """Delete a placement of the API; one of the settings with the same name applies again."""
     placements = services.placements
     await run_in_threadpool(placements.refresh)
     if name not in placements.of_ledger:
         if name in placements.of_settings:
-            raise OfSettings(name)
+            raise PlacementInSettings(name)
         raise UnknownPlacement(name)
     await run_in_threadpool(placements.change, name, None, by=caller.name)
     return json_response(DeletedPlacement(name=name))
@@ -156,9 +156,8 @@ def _answer_of(placements: NamedPlacements, name: str) -> PlacementAnswer:
     placement = placements.by_name.get(name)
     if placement is None:
         raise UnknownPlacement(name)
-    source = "api" if name in placements.of_ledger else "settings"
-    rules = placement_json(placement)
-    return PlacementAnswer(name=name, source=source, rules=rules)  # type: ignore[arg-type]
+    source: Literal["api", "settings"] = "api" if name in placements.of_ledger else "settings"
+    return PlacementAnswer(name=name, source=source, rules=placement_json(placement))
 
 
 def _rules(placement: Placement | None) -> dict[str, object] | None:

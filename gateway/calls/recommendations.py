@@ -129,7 +129,7 @@ async def recommend(
         str | None,
         Query(
             description="The place that shows the list: its rules are applied, and `k` and "
-            "`exclude_seen` go before its own.",
+            "`exclude_seen` override its own.",
             examples=["home"],
         ),
     ] = None,

@@ -175,7 +175,7 @@ async def _take_plain(
         plain = services.intake.parse_plain(kind, values)
         if plain is None:
             return None
-        num_duplicates = await services.stores.take(plain.records, size=len(plain.records))
+        num_duplicates = await services.grouped_stores.take(plain.records, size=len(plain.records))
     return IntakeResult(
         accepted=len(plain.records) - num_duplicates,
         duplicates=num_duplicates,

@@ -1,7 +1,7 @@
 """HTTP connections: time limits for headers, bodies and readers; places for new ones.
 
-A protocol on uvicorn's for httptools, which limits only the time between two requests. As HTTP/1.1
-says, a request has one Host.
+A protocol on uvicorn's for httptools, which limits only the time between two requests. A request
+of HTTP/1.1 must have exactly one Host.
 """
 
 from __future__ import annotations

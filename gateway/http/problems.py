@@ -35,7 +35,7 @@ from gateway.http.request_body import BadBody
 from gateway.items.changes import UnknownItem
 from gateway.model.answers import NoAnswer, TooLarge
 from gateway.model.recommendations import BadQuery
-from gateway.placements.unknown import OfSettings, UnknownPlacement
+from gateway.placements.errors import PlacementInSettings, UnknownPlacement
 from gateway.waiting_queue import Overloaded
 from recommender.record_fields import InvalidRecord
 from recommender.wire import BadRequest
@@ -81,7 +81,7 @@ def handle_problems(app: FastAPI) -> None:
     app.add_exception_handler(InvalidRecord, _invalid_record)
     app.add_exception_handler(UnknownItem, _unknown_item)
     app.add_exception_handler(UnknownPlacement, _unknown_placement)
-    app.add_exception_handler(OfSettings, _of_settings)
+    app.add_exception_handler(PlacementInSettings, _placement_in_settings)
     app.add_exception_handler(TooManyPlacements, _too_many_placements)
     app.add_exception_handler(OtherSite, _other_site)
     app.add_exception_handler(TooManyCalls, _too_many_calls)
@@ -122,7 +122,7 @@ def _unknown_placement(_request: Request, error: Exception) -> Response:
     return problem(404, field="name", reason=str(error))
 
 
-def _of_settings(_request: Request, error: Exception) -> Response:
+def _placement_in_settings(_request: Request, error: Exception) -> Response:
     return problem(409, field="name", reason=str(error))
 
 

@@ -13,7 +13,7 @@ from gateway.http.record_bodies import NDJSON
 
 
 class StreamedLines(StreamingResponse):
-    """Sends one line for each body, and gives back what the call holds when it ends.
+    """Sends one line for each body, and releases what the call holds when it ends.
 
     It ends early when the client leaves.
     """

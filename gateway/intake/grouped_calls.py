@@ -1,7 +1,7 @@
-"""Calls that are done in groups: those that come while one group is worked for are the next.
+"""Calls done in groups: those that arrive while one group is being done form the next.
 
-A transaction that is made durable takes milliseconds, however little is in it, and a thread for
-each call would take longer than the call's own work.
+A durable transaction takes milliseconds, however small it is, and a thread for each call would take
+longer than the call's own work.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class GroupedCalls(Generic[Call, Result]):
     async def take(self, call: Call, *, size: int) -> Result:
         """Do a call, together with others; return its result.
 
-        It is done even when the caller gives up meanwhile.
+        It is done even if the caller gives up meanwhile.
         """
         result: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         self._pending.append(_PendingCall(call, size, result))

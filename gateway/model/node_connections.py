@@ -1,8 +1,7 @@
 """Kept HTTP/1.1 connections to one model server.
 
 Not a general HTTP client: no redirects, cookies or TLS, none of which a TorchServe node has. It
-takes a fifth of the processor time that aiohttp takes for a call, which was a quarter of the
-gateway's.
+takes a fifth of the processor time of aiohttp, which would take a quarter of the gateway's.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ class Disconnected(ConnectionError):
 
 
 class _NothingSent(Disconnected):
-    """It closed the connection before the beginning, as it does with idle ones."""
+    """The server closed the connection before it sent anything, as it does with idle ones."""
 
 
 class NotHttp(ConnectionError):
@@ -168,7 +167,7 @@ class _NodeConnection(asyncio.Protocol):
         self._fail(Disconnected() if self._has_begun else _NothingSent())
 
     def on_message_begin(self) -> None:
-        """Close when a second answer follows, which would be taken for that to the next request."""
+        """Close on a second answer, which would be read as the answer to the next request."""
         if self._answer is None or self._answer.done():
             self.close()
 

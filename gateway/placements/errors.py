@@ -12,11 +12,11 @@ class UnknownPlacement(LookupError):
         super().__init__(f"name: found {excerpt(name)}, expected the name of a placement")
 
 
-class OfSettings(Exception):
+class PlacementInSettings(Exception):
     """A placement of the settings file, which the API cannot delete."""
 
     def __init__(self, name: str) -> None:
         super().__init__(
             f"the placement {excerpt(name)} is in the settings file; remove [placements.{name}] "
-            "there, or write one with the same name, which goes before it"
+            "there, or write one with the same name, which overrides it"
         )

@@ -106,7 +106,8 @@ class PlacementLists:
     ) -> Sequence[ShownPin]:
         """Return the pins in force whose items may be shown, with their titles.
 
-        Filters and exclusions go before pins, and so does an item that is hidden or has no record.
+        A pin is not shown when a filter or an exclusion leaves its item out, or when the item is
+        hidden or has no record.
         """
         k = list_length(request, placement)
         pins = [pin for pin in placement.pins if pin.is_in_force(at) and pin.position <= k]

@@ -1,6 +1,6 @@
-"""The placements by name: those of the settings file, and those of the ledger before them.
+"""The placements by name: those of the ledger override those of the settings file.
 
-The ledger's are read twice a second. While it does not answer, the last known placements hold.
+The ledger's are read twice a second. While it does not answer, the last known placements apply.
 """
 
 from __future__ import annotations

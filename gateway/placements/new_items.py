@@ -1,4 +1,4 @@
-"""Bonuses for new items: the times of their first records, and what these are worth."""
+"""Bonuses for new items, by the times of their first records."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class NewItems:
         """Return the spreads of the newest items by id; items that came after `at` are left out."""
         now = self._clock()
         if self._read_at is None or now - self._read_at > MAX_AGE_S:
-            self._read_at = now  # other calls meanwhile take what was read before
+            self._read_at = now  # calls that come meanwhile use what was read before
             self._first_at = await run_in_threadpool(self._read)
         found: dict[str, float] = {}
         for item_id, first_at in self._first_at.items():

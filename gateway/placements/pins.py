@@ -1,4 +1,4 @@
-"""Pins: items with a place of their own in a list. They come after all other rules."""
+"""Pins: items at fixed positions of a list. They are applied after all other rules."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def _pin_at(pin: ShownPin, rank: int) -> PinnedItem:
 
 
 def _item_at(item: RankedItem | PinnedItem, rank: int) -> RankedItem | PinnedItem:
-    """Return an item at a rank; who asked which rules moved it learns of the pins too."""
+    """Return an item at a rank; where moves were asked for, add the move by the pins."""
     if isinstance(item, RankedItem) and item.moved is not None and item.rank != rank:
         move = RuleMove(rule=RULE, before=item.rank, after=rank)
         return replace(item, rank=rank, moved=(*item.moved, move))

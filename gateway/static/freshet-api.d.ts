@@ -19,7 +19,7 @@ export interface AssignedId {
 export interface BoostBody {
   /** The attribute. */
   attribute: string;
-  /** What it equals or contains; of a list, one value. */
+  /** The value that it equals or contains; of a list, any of the values. */
   value: string | number | string[];
   /** Spreads of the list's scores. */
   add: number;
@@ -215,7 +215,7 @@ export interface FreshnessBody {
   add: number;
   /** A number of s, m, h, d or w. */
   half_life: string;
-  /** Whose date is the item's age; without it, that of its first record. */
+  /** Its date gives the item's age; without it, the first record does. */
   attribute?: string | null;
 }
 
@@ -498,7 +498,7 @@ export interface PinBody {
   position: number;
   /** When it begins. */
   from?: string | number | null;
-  /** When it has ended. */
+  /** When it ends. */
   until?: string | number | null;
 }
 
@@ -518,18 +518,18 @@ export interface PinnedItem {
 export interface PlacementAnswer {
   /** The placement's name. */
   name: string;
-  /** Where it was written. One of the API goes before the settings'. */
+  /** Where it was written. `api` overrides `settings` of the same name. */
   source: "api" | "settings";
   /** The placement, in the form of the body of `PUT /v1/placements/{name}`. */
   rules: Record<string, unknown>;
   /**
-   * Attributes that no item of the live release has. Only when it was written, and when there are
-   * any.
+   * Attributes that no item of the live release has, or why they were not looked up. Only in the
+   * answer to a write, and when there are any.
    */
   warnings?: string[];
 }
 
-/** The rules of a place's lists, in the order in which they are applied. */
+/** The rules of a placement, in the order in which they are applied. */
 export interface PlacementBody {
   /** How many items. */
   k?: number | null;
@@ -543,11 +543,11 @@ export interface PlacementBody {
   freshness?: FreshnessBody | null;
   /** The lowest predicted rating. */
   min_rating?: number | null;
-  /** How much like items are avoided. */
+  /** How strongly similar items are avoided. */
   diversity?: number | null;
   /** How many items may have the same value. */
   at_most?: Record<string, number> | null;
-  /** Items with places of their own. */
+  /** Items at fixed positions. */
   pins?: PinBody[] | null;
 }
 
@@ -768,8 +768,8 @@ export interface RecommendationBody {
    */
   at?: string | number | null;
   /**
-   * The place that shows the list: its rules are applied. `k` and `exclude_seen` of this body go
-   * before its own, `filter` and `exclude` are added.
+   * The place that shows the list: its rules are applied. `k` and `exclude_seen` of this body
+   * override its own; `filter` and `exclude` are added.
    */
   placement?: string | null;
   /** Return a `reason` with each item. Default: false. */

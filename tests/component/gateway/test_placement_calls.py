@@ -60,7 +60,7 @@ def test_a_placement_is_written_read_and_deleted(shop: RunningGateway) -> None:
     )
 
 
-def test_one_of_the_api_goes_before_the_settings(shop: RunningGateway) -> None:
+def test_a_placement_of_the_api_overrides_the_settings(shop: RunningGateway) -> None:
     refused = shop.client.delete(f"{PATH}/home")
     assert (refused.status_code, refused.json()["error"]["field"]) == (409, "name")
     assert shop.client.put(f"{PATH}/home", json={"k": 2}).status_code == 200

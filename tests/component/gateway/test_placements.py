@@ -113,7 +113,7 @@ def test_a_placement_without_rules_asks_as_before(shop: RunningGateway) -> None:
     assert "placement" not in ask(shop, history=[])
 
 
-def test_what_the_client_sends_goes_before(shop: RunningGateway) -> None:
+def test_what_the_client_sends_overrides_the_placement(shop: RunningGateway) -> None:
     """Its k and exclude_seen replace the placement's; filters and exclusions are added."""
     ask(
         shop,
@@ -207,7 +207,7 @@ def test_pinned_items_have_their_places(shop: RunningGateway) -> None:
         {"filter": {"genre": "Comedy"}},
     ],
 )
-def test_exclusions_and_filters_go_before_pins(
+def test_exclusions_and_filters_override_pins(
     shop: RunningGateway, more: dict[str, object]
 ) -> None:
     send(shop, "/v1/items", item("p/1 é", attributes={"genre": ["Comedy"]}), item("p3"))
