@@ -159,20 +159,42 @@ def refusals(*statuses: int) -> Responses:
 
 def records_body(record_type: type[object], example: Mapping[str, object]) -> Operation:
     """Return the description of a body that holds records: one, a list, or NDJSON."""
-    record = {"$ref": _REF.format(model=record_type.__name__)}
+    return _records_of(_json_records(record_type, example))
+
+
+def items_body(
+    record_type: type[object], example: Mapping[str, object], *, feeds: Mapping[str, str]
+) -> Operation:
+    """Return the description of a body of items: records, or a feed of one of the content types."""
+    described = {
+        media_type: {
+            "schema": {"type": "string", "description": "A product feed."},
+            "examples": {"feed": {"value": feed}},
+        }
+        for media_type, feed in feeds.items()
+    }
+    return _records_of({**_json_records(record_type, example), **described})
+
+
+def _records_of(content: Mapping[str, object]) -> Operation:
     return {
         "requestBody": {
             "required": True,
             "description": "At most 32 MiB and 100,000 records, each of at most 256 KiB. "
             "`Content-Encoding: gzip` is accepted.",
-            "content": {
-                "application/json": {
-                    "schema": {"oneOf": [record, {"type": "array", "items": record}]},
-                    "examples": {"one": {"value": example}, "list": {"value": [example]}},
-                },
-                NDJSON: _lines("One record on each line.", example),
-            },
+            "content": content,
         }
+    }
+
+
+def _json_records(record_type: type[object], example: Mapping[str, object]) -> Operation:
+    record = {"$ref": _REF.format(model=record_type.__name__)}
+    return {
+        "application/json": {
+            "schema": {"oneOf": [record, {"type": "array", "items": record}]},
+            "examples": {"one": {"value": example}, "list": {"value": [example]}},
+        },
+        NDJSON: _lines("One record on each line.", example),
     }
 
 

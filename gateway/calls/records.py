@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request
@@ -21,12 +21,13 @@ from gateway.bodies.refusal import refusal
 from gateway.callers import visitors
 from gateway.callers.keyring import Caller
 from gateway.http.access import UseCaller, UseServices
+from gateway.http.feed_bodies import FEED_TYPES, feed_items, is_feed
 from gateway.http.problems import json_response
 from gateway.http.quick_route import CHECKS, QuickRoute
-from gateway.http.record_bodies import MAX_CALL_BYTES, plain_values, raw_records
+from gateway.http.record_bodies import MAX_CALL_BYTES, Raw, Refused, plain_values, raw_records
 from gateway.http.user_paths import USER_ID
 from gateway.intake.record_intake import IntakeResult, RecordKind
-from gateway.openapi import Responses, answer, records_body, refusals
+from gateway.openapi import Responses, answer, items_body, records_body, refusals
 from gateway.services import GatewayServices
 
 MAX_LISTED = 1_000  # rejections listed one by one; the others are counted
@@ -110,10 +111,10 @@ async def post_events(
     "/items",
     status_code=202,
     responses=_ANSWERS,
-    openapi_extra=records_body(ItemBody, dict(_ITEM)),
+    openapi_extra=items_body(ItemBody, dict(_ITEM), feeds=FEED_TYPES),
 )
 async def post_items(request: Request, services: UseServices, caller: UseCaller) -> Response:
-    """Store items: one object, a list, or NDJSON.
+    """Store items: one object, a list, NDJSON, or a product feed as XML, TSV or CSV.
 
     The latest record of an item replaces the others; `hidden` takes effect at once.
     """
@@ -149,14 +150,18 @@ async def _take(
     limit = visitors.MAX_BODY_BYTES if caller.is_browser else MAX_CALL_BYTES
     check = services.visitors.check_record if caller.is_browser else None
     async with services.bodies.read(request, limit=limit) as body:
-        result = None
-        if check is None and (values := plain_values(body, content_type)) is not None:
-            result = await _take_plain(kind, values, services)
+        result: IntakeResult | None = None
+        raw: Iterator[Raw | Refused]
+        if kind == "item" and is_feed(content_type):
+            hides = services.settings.items.hide_out_of_stock
+            raw = feed_items(body, content_type, hides_out_of_stock=hides)
+        else:
+            raw = raw_records(body, content_type)
+            if check is None and (values := plain_values(body, content_type)) is not None:
+                result = await _take_plain(kind, values, services)
         if result is None:
             async with services.record_queue.turn():
-                result = await run_in_threadpool(
-                    lambda: services.intake.take(kind, raw_records(body, content_type), check)
-                )
+                result = await run_in_threadpool(services.intake.take, kind, raw, check)
     for outcome, number in (
         ("accepted", result.accepted),
         ("duplicate", result.duplicates),

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from gateway.http.request_body import BadBody
 from recommender.events import MAX_RECORD_BYTES
+from recommender.record_fields import InvalidRecord
 
 MAX_CALL_BYTES = 32 * 1024 * 1024
 # events of usual length take some 15 MB; 32 MiB could hold 16 million worthless records
@@ -45,6 +46,14 @@ class Unreadable:
     raw: str
     found: str
     expected: str = "a JSON object"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """One record of a body that is read and can't be a record of ours, and why."""
+
+    raw: str
+    why: InvalidRecord
 
 
 Raw = Readable | Unreadable

@@ -17,7 +17,7 @@ from cron.errors import FreshetError
 from cron.journal.dead_letters import MAX_RAW_CHARS, DeadLetters
 from cron.ports import EventLog, Histories, ItemRecords
 from gateway.bodies.records import AssignedId, RejectedRecord
-from gateway.http.record_bodies import Raw, Unreadable
+from gateway.http.record_bodies import Raw, Readable, Refused, Unreadable
 from gateway.items.writes import ItemWrites
 from recommender.events import Item, Record, parse_event, parse_item
 from recommender.record_fields import InvalidRecord
@@ -64,7 +64,7 @@ class RecordIntake:
         self._new_id = new_id
 
     def take(
-        self, kind: RecordKind, raw: Iterable[Raw], check: RecordCheck | None = None
+        self, kind: RecordKind, raw: Iterable[Raw | Refused], check: RecordCheck | None = None
     ) -> IntakeResult:
         """Store the good records durably; raise Unavailable, storing none, when the log fails.
 
@@ -155,9 +155,11 @@ class RecordIntake:
             self._dead_letters.add_all(letters, source=source, at=at)
         return num_duplicates
 
-    def _parse(self, kind: RecordKind, raw: Raw, now: datetime) -> Record:
+    def _parse(self, kind: RecordKind, raw: Raw | Refused, now: datetime) -> Record:
         if isinstance(raw, Unreadable):
             raise InvalidRecord("record", problem=raw.found, expected=raw.expected)
+        if isinstance(raw, Refused):
+            raise raw.why
         parse = parse_event if kind == "event" else parse_item
         try:
             return parse(raw.value, now=now, new_id=self._new_id)
@@ -190,8 +192,8 @@ class RecordIntake:
             )
 
 
-def _has_no_id(raw: Raw) -> bool:
-    return not isinstance(raw, Unreadable) and _lacks_id(raw.value)
+def _has_no_id(raw: Raw | Refused) -> bool:
+    return isinstance(raw, Readable) and _lacks_id(raw.value)
 
 
 def _lacks_id(value: object) -> bool:

@@ -151,6 +151,7 @@ ALLOWED: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
             "recommender.list_rules",
             "recommender.record_fields",
             "recommender.wire",
+            "sources.feeds",
             "trainer.report",
         ),
     ),

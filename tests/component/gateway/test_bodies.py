@@ -36,7 +36,7 @@ def to_bytes(value: object) -> bytes:
         (JSON, b" \r\n\t", "the body is"),
         (FORM, b"user_id=ann&item_id=5&type=view", "not JSON"),
         (MULTIPART, PART, "not JSON"),
-        ("application/xml", b"<event/>", "not JSON"),
+        ("application/soap+xml", b"<event/>", "not JSON"),
         ("", b"user_id: ann", "not JSON"),
         (JSON, b"{", "not JSON"),
         (JSON, b'{"a": 1}}', "not JSON"),
