@@ -231,7 +231,7 @@ def test_the_rest_of_a_refused_body_is_not_read_forever(tmp_path: Path, story_le
         "long headers",
         "a negative length",
         "no host",
-        "two",
+        "two hosts",
     ],
 )
 def test_invalid_http_is_refused_as_json(tmp_path: Path, story_ledger: Path, sent: bytes) -> None:

@@ -234,7 +234,7 @@ def large_ranker(tmp_path_factory: pytest.TempPathFactory) -> Ranker:
 
 
 def test_too_few_items_are_looked_for_deeper(large_ranker: Ranker) -> None:
-    """Two of a brand leave two of each brand that the first pool has, so more are asked for."""
+    """Twenty of a brand leave too few of the first pool, which is mostly Big: it gets deeper."""
     rules = {"at_most": {"brand": 20}}
     found = ids(large_ranker, rules, k=40)
     small = [item_id for item_id in found if int(item_id[1:]) % 100 == 0]

@@ -1,4 +1,4 @@
-"""FeedProduct feeds in XML, TSV and CSV, and JSON lines of items."""
+"""Product feeds in XML, TSV and CSV, and JSON lines of items."""
 
 from __future__ import annotations
 
