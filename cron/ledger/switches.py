@@ -117,11 +117,16 @@ def begin_rollback(
         return _begin(connection, version, "rollback")
 
 
-def begin_promote(ledger: Ledger, version: int) -> Switch:
-    """Begin to make a former release live, whatever else is under way; a hold stays."""
+def begin_promote(ledger: Ledger, version: int, *, seen_live: int | None = None) -> Switch:
+    """Begin to make a former release live, whatever else is under way; a hold stays.
+
+    `seen_live` is that of `begin_rollback`.
+    """
     with ledger.write() as connection:
         if _release(connection, version).published_at is None:
             raise UnknownVersion(version, known=schema.newest_versions(connection))
+        if seen_live is not None:
+            _refuse_unseen(connection, seen_live)
         return _begin(connection, version, "promote")
 
 

@@ -70,14 +70,18 @@ class Decisions:
         self._record("rollback", person, done.version)
         return done
 
-    def promote(self, version: int, person: Person) -> None:
+    def promote(self, version: int, person: Person, *, seen_live: int | None = None) -> None:
         """Make a release live that was live before; a hold stays.
 
         Raise what `cron.serving.release.promote` raises.
         """
         try:
             release.promote(
-                self.ledger, self._open_server(), version, artifacts=self._open_artifacts
+                self.ledger,
+                self._open_server(),
+                version,
+                artifacts=self._open_artifacts,
+                seen_live=seen_live,
             )
         except SwitchPending:
             self._record("promote", person, version)

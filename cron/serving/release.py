@@ -114,16 +114,21 @@ def rollback(
 
 
 def promote(
-    ledger: Ledger, server: ModelServer, version: int, *, artifacts: OpenArtifacts | None = None
+    ledger: Ledger,
+    server: ModelServer,
+    version: int,
+    *,
+    artifacts: OpenArtifacts | None = None,
+    seen_live: int | None = None,
 ) -> Release:
     """Make a release live that was live before, older or newer; a hold stays.
 
-    Raise UnknownVersion or the server's error. Raise SwitchPending when the server does not answer:
-    the promotion is carried out as soon as it does. Raise Overtaken when a later decision was
-    carried out instead.
+    Raise UnknownVersion or the server's error, LiveChanged when another version than `seen_live` is
+    live. Raise SwitchPending when the server does not answer: the promotion is carried out as soon
+    as it does. Raise Overtaken when a later decision was carried out instead.
     """
     target = release_rows.release(ledger, version)
-    begun = switches.begin_promote(ledger, version)
+    begun = switches.begin_promote(ledger, version, seen_live=seen_live)
     _switch_as_decided(ledger, server, begun, target, artifacts)
     return release_rows.release(ledger, version)
 

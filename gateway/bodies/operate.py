@@ -26,6 +26,15 @@ Why = Annotated[
 Version = Annotated[
     int, Field(ge=0, le=_MAX_NUMBER, description="A release's version.", examples=[3])
 ]
+SeenLive = Annotated[
+    Version | None,
+    Field(
+        description="The version that the caller saw live. When another one is live, nothing is "
+        "done, so that a decision is about what its maker saw, and a call that is sent twice goes "
+        "back once.",
+        examples=[4],
+    ),
+]
 JournalNumber = Annotated[int, Field(ge=1, le=_MAX_NUMBER)]
 
 
@@ -38,14 +47,7 @@ class RollbackBody:
     version: Annotated[
         Version | None, Field(description="Null or missing: the previous good release.")
     ] = None
-    live: Annotated[
-        Version | None,
-        Field(
-            description="The version that the caller saw live. When another one is live, nothing "
-            "is done, so that a call that is sent twice goes back once.",
-            examples=[4],
-        ),
-    ] = None
+    live: SeenLive = None
     reason: Why = None
 
 
@@ -56,6 +58,7 @@ class PromoteBody:
     __pydantic_config__ = _STRICT
 
     version: Version
+    live: SeenLive = None
     reason: Why = None
 
 

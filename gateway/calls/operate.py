@@ -102,7 +102,9 @@ async def promote(request: Request, services: UseServices, caller: UseCaller) ->
 
     def decide() -> Response:
         try:
-            services.decisions.promote(body.version, _person(caller, body.reason))
+            services.decisions.promote(
+                body.version, _person(caller, body.reason), seen_live=body.live
+            )
         except SwitchPending as pending:
             return _pending(pending, services)
         return json_response(SwitchAnswer(version=body.version, hold=_current_hold(services)))

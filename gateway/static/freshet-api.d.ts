@@ -631,6 +631,11 @@ export interface ProgressStatus {
 export interface PromoteBody {
   /** A release's version. */
   version: number;
+  /**
+   * The version that the caller saw live. When another one is live, nothing is done, so that a
+   * decision is about what its maker saw, and a call that is sent twice goes back once.
+   */
+  live?: number | null;
   /** Why, on one line; stored and shown with the decision. */
   reason?: string | null;
 }
@@ -885,8 +890,8 @@ export interface RollbackBody {
   /** Null or missing: the previous good release. */
   version?: number | null;
   /**
-   * The version that the caller saw live. When another one is live, nothing is done, so that a call
-   * that is sent twice goes back once.
+   * The version that the caller saw live. When another one is live, nothing is done, so that a
+   * decision is about what its maker saw, and a call that is sent twice goes back once.
    */
   live?: number | null;
   /** Why, on one line; stored and shown with the decision. */

@@ -77,6 +77,13 @@ def test_of_two_rollbacks_from_one_version_one_begins(ledger: Ledger) -> None:
     switches.begin_rollback(ledger, 1, reason="x", seen_live=2)
 
 
+def test_a_promotion_is_about_the_version_that_was_seen_live(ledger: Ledger) -> None:
+    with pytest.raises(LiveChanged, match="version 3 is live now"):
+        switches.begin_promote(ledger, 1, seen_live=2)
+    assert switches.under_way(ledger) is None
+    assert switches.begin_promote(ledger, 1, seen_live=3).version == 1
+
+
 def test_a_bare_rollback_goes_back_from_what_was_seen_live(ledger: Ledger) -> None:
     assert switches.end(ledger, switches.begin_promote(ledger, 1))
     with pytest.raises(Superseded):

@@ -83,6 +83,14 @@ def test_a_button_pressed_twice_goes_back_once(gateway_of_three: OperatedGateway
     assert len(gateway_of_three.decisions()) == 1
 
 
+def test_a_promotion_of_what_was_seen_before_a_switch_is_refused(
+    gateway_of_three: OperatedGateway,
+) -> None:
+    assert gateway_of_three.post("rollback", {"live": 3}).status_code == 200
+    late = gateway_of_three.post("promote", {"version": 1, "live": 3})
+    assert (late.status_code, gateway_of_three.server.live()) == (409, 2)
+
+
 def test_a_promotion_leaves_the_pause(gateway_of_three: OperatedGateway) -> None:
     gateway_of_three.post("pause", {"reason": "inventory"})
     answer = gateway_of_three.post("promote", {"version": 1, "reason": "the best"})
