@@ -15,10 +15,10 @@ from pathlib import Path
 
 from cron.errors import FreshetError
 from cron.settings.file import Loaded
-from cron.verbs.datasets.lists_file import ListsWriter, open_lists
-from cron.verbs.datasets.questions import USER_COLUMN, Question, read_questions
 from cron.verbs.gateway_calls import GatewayCalls, add_url_argument, unexpected_answer
 from cron.verbs.table import count
+from cron.verbs.user_lists.lists_file import ListsWriter, open_lists
+from cron.verbs.user_lists.questions import USER_COLUMN, Question, read_questions
 
 SUMMARY = "write the recommendations of a file of users"
 

@@ -1,4 +1,4 @@
-"""Writes recommended lists as rows of CSV or Parquet, or as JSON lines.
+"""Write recommended lists as rows of CSV or Parquet, or as JSON lines.
 
 A row is an item of a list, a line is an answer. A file appears under its name when it is whole.
 """

@@ -1,0 +1,1 @@
+"""What `recommend` reads and writes: the questions of a file, and the lists of its users."""
