@@ -110,7 +110,7 @@ def parse_wrk(output: str) -> Measured:
 def _write_script(folder: Path, requests: Sequence[HttpRequest]) -> Path:
     """Write a Lua script that makes wrk send the requests in turn, and a file that holds them.
 
-    Inside the script, so many long texts overflow Lua's stack.
+    So many long texts inside the script would overflow Lua's stack.
     """
     data, script = folder / "requests", folder / "requests.lua"
     with data.open("wb") as file:

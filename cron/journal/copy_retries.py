@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from cron.errors import LogGap, StoreError
 
-RETRY_S = 60.0  # finding that the journal has a gap took a read of all of it
+RETRY_S = 60.0  # finding that the journal has a gap takes a read of all of it
 
 log = logging.getLogger(__name__)
 

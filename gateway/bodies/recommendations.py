@@ -172,7 +172,7 @@ NotApplied = Annotated[
     Field(
         description="Rules of the placement that could not be applied: those that need the model "
         "in a fallback, the minimum rating in data without ratings, all of them while the live "
-        "release is older than rules. Only when there are any.",
+        "release was made before there were rules. Only when there are any.",
         examples=[["diversity"]],
         exclude_if=is_empty,
     ),

@@ -80,7 +80,7 @@ class ReleaseStatus:
         Field(description="The gate's verdict; empty when its run is not a recent one."),
     ]
     lists: Annotated[
-        ListsStatus, Field(description="What the lists of recommendations that it made led to.")
+        ListsStatus, Field(description="The events that its lists of recommendations led to.")
     ]
 
 

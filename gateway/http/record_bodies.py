@@ -89,7 +89,7 @@ def plain_values(body: bytes | bytearray, content_type: str) -> Sequence[object]
 
 
 def is_ndjson(content_type: str) -> bool:
-    """Tell whether a body of this content type is one JSON value on each line."""
+    """Return whether a body of this content type has one JSON value on each line."""
     return content_type.partition(";")[0].strip().lower() == NDJSON
 
 

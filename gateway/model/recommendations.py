@@ -60,8 +60,8 @@ class RecommendationRequest:
     """What a client asks for.
 
     `history` follows the user's stored one. `context` is the id of the item on the visitor's page.
-    `placement` is a name, and `left_out` names those fields that the client left to it. Its rules
-    that the model applies are `rules`.
+    `placement` is a name, and `left_out` has the fields that the client leaves to it. `rules` are
+    those of its rules that the model applies.
     """
 
     user_id: str | None

@@ -26,7 +26,7 @@ from gateway.placements.rules import (
     wanted_values,
 )
 
-_RULES = "rules"  # the field that releases before there were rules refuse
+_RULES = "rules"  # the field that releases made before there were rules refuse
 
 
 class PlacementLists:
@@ -74,7 +74,7 @@ class PlacementLists:
         events: Sequence[PastEvent],
         pins: Sequence[ShownPin],
     ) -> Answered:
-        """Ask for the list and place the pins. A release older than rules is asked without them."""
+        """Ask for the list and place the pins. A release that knows no rules gets none."""
         names = placed.rules.names if placed.rules is not None else ()
         not_applied = tuple[str, ...]()
         answered = await self._recommendations.answer(placed, events)

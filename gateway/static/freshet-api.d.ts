@@ -142,8 +142,8 @@ export interface FallbackAnswer {
   placement?: string | null;
   /**
    * Rules of the placement that could not be applied: those that need the model in a fallback, the
-   * minimum rating in data without ratings, all of them while the live release is older than rules.
-   * Only when there are any.
+   * minimum rating in data without ratings, all of them while the live release was made before
+   * there were rules. Only when there are any.
    */
   not_applied?: string[];
   /** Always true. */
@@ -434,7 +434,7 @@ export interface LiveStatus {
   figures: Record<string, number>;
   /** The gate's verdict; empty when its run is not a recent one. */
   reasons: ReasonStatus[];
-  /** What the lists of recommendations that it made led to. */
+  /** The events that its lists of recommendations led to. */
   lists: ListsStatus;
   /** Seconds since it was published. */
   age_s: number;
@@ -678,8 +678,8 @@ export interface RankedAnswer {
   placement?: string | null;
   /**
    * Rules of the placement that could not be applied: those that need the model in a fallback, the
-   * minimum rating in data without ratings, all of them while the live release is older than rules.
-   * Only when there are any.
+   * minimum rating in data without ratings, all of them while the live release was made before
+   * there were rules. Only when there are any.
    */
   not_applied?: string[];
   /**
@@ -865,7 +865,7 @@ export interface ReleaseStatus {
   figures: Record<string, number>;
   /** The gate's verdict; empty when its run is not a recent one. */
   reasons: ReasonStatus[];
-  /** What the lists of recommendations that it made led to. */
+  /** The events that its lists of recommendations led to. */
   lists: ListsStatus;
 }
 

@@ -257,7 +257,7 @@ def test_a_release_older_than_rules_is_asked_without(shop: RunningGateway) -> No
 
 
 def test_the_fallback_names_what_it_cannot_apply(shop: RunningGateway) -> None:
-    """Pins, k and exclusions hold without the model; filters leave nothing, as ever."""
+    """Pins, k and exclusions apply without the model; a filter leaves nothing, as always."""
     send(shop, "/v1/items", item("p/1 é"), item("p3"))
     shop.model.status = 500
     pinned = ask(shop, history=[], placement="pinned", at="2026-01-01")
