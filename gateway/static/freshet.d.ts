@@ -18,7 +18,7 @@ export interface Options {
   url?: string;
   /** A browser key. Without keys, the gateway answers pages of its own machine alone. */
   key?: string;
-  /** Whether the visitor agreed. Default: what was said last; false at first. */
+  /** Whether the visitor agreed. Default: what the visitor decided last; false at first. */
   consent?: boolean;
   /** A logged-in user: a keyed hash of the account's number. Default: a random id of the visitor. */
   user?: string;
@@ -71,7 +71,7 @@ export interface Freshet {
   search(parameters: Parameters<"GET /v1/search">): Promise<SearchAnswer>;
   /** Ask which release is live, and how old its weights are. */
   release(): Promise<ReleaseAnswer>;
-  /** The visitor's random id; null exactly without consent. */
+  /** The visitor's random id; null without consent. */
   readonly visitor: string | null;
 }
 
