@@ -53,6 +53,7 @@ def reasons(ranker: Ranker, asked: Sequence[ReasonsQuestion]) -> list[list[JsonO
         share_KL = _shares(
             unit_XD[np.searchsorted(rows_X, recommended_K)],
             unit_XD[np.searchsorted(rows_X, liked_L)],
+            is_same_KL=torch.from_numpy(recommended_K[:, None] == liked_L),
         )
         answers.append(
             [
@@ -74,8 +75,9 @@ def _liked_rows(ranker: Ranker, history: Sequence[HistoryElement]) -> Rows:
     return np.fromiter(dict.fromkeys(rows), np.int64)
 
 
-def _shares(unit_KD: Tensor, unit_LD: Tensor) -> npt.NDArray[np.float32]:
-    cosine_KL = (unit_KD @ unit_LD.T).clamp(min=0.0)
+def _shares(unit_KD: Tensor, unit_LD: Tensor, *, is_same_KL: Tensor) -> npt.NDArray[np.float32]:
+    # that the user has seen an item is no reason for it
+    cosine_KL = (unit_KD @ unit_LD.T).clamp(min=0.0).masked_fill(is_same_KL, 0.0)
     sum_K1 = cosine_KL.sum(1, keepdim=True)
     share_KL: npt.NDArray[np.float32] = torch.where(sum_K1 > 0, cosine_KL / sum_K1, 0.0).numpy()
     return share_KL
@@ -129,8 +131,10 @@ class _Reasons:
 
 def _value_list(value: Value) -> list[str | float]:
     """Return the values of an attribute; a whole number is written without a fraction."""
-    if isinstance(value, tuple):
-        return list(value)
-    if isinstance(value, float) and value.is_integer():
-        return [int(value)]
-    return [value]
+    values = value if isinstance(value, tuple) else (value,)
+    return [_plain_number(one) for one in values]
+
+
+def _plain_number(value: str | float) -> str | float:
+    is_whole = isinstance(value, float) and value.is_integer()
+    return int(value) if is_whole else value

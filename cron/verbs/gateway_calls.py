@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from cron.errors import FreshetError, Unavailable
+from cron.settings.keys import variable
 from cron.settings.own_gateway import authorization, gateway_url
 from cron.settings.tree import GatewaySettings
 from trainer.machine.retries import RetryPolicy, call_with_retries
@@ -96,6 +97,10 @@ class GatewayCalls:
 
 def unexpected_answer(answer: httpx.Response) -> FreshetError:
     """Return the error for an answer that no call should get."""
+    if answer.status_code == 401:
+        return FreshetError(
+            f"{answer.url} requires a key; give this command one: {variable('gateway.api_key')}=KEY"
+        )
     return FreshetError(f"{answer.url} answered {answer.status_code}: {_reason(answer)}")
 
 

@@ -40,6 +40,8 @@ COVERED_BY_STACK_TEST = (
 # By tests/browser/test_readme_page.py, with the page below it.
 COVERED_BY_BROWSER_TEST = (
     ".venv/bin/python -m cron keys add --name web --role browser --origin http://127.0.0.1:8001",
+    ".venv/bin/python -m cron keys add --name back-end --role read --role write",
+    ".venv/bin/python -m cron keys add --name me --role read --role operate",
 )
 # By .ci/run, on a clean clone.
 COVERED_BY_CI = ("make check", "make test")

@@ -1,4 +1,4 @@
-"""The README's way to a page of a shop: its command makes a key, and its page works with it."""
+"""The README's way to a page of a shop: its commands make keys, and its page works with one."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from tests.architecture.documents import commands
 from tests.browser.shops import README, WebShop, open_page, until, write_page
 
 
-def test_the_readmes_key_and_page_record_a_click(page: Page, shop: WebShop) -> None:
-    (command,) = [one for one in commands(README) if "--role browser" in one]
+def make_key(command: str, shop: WebShop) -> str:
+    """Run a command of the README for a shop; return the key that it prints."""
     words = shlex.split(command.replace("http://127.0.0.1:8001", shop.url))
     done = subprocess.run(
         [sys.executable, *words[1:]],
@@ -27,8 +27,15 @@ def test_the_readmes_key_and_page_record_a_click(page: Page, shop: WebShop) -> N
         check=True,
     )
     (key,) = [word for word in done.stdout.split() if word.startswith("freshet_")]
+    return key
+
+
+def test_the_readmes_keys_and_page_record_a_click(page: Page, shop: WebShop) -> None:
+    key, back_end, me = [
+        make_key(command, shop) for command in commands(README) if " keys add " in command
+    ]
     write_page(replace(shop, key=key))
-    headers = {"Authorization": f"Bearer {key}"}
+    headers = {"Authorization": f"Bearer {back_end}"}
     until(
         page,
         lambda: shop.gateway.client.get("/v1/popular", headers=headers).status_code == 200,
@@ -37,3 +44,5 @@ def test_the_readmes_key_and_page_record_a_click(page: Page, shop: WebShop) -> N
     open_page(page, shop)
     page.locator("#row button").first.click()
     until(page, lambda: any(one.type == "click" for one in shop.events()), shop.events)
+    status = shop.gateway.client.get("/v1/status", headers={"Authorization": f"Bearer {me}"})
+    assert "operate" in status.json()["roles"]

@@ -103,7 +103,7 @@ def test_popular_lists_are_counted(
     ("name", "content", "reason"),
     [
         ("users.xls", "", "expected one of .csv"),
-        ("users.csv", "user,at\nann,1\n", "user_id"),
+        ("users.csv", "user,at\nann,1\n", "--user COLUMN"),
         ("users.csv", "user_id,at\nann,1\n,2\n", "row 2: user_id is empty"),
         ("users.jsonl", '{"user_id": "ann"}\n{\n', "line 2: not JSON"),
         ("users.jsonl", "[" * 100_000, "line 1: not JSON"),

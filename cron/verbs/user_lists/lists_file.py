@@ -70,9 +70,12 @@ def open_lists(out: Path | None) -> Iterator[ListsWriter]:
 class _CsvWriter:
     def __init__(self, file: IO[str]) -> None:
         self._rows = csv.DictWriter(file, list(_TYPES), lineterminator="\n")
-        self._rows.writeheader()
+        self._has_header = False  # it comes with the first list, so an error prints none
 
     def write(self, answer: Answer) -> None:
+        if not self._has_header:
+            self._rows.writeheader()
+            self._has_header = True
         self._rows.writerows(_rows(answer))
 
 

@@ -29,7 +29,9 @@ def read_questions(file: Path, user_column: str) -> Iterator[Question]:
 
     try:
         yield from _questions(file, user_column)
-    except (OSError, pa.ArrowInvalid, pa.ArrowKeyError) as error:
+    except pa.ArrowKeyError as error:
+        raise _without_column(file, user_column) from error
+    except (OSError, pa.ArrowInvalid) as error:
         raise FreshetError(f"{file} can't be read: {error}") from error
 
 
@@ -94,7 +96,7 @@ def _parquet_users(file: Path, column: str) -> Iterator[pa.Array]:
     with parquet.ParquetFile(file) as table:
         names = table.schema_arrow.names
         if column not in names:
-            raise FreshetError(f"{file} has no column {column!r}, only {', '.join(names)}")
+            raise _without_column(file, column)
         kind = table.schema_arrow.field(column).type
         kind = kind.value_type if pa.types.is_dictionary(kind) else kind
         if not (pa.types.is_integer(kind) or pa.types.is_string(kind) or _is_other_text(kind)):
@@ -107,3 +109,9 @@ def _is_other_text(kind: pa.DataType) -> bool:
     import pyarrow as pa
 
     return bool(pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
+
+
+def _without_column(file: Path, column: str) -> FreshetError:
+    return FreshetError(
+        f"{file} has no column {column!r}; name the column of user ids with --user COLUMN"
+    )

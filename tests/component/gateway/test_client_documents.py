@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import httpx
 import pytest
 
 from cron.project_root import PROJECT_ROOT
+from recommender.events import Event
 from tests.architecture.documents import blocks
 from tests.component.gateway_process import RunningGateway
 
@@ -35,13 +37,18 @@ def test_the_back_end_of_the_readme_shows_rows_and_sends_views(running: RunningG
     names = run_program(text, str(running.client.base_url))
     transport = httpx.WSGITransport(app=names["shop"])
     with names["freshet"], httpx.Client(transport=transport, base_url="http://shop") as visitor:
-        assert '<a href="/?item=7">Film 7</a>' in visitor.get("/").text
-        page = visitor.get("/", params={"item": "7"}).text
+        link = re.search('href="([^"]*item=7[^"]*)">Film 7</a>', visitor.get("/").text)
+        assert link
+        page = visitor.get(link[1]).text
         assert "<h1>For you</h1>" in page
         assert "<h2>Similar</h2>" in page
         names["events"].flush()
         (event,) = names["freshet"].history(visitor.cookies["visitor"])
         assert (event.item_id, event.type) == ("7", "view")
+        (stored,) = running.log_records()
+        assert isinstance(stored, Event)
+        assert stored.details is not None
+        assert f"list={stored.details.recommendation_id}" in link[1]
 
 
 @pytest.mark.parametrize("index", [0, 1])

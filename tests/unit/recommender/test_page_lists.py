@@ -189,6 +189,17 @@ def test_reasons_name_shared_attributes_popular_and_new(ranker: Ranker) -> None:
     assert num_shared > 0
 
 
+def test_an_item_is_no_reason_for_itself(ranker: Ranker) -> None:
+    question = {"user_seq": ["i3", "i4"], "k": 1000, "exclude_seen": False, "explain": True}
+    nearest: dict[str, list[str]] = {}
+    for item in items_of(ask(ranker, question)):
+        reason = item["reason"]
+        assert isinstance(reason, dict)
+        nearest[str(item["id"])] = [near["id"] for near in reason["nearest"]]
+    assert nearest["i3"] in ([], ["i4"])
+    assert nearest["i4"] in ([], ["i3"])
+
+
 def test_a_cold_user_has_reasons_without_items(ranker: Ranker) -> None:
     (first, *_) = items_of(ask(ranker, {"user_seq": [], "k": 2, "explain": True}))
     reason = first["reason"]
