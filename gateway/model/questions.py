@@ -60,7 +60,8 @@ class RulesQuestion(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     @property
     def names(self) -> tuple[str, ...]:
         """The rules that there are, by the placement's fields."""
-        found = [f"boosts[{index}]" for index in range(len(self.boosts))]
+        found = ["filter"] if self.filter is not None else []
+        found += [f"boosts[{index}]" for index in range(len(self.boosts))]
         found += ["freshness"] if self.bonuses or self.freshness is not None else []
         found += ["min_rating"] if self.min_rating is not None else []
         found += ["diversity"] if self.diversity is not None else []

@@ -54,7 +54,7 @@ def apply_placement(
         filter={**wanted, **request.filter},
         exclude=(*request.exclude, *excluded_ids(placement, request.history, events, at=at)),
         exclude_seen=leaves_out_seen(request, placement),
-        rules=rules if rules.names or rules.pinned or both else None,
+        rules=rules if rules.names or rules.pinned else None,
     )
 
 

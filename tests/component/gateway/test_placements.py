@@ -253,7 +253,10 @@ def test_a_release_older_than_rules_is_asked_without(shop: RunningGateway) -> No
     shop.model.answer = answer  # type: ignore[method-assign, assignment]
     found = ask(shop, history=[], placement="home")
     assert ids(found) == ["0", "1"]
-    assert found["not_applied"] == ["boosts[0]", "freshness", "min_rating", "diversity", "at_most"]
+    unapplied = ["boosts[0]", "freshness", "min_rating", "diversity", "at_most"]
+    assert found["not_applied"] == unapplied
+    both = ask(shop, history=[], placement="home", filter={"genre": "Drama"})
+    assert both["not_applied"] == ["filter", *unapplied]
 
 
 def test_the_fallback_names_what_it_cannot_apply(shop: RunningGateway) -> None:
