@@ -24,27 +24,57 @@ def table_products(blocks: Iterable[bytes]) -> Iterator[FeedProduct]:
     names = _names(header, delimiter)
     if not _are_of_items(names):
         raise FeedError(line=1, found=excerpt(header.rstrip("\r\n")), expected=EXPECTED)
-    for line, cells in _rows(lines, delimiter, line=2):
+    for line, cells in _rows(lines, delimiter, line=2, width=len(names)):
         if any(cells):
             yield _product(line, names, cells)
 
 
 def _rows(
-    lines: Iterator[str], delimiter: str, *, line: int
+    lines: Iterator[str], delimiter: str, *, line: int, width: int | None = None
 ) -> Iterator[tuple[int, Sequence[str]]]:
-    """Yield the first line of each row and its cells; `line` is that of the first row."""
-    rows, start = csv.reader(lines, delimiter=delimiter), line
+    """Yield the first line of each row and its cells; `line` is that of the first row.
+
+    Raise FeedError where a quote does not end its column, since it would swallow other products.
+    """
+    of_row: list[str] = []
+    source = _noted(lines, of_row)
+    cells: Sequence[str] | None
     while True:
+        line += len(of_row)
+        of_row.clear()
+        # a reader of its own for each row: after an error, a reader is still inside the quotes
         try:
-            cells = next(rows, None)
+            cells = next(csv.reader(source, delimiter=delimiter, strict=True), None)
         except csv.Error as error:
-            raise FeedError(
-                line=start, found=f"a row that can't be read ({error})", expected="closed quotes"
-            ) from error
+            if len(of_row) > 1 or "expected after" not in str(error):
+                raise _unreadable(line, str(error)) from error
+            cells = _stray_cells(of_row[0], delimiter)
         if cells is None:
             return
-        yield start, cells
-        start = line + rows.line_num
+        if len(of_row) > 1 and all(len(one.split(delimiter)) == width for one in of_row):
+            raise _unreadable(line, "two stray quotes join whole rows")
+        yield line, cells
+
+
+def _noted(lines: Iterator[str], of_row: list[str]) -> Iterator[str]:
+    for line in lines:
+        of_row.append(line)
+        # a carriage return inside a row is a blank: csv would take it for the row's end
+        yield line.rstrip("\r\n").replace("\r", " ") + "\n"
+
+
+def _stray_cells(line: str, delimiter: str) -> Sequence[str]:
+    """Return the cells of a line in which text follows a quoted part, as in `"Best" lamp`.
+
+    Between tabs, programs write quotes as ordinary characters.
+    """
+    text = line.rstrip("\r\n").replace("\r", " ")
+    return text.split("\t") if delimiter == "\t" else next(csv.reader([text], delimiter=delimiter))
+
+
+def _unreadable(line: int, why: str) -> FeedError:
+    found = f"a row that can't be read ({why})"
+    return FeedError(line=line, found=found, expected="closed quotes")
 
 
 def has_header(line: str) -> bool:

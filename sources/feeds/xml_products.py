@@ -58,6 +58,12 @@ class _ProductParser:
                 found=f"what is not well-formed XML ({expat.ErrorString(error.code)})",
                 expected="a whole feed; fetch or send it again",
             ) from error
+        except FeedError:
+            raise
+        except (LookupError, ValueError) as error:  # of Python's codecs
+            raise FeedError(
+                line=1, found=f"an encoding that can't be read ({error})", expected="UTF-8"
+            ) from error
         products, self._whole = self._whole, []
         return products
 

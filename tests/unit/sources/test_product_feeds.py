@@ -235,12 +235,35 @@ def test_a_huge_product_is_refused_alone() -> None:
             "line 3: found a row that can't be read",
         ),
         ("id\ttitle\n1\t" + "y" * (1 << 21), "line 2: found a line of over 1 MiB"),
+        ('id\ttitle\n1\tx\n2\t"Alien\n3\ty\n4\t"z"\n', "line 3: found a row that can't be read"),
+        ('id,title\n1,x\n2,"Alien\n3,y\n', "line 3: found a row that can't be read"),
+        ('id,title\n1,x\n2,"Alien\n3,TV 19"\n4,y\n', "line 3: found a row .* join whole rows"),
     ],
-    ids=["header", "quote", "line"],
+    ids=["header", "quote", "line", "swallowing", "to the end", "joining"],
 )
 def test_a_broken_table_is_refused(text: str, message: str) -> None:
     with pytest.raises(FeedError, match=message):
         list(table_products(blocks_of(text, 1 << 16)))
+
+
+def test_quotes_and_returns_inside_a_line_are_text() -> None:
+    """They would refuse the whole feed, or end the row."""
+    tabs = 'id\ttitle\n1\t"Best" lamp\n2\t19" TV\n3\tA\rB\n'
+    assert [one.fields["title"] for one in table_products([tabs.encode()])] == [
+        ('"Best" lamp',),
+        ('19" TV',),
+        ("A B",),
+    ]
+    commas = 'id,title\r\n1,"Best" lamp\r\n2,"A\r\nB"\r\n'
+    best, lines = table_products([commas.encode()])
+    assert (best.fields["title"], lines.fields["title"]) == (("Best lamp",), ("A\nB",))
+
+
+@pytest.mark.parametrize("encoding", ["gbk", "nonsense"])
+def test_an_unknown_encoding_of_xml_is_refused(encoding: str) -> None:
+    text = f'<?xml version="1.0" encoding="{encoding}"?><rss></rss>'
+    with pytest.raises(FeedError, match="line 1: found an encoding that can't be read"):
+        list(xml_products([text.encode()]))
 
 
 def write(path: Path, content: str) -> Path:
