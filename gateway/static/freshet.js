@@ -74,13 +74,13 @@
   function track(type, itemId, details = {}) {
     if (!hasConsent) return;
     const item_id = String(itemId);
-    const clicked = JSON.parse(store.get("clicked") ?? "{}");
+    const lists = new Map(JSON.parse(store.get("lists") ?? "[]")); // of clicked items, oldest first
     const event = { event_id: uuid(), user_id: userId(), item_id, type, ...details };
-    event.recommendation_id ??= clicked[item_id];
+    event.recommendation_id ??= lists.get(item_id);
     if (type === "click" && event.recommendation_id) {
-      const others = Object.entries(clicked).filter(([id]) => id !== item_id);
-      const kept = [...others.slice(1 - MAX_CLICKED), [item_id, event.recommendation_id]];
-      store.set("clicked", JSON.stringify(Object.fromEntries(kept)));
+      lists.delete(item_id);
+      lists.set(item_id, event.recommendation_id);
+      store.set("lists", JSON.stringify([...lists].slice(-MAX_CLICKED)));
     }
     const names = waiting();
     for (const name of names.slice(0, Math.max(0, names.length + 1 - MAX_WAITING))) store.delete(name);

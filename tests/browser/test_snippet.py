@@ -108,6 +108,28 @@ def test_a_click_names_its_list_and_so_do_later_events(page: Page, shop: WebShop
     assert list_of(events["add_to_cart", "5"]) is None
 
 
+def test_the_lists_of_the_newest_clicks_are_remembered(page: Page, shop: WebShop) -> None:
+    """Also when the newest ids are the lowest numbers, which JavaScript's objects put first."""
+    open_bare_page(page, shop)
+    page.evaluate(
+        """() => {
+          const click = (item) => freshet.click(item, { recommendation_id: `list-${item}` });
+          for (let item = 160; item > 100; item--) click(item);
+          click("__proto__");
+          click(101);
+          for (const item of [160, 102, "__proto__", "constructor"]) freshet.view(item);
+        }"""
+    )
+    until(page, lambda: any(one.item_id == "constructor" for one in shop.events()), shop.events)
+    views = {one.item_id: list_of(one) for one in shop.events() if one.type == "view"}
+    assert views == {
+        "160": None,
+        "102": "list-102",
+        "__proto__": "list-__proto__",
+        "constructor": None,
+    }
+
+
 def test_the_next_list_knows_the_click_before_it_is_sent(page: Page, shop: WebShop) -> None:
     page.route("**/v1/events*", lambda route: route.abort())
     open_page(page, shop)
