@@ -19,6 +19,7 @@ from freshet_client.waiting_events import (
     log,
     report,
     report_rejected,
+    unexpected,
 )
 
 if TYPE_CHECKING:
@@ -102,10 +103,12 @@ class AsyncEventQueue:
             stored = await self._send(batch)
         except Unavailable as error:
             log.warning("%d events wait to be sent again: %s", len(batch), error)
-            await asyncio.sleep(self._limits.pause_s)
+            await asyncio.sleep(max(self._limits.pause_s, error.retry_after_s))
             return
         except Refused as error:
             report(batch, error, self._on_unsent)
+        except Exception as error:  # of the shop's own httpx client: the queue must go on
+            report(batch, unexpected(error), self._on_unsent)
         else:
             report_rejected(batch, stored, self._on_unsent)
         async with self._changed:

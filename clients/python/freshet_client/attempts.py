@@ -111,11 +111,10 @@ def _unreadable(reply: Reply) -> Refused:
 
 def _unavailable(reply: Reply) -> Unavailable:
     refused = _refusal(reply)
-    return Unavailable(
-        f"status {reply.status}" if refused is None else refused.reason, reply.status
-    )
+    reason = f"status {reply.status}" if refused is None else refused.reason
+    return Unavailable(reason, reply.status, _seconds(reply.retry_after))
 
 
 def _seconds(retry_after: Optional[str]) -> float:
     """Return the seconds of a Retry-After header; 0 without one, or for a date."""
-    return float(retry_after) if retry_after and retry_after.isdigit() else 0.0
+    return float(retry_after) if retry_after and retry_after.isdecimal() else 0.0

@@ -37,10 +37,12 @@ class Gateway:
 
 
 def gateway_at(url: str, key: Optional[str], timeout_s: float) -> Gateway:
-    """Return the gateway at a URL; raise ValueError when it is not one of http or https."""
+    """Return the gateway at a URL; raise ValueError for another URL, and for no valid key."""
     parsed = httpx.URL(url)
     if parsed.scheme not in ("http", "https") or not parsed.host:
         raise ValueError(f"found {url!r}, expected a URL such as http://127.0.0.1:8000")
+    if key is not None and not (key.isascii() and key.isprintable()):
+        raise ValueError("key: found characters that no key has; check how it was copied")
     headers = {"User-Agent": "freshet-client", "Accept": "application/json"}
     if key is not None:
         headers["Authorization"] = f"Bearer {key}"

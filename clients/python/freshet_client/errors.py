@@ -29,12 +29,18 @@ class Refused(FreshetError):
 
 
 class Unavailable(FreshetError):
-    """The gateway did not answer. `status` is None when nothing came back."""
+    """The gateway did not answer. `status` is None when nothing came back.
 
-    def __init__(self, reason: str, status: Optional[int] = None) -> None:
-        super().__init__(reason, status)
+    `retry_after_s` is how long the gateway asked to wait, 0 when it did not.
+    """
+
+    def __init__(
+        self, reason: str, status: Optional[int] = None, retry_after_s: float = 0.0
+    ) -> None:
+        super().__init__(reason, status, retry_after_s)
         self.reason = reason
         self.status = status
+        self.retry_after_s = retry_after_s
 
     def __str__(self) -> str:
         return self.reason

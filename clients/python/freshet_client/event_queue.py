@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Callable, Optional
 
 from freshet_client.answers import Stored
-from freshet_client.errors import QueueFull, Refused, Unavailable
+from freshet_client.errors import FreshetError, QueueFull, Refused, Unavailable
 from freshet_client.records import Event, record_line
 from freshet_client.waiting_events import (
     OnUnsent,
@@ -18,6 +18,7 @@ from freshet_client.waiting_events import (
     log,
     report,
     report_rejected,
+    unexpected,
 )
 
 if TYPE_CHECKING:
@@ -92,10 +93,12 @@ class EventQueue:
                 stored = self._send(batch)
             except Unavailable as error:
                 log.warning("%d events wait to be sent again: %s", len(batch), error)
-                self._pause()
+                self._pause(error.retry_after_s)
                 continue
             except Refused as error:
-                report(batch, error, self._on_unsent)
+                self._report(batch, error)
+            except Exception as error:  # of the shop's own httpx client: the queue must go on
+                self._report(batch, unexpected(error))
             else:
                 report_rejected(batch, stored, self._on_unsent)
             self._settle(len(batch))
@@ -116,6 +119,11 @@ class EventQueue:
                 self._waiting.settle(num_events)
             self._changed.notify_all()
 
-    def _pause(self) -> None:
+    def _report(self, batch: Sequence[Event], error: FreshetError) -> None:
+        if not self._is_stopped:  # else they were reported when it was closed
+            report(batch, error, self._on_unsent)
+
+    def _pause(self, asked_s: float) -> None:
         with self._changed:
-            self._changed.wait_for(lambda: self._is_stopped, self._limits.pause_s)
+            pause_s = max(self._limits.pause_s, asked_s)
+            self._changed.wait_for(lambda: self._is_stopped, pause_s)

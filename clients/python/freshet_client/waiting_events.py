@@ -13,7 +13,7 @@ from itertools import islice
 from typing import Callable, Optional
 
 from freshet_client.answers import Stored
-from freshet_client.errors import FreshetError, Refused
+from freshet_client.errors import FreshetError, Refused, Unavailable
 from freshet_client.records import Event
 
 log = logging.getLogger(__name__)
@@ -96,6 +96,12 @@ def report_rejected(batch: Sequence[Event], stored: Stored, on_unsent: Optional[
     """Report the events of a batch that the gateway rejected."""
     for one in stored.rejected:
         report([batch[one.index]], Refused(one.field, one.reason, 400), on_unsent)
+
+
+def unexpected(error: Exception) -> Unavailable:
+    """Return an error that no call should raise as one that `report` takes."""
+    log.error("sending events failed", exc_info=error)
+    return Unavailable(f"{type(error).__name__}: {error}")
 
 
 def report(events: Sequence[Event], error: FreshetError, on_unsent: Optional[OnUnsent]) -> None:

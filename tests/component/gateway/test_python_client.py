@@ -136,6 +136,8 @@ def test_no_gateway_is_unavailable() -> None:
 def test_a_url_without_a_scheme_is_refused_at_once() -> None:
     with pytest.raises(ValueError, match="expected a URL"):
         Freshet("gateway:8000")
+    with pytest.raises(ValueError, match="key: found characters"):
+        Freshet("http://127.0.0.1:9", key="freshet_schl\u00fcssel")
 
 
 def test_the_asyncio_client_makes_the_same_calls(shared_gateway: RunningGateway) -> None:

@@ -27,7 +27,7 @@ SMALL = QueueLimits(capacity=2, batch=2, max_age_s=AGES, pause_s=0.0)
 class Receiver:
     """Takes batches as a gateway does; raises the errors that it was given, one a batch."""
 
-    def __init__(self, *errors: FreshetError) -> None:
+    def __init__(self, *errors: Exception) -> None:
         self.batches: list[list[Event]] = []
         self.unsent: list[tuple[Event, FreshetError]] = []
         self.entered = threading.Event()
@@ -101,6 +101,37 @@ def test_a_refused_batch_is_reported_and_the_next_is_sent() -> None:
             queue.put(event)
     assert [event for event, _ in receiver.unsent] == sent[:2]
     assert receiver.batches == [sent[2:]]
+
+
+def test_an_unexpected_error_does_not_end_a_queue() -> None:
+    """Such as httpx's RuntimeError after the shop closed its own client."""
+    sent = views(3)
+    for_thread, for_task = Receiver(RuntimeError("closed")), Receiver(RuntimeError("closed"))
+    with EventQueue(for_thread.send, SMALL, for_thread.note) as queue:
+        for event in sent:
+            queue.put(event)
+
+    async def visit() -> None:
+        async with AsyncEventQueue(for_task.send_async, SMALL, for_task.note) as queue:
+            for event in sent:
+                await queue.put(event)
+
+    asyncio.run(visit())
+    for receiver in (for_thread, for_task):
+        assert [event for event, _ in receiver.unsent] == sent[:2]
+        assert str(receiver.unsent[0][1]) == "RuntimeError: closed"
+        assert receiver.batches == [sent[2:]]
+
+
+def test_a_queue_waits_as_long_as_the_gateway_asks() -> None:
+    receiver = Receiver(Unavailable("later", 429, 3600.0))
+    sent = views(2)
+    queue = EventQueue(receiver.send, SMALL, receiver.note)
+    for event in sent:
+        queue.put(event)
+    assert not queue.flush(timeout_s=0.2)
+    queue.close(timeout_s=0.0)
+    assert (receiver.batches, [event for event, _ in receiver.unsent]) == ([], sent)
 
 
 def test_what_is_not_sent_when_a_queue_closes_is_reported() -> None:
