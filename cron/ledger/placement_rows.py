@@ -58,7 +58,7 @@ def change(
         newest = sa.select(table.c.id).order_by(table.c.id.desc())
         last_kept = connection.execute(newest.offset(keep - 1).limit(1)).scalar()
         if last_kept is not None:
-            is_old = (table.c.id < last_kept) & table.c.id.not_in(_newest_ids())
+            is_old = (table.c.id < last_kept) & table.c.id.not_in(_existing_ids())
             connection.execute(table.delete().where(is_old))
 
 
@@ -88,17 +88,18 @@ def changes(ledger: Ledger, name: str, num: int) -> tuple[PlacementChange, ...]:
 
 def _existing(connection: sa.Connection) -> dict[str, Placement]:
     table = schema.placement_changes
-    query = sa.select(table.c.name, table.c.after).where(table.c.id.in_(_newest_ids()))
-    rows = connection.execute(query.where(table.c.after.is_not(None))).all()
+    query = sa.select(table.c.name, table.c.after).where(table.c.id.in_(_existing_ids()))
+    rows = connection.execute(query).all()
     found = {row.name: parse_placement(json.loads(row.after)) for row in rows}
     # not by the database, whose order of text depends on its locale
     return dict(sorted(found.items()))
 
 
-def _newest_ids() -> sa.Select[tuple[int]]:
-    """Return the query for the newest change of each name."""
+def _existing_ids() -> sa.Select[tuple[int]]:
+    """Return the query for the newest change of each name, unless it was a deletion."""
     table = schema.placement_changes
-    return sa.select(sa.func.max(table.c.id)).group_by(table.c.name)
+    newest = sa.select(sa.func.max(table.c.id)).group_by(table.c.name)
+    return sa.select(table.c.id).where(table.c.id.in_(newest), table.c.after.is_not(None))
 
 
 def _to_text(placement: Placement | None) -> str | None:

@@ -64,6 +64,7 @@ def test_old_changes_go_and_what_exists_stays(ledger: Ledger) -> None:
         placement_rows.change(ledger, "home", Placement(k=k), by="ann", keep=2)
     assert placement_rows.every(ledger) == {"home": Placement(k=5), "kept": Placement(k=1)}
     assert [after for _, _, after in history(ledger, "home")] == [Placement(k=5), Placement(k=4)]
+    assert history(ledger, "gone") == [], "names that come and go would fill the ledger"
 
 
 def test_there_are_at_most_so_many(ledger: Ledger) -> None:
