@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -163,6 +163,8 @@ async def open_services(settings: Settings) -> AsyncIterator[GatewayServices]:
         )
     finally:
         following.cancel()
+        with suppress(asyncio.CancelledError):
+            await following
         inference.close()
         ledger.close()
 

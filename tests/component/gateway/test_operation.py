@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import gc
+from pathlib import Path
+
 import pytest
 
 from cron.urls import files
 from gateway.metrics import NUM_SERIES
 from tests.component import story
-from tests.component.gateway_process import (
-    RunningGateway,
-)
+from tests.component.gateway_process import RunningGateway, gateway, settings_in
 
 VIEW = {"user_id": "ann", "item_id": "5", "type": "view"}
 
@@ -136,3 +137,10 @@ def test_head_is_counted_by_route_and_refused_like_get(running: RunningGateway) 
         'freshet_requests_total{call="/healthz",status="200"} 1.0'
         in running.client.get("/metrics").text
     )
+
+
+def test_a_gateway_stops_without_an_error(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with gateway(settings_in(tmp_path, inference_port=9)) as client:
+        assert client.get("/healthz").status_code == 200
+    gc.collect()  # a task whose error nobody read says so when it is collected
+    assert [one.getMessage() for one in caplog.records if one.levelname == "ERROR"] == []
