@@ -66,21 +66,27 @@ class PlacementLists:
             pinned=tuple(pin.item_id for pin in pins),
             bonuses=bonuses,
         )
-        return await self._answer_placed(placed, events, pins)
+        return await self._answer_placed(placed, placement, events, pins)
 
     async def _answer_placed(
         self,
         placed: RecommendationRequest,
+        placement: Placement,
         events: Sequence[PastEvent],
         pins: Sequence[ShownPin],
     ) -> Answered:
-        """Ask for the list and place the pins. A release that knows no rules gets none."""
+        """Ask for the list and place the pins. A release that knows no rules gets none.
+
+        Of two filters for one attribute, such a release gets only the placement's.
+        """
         names = placed.rules.names if placed.rules is not None else ()
         not_applied = tuple[str, ...]()
         answered = await self._recommendations.answer(placed, events)
         if isinstance(answered, Refusal) and answered.error.field == _RULES:
             not_applied = names
-            answered = await self._recommendations.answer(replace(placed, rules=None), events)
+            wanted = {**placed.filter, **wanted_values(placement)}
+            plain = replace(placed, rules=None, filter=wanted)
+            answered = await self._recommendations.answer(plain, events)
         if isinstance(answered, Refusal):
             return answered
         if isinstance(answered, FallbackAnswer):

@@ -253,10 +253,13 @@ def test_a_release_older_than_rules_is_asked_without(shop: RunningGateway) -> No
     shop.model.answer = answer  # type: ignore[method-assign, assignment]
     found = ask(shop, history=[], placement="home")
     assert ids(found) == ["0", "1"]
-    unapplied = ["boosts[0]", "freshness", "min_rating", "diversity", "at_most"]
-    assert found["not_applied"] == unapplied
-    both = ask(shop, history=[], placement="home", filter={"genre": "Drama"})
-    assert both["not_applied"] == ["filter", *unapplied]
+    rules = ["boosts[0]", "freshness", "min_rating", "diversity", "at_most"]
+    assert found["not_applied"] == rules
+    wanted = {"genre": ["Comedy", "Drama"], "year": 1995}
+    found = ask(shop, history=[], placement="home", filter=wanted)
+    assert found["not_applied"] == ["filter", *rules]
+    asked = shop.model.asked[-1]
+    assert asked["filter"] == {"genre": ["Comedy"], "year": 1995}, "the visitor's is not wider"
 
 
 def test_the_fallback_names_what_it_cannot_apply(shop: RunningGateway) -> None:
