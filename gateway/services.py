@@ -162,11 +162,16 @@ async def open_services(settings: Settings) -> AsyncIterator[GatewayServices]:
             grouped_stores=GroupedCalls(intake.store_all, max_size=MAX_GROUP_RECORDS),
         )
     finally:
-        following.cancel()
-        with suppress(asyncio.CancelledError):
-            await following
+        await _end(following)
         inference.close()
         ledger.close()
+
+
+async def _end(following: asyncio.Future[list[None]]) -> None:
+    """Cancel the tasks that read the ledger again and again, and wait for them."""
+    following.cancel()
+    with suppress(asyncio.CancelledError):
+        await following
 
 
 def _placements(settings: Settings, ledger: Ledger) -> NamedPlacements:
