@@ -167,7 +167,7 @@ async def open_services(settings: Settings) -> AsyncIterator[GatewayServices]:
         ledger.close()
 
 
-async def _end(following: asyncio.Future[list[None]]) -> None:
+async def _end(following: asyncio.Future[tuple[None, None]]) -> None:
     """Cancel the tasks that read the ledger again and again, and wait for them."""
     following.cancel()
     with suppress(asyncio.CancelledError):

@@ -37,7 +37,7 @@ def _rows(
     Raise FeedError where a quote does not end its column, since it would swallow other products.
     """
     of_row: list[str] = []
-    source = _noted(lines, of_row)
+    source = _keep_lines(lines, of_row)
     cells: Sequence[str] | None
     while True:
         line += len(of_row)
@@ -56,7 +56,7 @@ def _rows(
         yield line, cells
 
 
-def _noted(lines: Iterator[str], of_row: list[str]) -> Iterator[str]:
+def _keep_lines(lines: Iterator[str], of_row: list[str]) -> Iterator[str]:
     for line in lines:
         of_row.append(line)
         # a carriage return inside a row is a blank: csv would take it for the row's end

@@ -19,7 +19,7 @@ from freshet_client.waiting_events import (
     log,
     report,
     report_rejected,
-    unexpected,
+    unexpected_failure,
 )
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ class AsyncEventQueue:
         except Refused as error:
             report(batch, error, self._on_unsent)
         except Exception as error:  # of the shop's own httpx client: the queue must go on
-            report(batch, unexpected(error), self._on_unsent)
+            report(batch, unexpected_failure(error), self._on_unsent)
         else:
             report_rejected(batch, stored, self._on_unsent)
         async with self._changed:

@@ -18,7 +18,7 @@ from freshet_client.waiting_events import (
     log,
     report,
     report_rejected,
-    unexpected,
+    unexpected_failure,
 )
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ class EventQueue:
             except Refused as error:
                 self._report(batch, error)
             except Exception as error:  # of the shop's own httpx client: the queue must go on
-                self._report(batch, unexpected(error))
+                self._report(batch, unexpected_failure(error))
             else:
                 report_rejected(batch, stored, self._on_unsent)
             self._settle(len(batch))

@@ -98,7 +98,7 @@ def report_rejected(batch: Sequence[Event], stored: Stored, on_unsent: Optional[
         report([batch[one.index]], Refused(one.field, one.reason, 400), on_unsent)
 
 
-def unexpected(error: Exception) -> Unavailable:
+def unexpected_failure(error: Exception) -> Unavailable:
     """Return an error that no call should raise as one that `report` takes."""
     log.error("sending events failed", exc_info=error)
     return Unavailable(f"{type(error).__name__}: {error}")
