@@ -8,7 +8,8 @@ const titles = new Map(); // of the items that were shown, by id
 
 // 1. Start. Without keys the gateway answers pages of its own machine; with keys, this page needs a
 // browser key, which is public, so it may be in the address: /shop?key=freshet_…
-freshet.init({ key: new URLSearchParams(location.search).get("key") ?? undefined });
+const key = new URLSearchParams(location.search).get("key") || undefined;
+freshet.init({ key });
 
 // 2. Consent. Before it, freshet.js stores and sends nothing about the visitor.
 byId("consent").checked = freshet.visitor !== null;
@@ -18,28 +19,35 @@ byId("consent").addEventListener("change", (event) => {
 });
 
 // 3. Rows. Each asks for a list and shows it. `shown` reports which items were seen and clicked.
-async function showRow(id, heading, ask) {
+async function showRow(id, heading, ask, { ifEmpty = "" } = {}) {
   const section = byId(id);
   const asked = (section.asked = Symbol(id)); // an answer that comes after a newer question is dropped
   let list;
   try {
     list = await ask();
   } catch (error) {
-    list = { items: [] };
+    if (section.asked === asked) section.hidden = true;
     showProblem(error);
+    return;
   }
   if (section.asked !== asked) return;
-  for (const item of list.items) titles.set(item.id, item.title ?? item.id);
-  section.setAttribute("aria-label", heading);
+  const named = list.items.flatMap((item) => [item, ...(item.reason?.nearest ?? [])]);
+  for (const { id, title } of named) if (title) titles.set(id, title);
+  nameItem();
+  const text = list.items.length ? heading : ifEmpty;
   const row = element("ul", { class: "row" });
   row.append(...list.items.map((item) => cardOf(item, list)));
-  section.replaceChildren(element("h2", {}, heading), row);
-  section.hidden = list.items.length === 0;
-  if (list.model_version) showRelease(list);
+  section.setAttribute("aria-label", text);
+  section.replaceChildren(element("h2", {}, text), row);
+  section.hidden = !text;
+  if (list.policy && list.model_version) showRelease(list); // popular lists need no model
 }
 
+// An item without a title, or whose title no answer had yet, is shown by its id.
+const nameOf = (id) => titles.get(id) || `Item ${id}`;
+
 function cardOf(item, list) {
-  const title = item.title ?? item.id;
+  const title = nameOf(item.id);
   const cover = element("span", { class: "cover", "aria-hidden": "true" }, title.slice(0, 1));
   cover.style.setProperty("--hue", hueOf(item.id));
   const card = element(
@@ -55,19 +63,26 @@ function cardOf(item, list) {
 
 // Say why an item is there: answers with `explain` have the reason.
 function reasonOf({ reason, events, match }) {
-  if (reason?.nearest.length) return `because you looked at ${reason.nearest[0].title}`;
+  if (reason?.nearest.length) return `because you looked at ${nameOf(reason.nearest[0].id)}`;
   if (reason?.popular) return "popular";
   if (reason?.new) return "new";
   if (match === "text") return "near in meaning";
   return events ? `${events} visits` : "";
 }
 
-// 4. The page. All rows are asked for at once. `recommend` knows the clicks of the last second too,
-// so the row changes with each click.
+// 4. The page. Its address says what it shows: #item=… an item, #q=… what a search found. All rows
+// are asked for at once.
+const inAddress = (name) => new URLSearchParams(location.hash.slice(1)).get(name);
+
 function showPage() {
-  const itemId = new URLSearchParams(location.hash.slice(1)).get("item");
   byId("problem").hidden = true;
-  showItem(itemId);
+  showItem(inAddress("item"));
+  showFound(inAddress("q"));
+  showPicked();
+}
+
+// `recommend` knows the clicks of the last second too, so the row changes with each click.
+function showPicked() {
   showRow("picked", freshet.visitor ? "Picked for you" : "To begin with", () =>
     freshet.recommend({ k: ROW_LENGTH, explain: true }),
   );
@@ -77,27 +92,31 @@ function showPage() {
 // that the page was opened is a view.
 function showItem(itemId) {
   byId("item").hidden = itemId === null;
-  if (itemId === null) {
-    for (const id of ["similar", "because"]) Object.assign(byId(id), { hidden: true, asked: null });
-    return;
-  }
-  const title = titles.get(itemId) ?? itemId;
-  byId("item-title").textContent = title;
+  if (itemId === null) return closeRows("similar", "because");
+  nameItem();
   byId("liked").textContent = "";
   byId("like").onclick = () => {
     freshet.track("like", itemId);
     byId("liked").textContent = freshet.visitor
       ? "Noted."
       : "Not noted, since this shop may not remember what you look at.";
-    showPage();
+    showPicked();
   };
   freshet.view(itemId);
-  showRow("similar", `Similar to ${title}`, () =>
-    freshet.similar(itemId, { k: ROW_LENGTH, by: "both" }),
-  );
-  showRow("because", `Because you looked at ${title}`, () =>
+  showRow("similar", "Similar", () => freshet.similar(itemId, { k: ROW_LENGTH, by: "both" }));
+  showRow("because", "Because you looked at it", () =>
     freshet.recommend({ k: ROW_LENGTH, context: { item_id: itemId } }),
   );
+}
+
+function nameItem() {
+  const itemId = inAddress("item");
+  if (itemId !== null) byId("item-title").textContent = nameOf(itemId);
+}
+
+// Hide rows. An answer that is under way is not shown any more.
+function closeRows(...ids) {
+  for (const id of ids) Object.assign(byId(id), { hidden: true, asked: null });
 }
 
 addEventListener("hashchange", () => {
@@ -107,13 +126,22 @@ addEventListener("hashchange", () => {
   scrollTo(0, 0);
 });
 
-// 5. Search.
+// 5. Search. What was found stands in place of an item.
 byId("search").addEventListener("submit", (event) => {
   event.preventDefault();
   const q = new FormData(event.target).get("q").trim();
-  byId("found").hidden = true;
-  if (q) showRow("found", `Found for “${q}”`, () => freshet.search({ q, k: ROW_LENGTH }));
+  history.pushState(null, "", q ? `#${new URLSearchParams({ q })}` : "#");
+  showPage();
+  scrollTo(0, 0);
 });
+
+function showFound(q) {
+  byId("search").elements.q.value = q ?? "";
+  if (!q) return closeRows("found");
+  showRow("found", `Found for “${q}”`, () => freshet.search({ q, k: ROW_LENGTH }), {
+    ifEmpty: `Nothing found for “${q}”`,
+  });
+}
 
 // 6. Which release answered, and how old its weights are.
 let release = { model_version: null };
@@ -141,18 +169,20 @@ function ageOf(seconds) {
 // 7. Problems. Without a valid key nothing works, so ask for one; anything else may pass.
 function showProblem(error) {
   const needsKey = error.status === 401 || error.status === 403;
-  const problem = byId("problem");
-  const text = needsKey ? "This shop needs a browser key." : error.message;
-  problem.replaceChildren(element("strong", {}, text));
-  if (needsKey) {
-    const input = element("input", { type: "text", name: "key", "aria-label": "Browser key" });
-    const make = `python -m cron keys add --name shop --role browser --origin ${location.origin}`;
-    problem.append(
-      element("p", { class: "note" }, `${error.message} Make one: ${make}`),
-      element("form", { method: "get" }, input, element("button", {}, "Use this key")),
-    );
-  }
-  problem.hidden = false;
+  byId("problem").replaceChildren(...(needsKey ? keyForm() : [error.message]));
+  byId("problem").hidden = false;
+}
+
+function keyForm() {
+  const text = key ? "This key does not work on this page." : "This shop needs a browser key.";
+  const make = ".venv/bin/python -m cron keys add --name shop --role browser --origin";
+  const input = element("input", { type: "text", name: "key", "aria-label": "Browser key" });
+  return [
+    element("strong", {}, text),
+    element("p", { class: "note" }, "Make one, and enter it here:"),
+    element("code", {}, `${make} ${location.origin}`),
+    element("form", { method: "get" }, input, element("button", {}, "Use this key")),
+  ];
 }
 
 // Titles are inserted as text: nobody's title becomes part of the page's code.

@@ -87,12 +87,18 @@ def test_the_shop_works_with_the_keyboard_alone(page: Page, demo: DemoShop) -> N
     expect(page.locator("#item-title")).to_be_focused()
 
 
-def test_a_search_finds_a_title(page: Page, demo: DemoShop) -> None:
-    page.goto(f"{demo.url}/shop")
+def test_a_search_stands_in_place_of_an_open_item(page: Page, demo: DemoShop) -> None:
+    page.goto(f"{demo.url}/shop#item=i3")
+    expect(page.locator("#similar .card").first).to_be_visible()
     page.get_by_role("searchbox").fill("thing 17")
     page.keyboard.press("Enter")
     assert card_ids(page, "found")[0] == "#item=i17"
     expect(page.get_by_role("heading", name="Found for “thing 17”")).to_be_visible()
+    expect(page.locator("#item")).to_be_hidden()
+    expect(page.locator("#similar")).to_be_hidden()
+    page.go_back()
+    expect(page.locator("#item")).to_be_visible()
+    expect(page.locator("#found")).to_be_hidden()
 
 
 @pytest.mark.parametrize("path", ["/shop", "/"])

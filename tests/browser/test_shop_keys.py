@@ -12,10 +12,18 @@ def test_the_shop_asks_for_a_key_and_works_with_it(page: Page, shop: WebShop) ->
     page.goto(f"{shop.gateway_url}/shop")
     expect(page.get_by_role("alert")).to_contain_text("This shop needs a browser key.")
     expect(page.get_by_role("alert")).to_contain_text(f"--origin {shop.gateway_url}")
+    expect(page.get_by_role("alert")).not_to_contain_text("`")
     page.get_by_label("Browser key").fill(key)
     page.keyboard.press("Enter")
     expect(page.locator("#picked .card").first).to_be_visible()
     expect(page.get_by_role("alert")).to_be_hidden()
+
+
+def test_an_item_of_no_known_title_is_shown_by_its_id(page: Page, shop: WebShop) -> None:
+    page.goto(f"{shop.gateway_url}/shop?key={shop.add_own_key()}#item=a/1")
+    expect(page.locator("#item-title")).to_have_text("Item a/1")
+    page.get_by_role("button", name="I like this").click()
+    expect(page.locator("#liked")).to_contain_text("Not noted")
 
 
 def test_the_shop_shows_popular_items_while_the_model_is_away(page: Page, shop: WebShop) -> None:

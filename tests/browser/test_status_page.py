@@ -59,6 +59,8 @@ def keyed_gateway(tmp_path: Path) -> Iterator[WatchedGateway]:
 def open_with_key(page: Page, keyed_gateway: WatchedGateway) -> None:
     """Open the page and enter the key by keyboard."""
     page.goto(str(keyed_gateway.client.base_url))
+    expect(page.get_by_text("python -m cron keys add")).to_be_visible()
+    expect(page.get_by_role("heading", name="Operate")).to_be_hidden()
     page.get_by_role("button", name="Enter a key").press("Enter")
     expect(page.get_by_label("Key", exact=True)).to_be_focused()
     page.keyboard.type("the-key")
