@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import NewType
 
 from cron.epoch import micros
-from recommender.events import Event, Record
+from recommender.records.events import Event, Record
 
 Bucket = NewType("Bucket", str)  # `h` or `d` and the number of hours or days since 1970
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from recommender.events import Item
+from recommender.records.events import Item
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from cron.epoch import moment
-from recommender.events import Event
+from recommender.records.events import Event
 
 
 class PastEvent(NamedTuple):

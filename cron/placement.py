@@ -12,7 +12,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from itertools import combinations
 
-from recommender.body_fields import (
+from recommender.records.events import parse_time
+from recommender.records.record_fields import MAX_TYPE_CHARS, InvalidRecord
+from recommender.requests.body_fields import (
     describe,
     expect_known_fields,
     field_name,
@@ -21,10 +23,8 @@ from recommender.body_fields import (
     read_list,
     read_text,
 )
-from recommender.events import parse_time
-from recommender.list_rules import MAX_PINS, Boost
-from recommender.record_fields import MAX_TYPE_CHARS, InvalidRecord
-from recommender.rule_fields import (
+from recommender.requests.list_rules import MAX_PINS, Boost
+from recommender.requests.rule_fields import (
     read_add,
     read_at_most,
     read_boosts,
@@ -33,7 +33,7 @@ from recommender.rule_fields import (
     read_object,
     read_whole,
 )
-from recommender.wire import MAX_K, BadRequest, FilterValue
+from recommender.requests.wire import MAX_K, BadRequest, FilterValue
 
 MAX_NAME_CHARS = 64
 MAX_PLACEMENTS = 200  # each gateway process keeps all of them

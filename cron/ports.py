@@ -16,7 +16,7 @@ from cron.item_counts import Bucket, EventCounts
 from cron.known_item import KnownItem
 from cron.past_event import PastEvent
 from cron.server_versions import ServerMemory, ServerVersion
-from recommender.events import Event, EventLines, Item, Record
+from recommender.records.events import Event, EventLines, Item, Record
 from trainer.config import TrainConfig
 
 Cursor = NewType("Cursor", str)

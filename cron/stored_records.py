@@ -11,9 +11,9 @@ from contextlib import suppress
 from datetime import datetime
 
 from cron.ports import Batch, Cursor, Rejected
-from recommender.events import Event, Item, Record, from_json
-from recommender.ids import PLAIN_ID
-from recommender.record_fields import InvalidRecord
+from recommender.records.events import Event, Item, Record, from_json
+from recommender.records.ids import PLAIN_ID
+from recommender.records.record_fields import InvalidRecord
 
 MAX_RAW_BYTES = 16_384  # more than a dead letter displays
 # Most entries match this, which takes a third of the time of `from_json` and checks the same.

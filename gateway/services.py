@@ -46,7 +46,7 @@ from gateway.model.similar_items import SimilarItems
 from gateway.placements.lists import PlacementLists
 from gateway.placements.named import NamedPlacements
 from gateway.waiting_queue import WaitingQueue
-from recommender.events import Record
+from recommender.records.events import Record
 
 ANSWERS_AT_ONCE = 64  # two batches of the model: one is computed while the other fills
 RECORD_CALLS_AT_ONCE = 8  # each is a thread; the log takes one at a time

@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING
 import torch
 
 import recommender
-from recommender.answer import Answer, answer_batch
 from recommender.bundle import load_bundle
+from recommender.lists.answer import Answer, answer_batch
 from recommender.machine_memory import available_bytes, own_bytes
-from recommender.ranker import Ranker
-from recommender.wire import BadRequest, Busy, JsonObject, error_body
+from recommender.ranking.ranker import Ranker
+from recommender.requests.wire import BadRequest, Busy, JsonObject, error_body
 
 if TYPE_CHECKING:
     from handler.context import TorchServeContext, TorchServeMetrics

@@ -16,13 +16,13 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
-from recommender.bases import CONTENT, Bases, move_to_base, moved_file
-from recommender.catalogue import COLUMNS_FILE, Catalogue
-from recommender.cell_scan import Cells, load_cells, save_cells
+from recommender.arrays.bases import CONTENT, Bases, move_to_base, moved_file
+from recommender.arrays.layers import WHOLE_BYTES, load_arrays, mapped_names, save_arrays
+from recommender.catalogue.catalogue import COLUMNS_FILE, Catalogue
 from recommender.config import BUNDLE_FORMAT, EncoderConfig, ModelConfig, Signals
-from recommender.encoder import Encoder, EncoderError, TextEncoder, open_encoder
-from recommender.layers import WHOLE_BYTES, load_arrays, mapped_names, save_arrays
-from recommender.model import ItemFacts, Recommender, new_model
+from recommender.encoder.encoder import Encoder, EncoderError, TextEncoder, open_encoder
+from recommender.network.model import ItemFacts, Recommender, new_model
+from recommender.retrieval.cell_scan import Cells, load_cells, save_cells
 
 ENCODER = "encoder"
 WEIGHTS, FACTS = "model.safetensors", "texts.safetensors"

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from recommender.events import Event
+from recommender.records.events import Event
 
 HASHED_WORDS = "words"  # as an encoder: no language model
 BUNDLE_FORMAT = 3  # of files and weights; training continues only from a bundle of this format

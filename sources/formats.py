@@ -7,7 +7,7 @@ from functools import partial
 from itertools import groupby
 from pathlib import Path
 
-from recommender.excerpt import shorten
+from recommender.records.excerpt import shorten
 from sources.files.folders import DataFolder, data_folders
 from sources.files.limits import DEFAULT_LIMITS, ReadLimits
 from sources.layouts import (

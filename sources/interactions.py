@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.event_lines import EventColumns
+from recommender.records.event_lines import EventColumns
 from sources.row_file import RowFile, Rows
 
 CHUNK_ROWS = 50_000
@@ -68,7 +68,7 @@ class EventChunk:
     lines_C: NDArray[np.int64]
 
     def raw(self, row: int) -> dict[str, object]:
-        """Return one event as `recommender.events` parses it."""
+        """Return one event as `recommender.records.events` parses it."""
         columns, rating = self.columns, float(self.columns.ratings_C[row])
         event: dict[str, object] = {
             "event_id": columns.event_ids[row],

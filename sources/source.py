@@ -1,6 +1,6 @@
 """What every reader returns: raw items, and raw events in time order.
 
-Records are not validated here. They pass `recommender.events` at intake like all others.
+Records are not validated here. They pass `recommender.records.events` at intake like all others.
 """
 
 from __future__ import annotations

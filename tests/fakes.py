@@ -17,7 +17,7 @@ from pathlib import Path
 from cron.errors import ServerRefused, Unavailable
 from cron.ports import ModelServer
 from cron.server_versions import ServerMemory, ServerVersion
-from recommender.bases import CONTENT, link_or_copy
+from recommender.arrays.bases import CONTENT, link_or_copy
 from trainer.archive import ArchiveError, unpack_bundle
 
 
@@ -79,10 +79,10 @@ class FakeServer:
 
     def predict(self, version: int | None, body: object, *, timeout_s: float) -> object:
         """Answer as the handler does."""
-        from recommender.answer import answer_batch
         from recommender.bundle import load_bundle
-        from recommender.ranker import Ranker
-        from recommender.wire import BadRequest
+        from recommender.lists.answer import answer_batch
+        from recommender.ranking.ranker import Ranker
+        from recommender.requests.wire import BadRequest
 
         registered, default = self._read()
         asked = default if version is None else version

@@ -23,7 +23,7 @@ Result = TypeVar("Result")
 PRELOADED = (
     "tests.kill_points",
     "trainer.candidate",
-    "recommender.answer",
+    "recommender.lists.answer",
     "transformers.models.auto.modeling_auto",
     "transformers.models.auto.tokenization_auto",
     "transformers.models.bert.modeling_bert",

@@ -18,10 +18,10 @@ import pyarrow.parquet as pq
 import torch
 
 from recommender.bundle import Bundle, BundleManifest, Whitening, save_bundle
-from recommender.catalogue import Catalogue
+from recommender.catalogue.catalogue import Catalogue
+from recommender.catalogue.item_columns import CatalogueItem
 from recommender.config import EncoderConfig, ModelConfig
-from recommender.item_columns import CatalogueItem
-from recommender.model import Baseline, ItemFacts, TwoTowers, new_model
+from recommender.network.model import Baseline, ItemFacts, TwoTowers, new_model
 
 Tower = Literal["transformer", "lstm", "sketch", "baseline"]
 NUM_ITEMS = 40
@@ -272,7 +272,7 @@ def _with_texts(
         raw_NR[::2, 0] += 5.0
         digest = None
     else:
-        from recommender.encoder import load_encoder
+        from recommender.encoder.encoder import load_encoder
 
         if encoder == "tiny":
             source = folder.with_name(folder.name + "-tiny-encoder")

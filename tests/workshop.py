@@ -26,7 +26,7 @@ from cron.ports import TrainLauncher
 from cron.services import Paths, Services
 from cron.settings.tree import GateSettings, ReleaseSettings, Settings, WorkerSettings
 from recommender.config import EncoderConfig, ModelConfig
-from recommender.events import Event, Item, Record
+from recommender.records.events import Event, Item, Record
 from tests.fakes import FakeServer
 from tests.planted import NUM_ITEMS, planted_items, write_tiny_encoder
 from trainer.__main__ import main as trainer_main

@@ -22,7 +22,7 @@ from typing import NoReturn
 import torch
 
 from recommender.bundle import BundleError
-from recommender.encoder import EncoderError
+from recommender.encoder.encoder import EncoderError
 from trainer.candidate import Job, make_candidate
 from trainer.config import load_config
 from trainer.data.dataset import SnapshotError

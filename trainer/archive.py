@@ -19,7 +19,7 @@ import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 
-from recommender.bases import CONTENT
+from recommender.arrays.bases import CONTENT
 from trainer.machine import durable_files
 from trainer.machine.durable_files import sha256_of
 

@@ -17,11 +17,11 @@ from pathlib import Path
 
 import torch
 
-from recommender.bases import Bases
+from recommender.arrays.bases import Bases
+from recommender.arrays.layers import load_arrays, save_arrays
 from recommender.bundle import Bundle, OtherFormat, bundle_digest, load_bundle, save_bundle
-from recommender.layers import load_arrays, save_arrays
-from recommender.model import Baseline, Trained
-from recommender.ranker import Ranker
+from recommender.network.model import Baseline, Trained
+from recommender.ranking.ranker import Ranker
 from trainer.config import TrainConfig
 from trainer.data.dataset import (
     EventTable,

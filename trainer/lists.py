@@ -12,10 +12,10 @@ import torch
 from torch import Tensor
 
 from recommender.bundle import Bundle
-from recommender.cell_scan import Cells, is_head, means_of
-from recommender.item_rows import ItemRows
-from recommender.ranker import HistoryElement, Ranker
-from recommender.scan import NO_ROW, Scan
+from recommender.ranking.item_rows import ItemRows
+from recommender.ranking.ranker import HistoryElement, Ranker
+from recommender.retrieval.cell_scan import Cells, is_head, means_of
+from recommender.retrieval.scan import NO_ROW, Scan
 from trainer.config import TrainConfig
 from trainer.data.dataset import EventTable
 from trainer.evaluation.evaluate import history_element

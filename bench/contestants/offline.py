@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from bench.data.sets import RatingsSet
 from bench.data.snapshots import Flags, event_rows
 from recommender.bundle import Bundle, load_bundle
-from recommender.ranker import Ranker
+from recommender.ranking.ranker import Ranker
 from trainer.candidate import Job, make_candidate
 from trainer.config import TrainConfig
 from trainer.data.dataset import read_events

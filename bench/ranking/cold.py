@@ -66,7 +66,7 @@ from bench.report.labels import (
 )
 from bench.report.rows import BenchMetric, save
 from recommender.bundle import Bundle
-from recommender.ranker import Ranker
+from recommender.ranking.ranker import Ranker
 from trainer.config import TrainConfig
 from trainer.evaluation.evaluate import baseline_of
 

@@ -14,7 +14,7 @@ from bench.data.snapshots import Flags
 from bench.ranking.cold_folds import EventBatch, Fold, draw_events, event_batches
 from bench.report.labels import NEW_AMONG_ALL, NEW_AMONG_NEW
 from recommender.bundle import Bundle
-from recommender.ranker import Ranker
+from recommender.ranking.ranker import Ranker
 from trainer.evaluation.metrics import TOP, ndcg
 
 NUMBERS_OF_NEIGHBOURS = (1, 3, 10, 30, 100)

@@ -25,7 +25,7 @@ from bench.report.kept import code_digest, data_digest, files_digest, kept_part
 from bench.report.labels import FRESHET, RATINGS, SKETCH
 from bench.report.rows import BenchMetric
 from recommender.bundle import Bundle
-from recommender.ranker import HistoryElement, Ranker
+from recommender.ranking.ranker import HistoryElement, Ranker
 from trainer.config import TrainConfig
 
 UNKNOWN = -1  # an item that first appeared after the cut

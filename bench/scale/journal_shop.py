@@ -20,7 +20,7 @@ from cron.journal.segment_files import SegmentFiles
 from cron.ledger import journal_rows
 from cron.lineage import Lease
 from cron.services import Services
-from recommender.events import Event, Record
+from recommender.records.events import Event, Record
 
 RECORDS_A_SEGMENT = 200_000
 EVENTS_A_BLOCK = 500_000

@@ -18,13 +18,13 @@ from bench.scale.steps import (
     made_up_items,
     made_up_model,
 )
-from recommender.answer import answer_batch
 from recommender.bundle import Bundle, BundleManifest, Whitening
-from recommender.catalogue import Catalogue
+from recommender.catalogue.catalogue import Catalogue
+from recommender.catalogue.item_columns import CatalogueItem
 from recommender.config import EncoderConfig, ModelConfig
-from recommender.item_columns import CatalogueItem
-from recommender.model import ItemFacts
-from recommender.ranker import Ranker
+from recommender.lists.answer import answer_batch
+from recommender.network.model import ItemFacts
+from recommender.ranking.ranker import Ranker
 from trainer.data.dataset import Ints
 
 NUM_KINDS = 20  # values of the attribute that a filter asks for

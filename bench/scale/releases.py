@@ -16,9 +16,9 @@ from pathlib import Path
 import torch
 
 from bench.scale.costs import Cost, Size
-from recommender.answer import answer_batch
 from recommender.bundle import load_bundle
-from recommender.ranker import Ranker
+from recommender.lists.answer import answer_batch
+from recommender.ranking.ranker import Ranker
 
 
 def release_costs(size: Size, bundle: Path) -> list[Cost]:

@@ -13,7 +13,7 @@ import torch
 
 from bench.scale.costs import Cost, Size, peak_gib
 from recommender.config import ModelConfig
-from recommender.model import ItemFacts, TwoTowers
+from recommender.network.model import ItemFacts, TwoTowers
 from trainer.config import TrainConfig
 from trainer.data.dataset import Ints
 from trainer.data.sampling import Sequences, batches, cut_windows, draw_withheld

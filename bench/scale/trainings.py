@@ -23,10 +23,10 @@ from bench.data.planted import BEGAN_S, SPAN_S, Shop
 from bench.data.shop_snapshots import PANEL_OF, ShopEvents, shop_events, write_full, write_update
 from bench.scale.costs import Cost, Size
 from bench.scale.releases import release_costs
-from recommender.answer import answer_batch
 from recommender.bundle import load_bundle
 from recommender.config import HASHED_WORDS, EncoderConfig
-from recommender.ranker import Ranker
+from recommender.lists.answer import answer_batch
+from recommender.ranking.ranker import Ranker
 from trainer.config import TrainConfig, dump_config
 from trainer.report import Report, read_report
 

@@ -24,7 +24,7 @@ from typing import Any
 from bench.report.rows import BenchMetric, save
 from cron.ports import START, EventLog, Histories
 from cron.wiring import open_histories, open_log
-from recommender.events import Event, from_json, parse_event, to_json
+from recommender.records.events import Event, from_json, parse_event, to_json
 from tests.servers import Servers, unique
 
 COMMAND = "python -m bench backends"

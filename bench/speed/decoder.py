@@ -33,8 +33,8 @@ from bench.report.rows import BenchMetric, save
 from cron.project_root import PROJECT_ROOT
 from cron.settings.file import load_settings
 from recommender.config import EncoderConfig
-from recommender.encoder import load_encoder
-from recommender.ranker import Ranker
+from recommender.encoder.encoder import load_encoder
+from recommender.ranking.ranker import Ranker
 from trainer.config import TrainConfig
 
 COMMAND = "python -m bench decoder"

@@ -23,7 +23,7 @@ from bench.scale.lists import NUM_KINDS, made_up_body, made_up_bundle
 from bench.scale.steps import EVENTS_PER_USER, NUM_USERS, made_up_facts, made_up_items
 from bench.speed.load import Tally, load, metrics_of
 from recommender.bundle import load_bundle, save_bundle
-from recommender.catalogue import Catalogue
+from recommender.catalogue.catalogue import Catalogue
 from tests.system.torchserve import Running, open_node, running_torchserve
 from trainer.archive import pack
 from trainer.data.dataset import Ints

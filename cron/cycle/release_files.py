@@ -14,7 +14,7 @@ from cron.errors import ArtifactCorrupt
 from cron.lineage import Manifest
 from cron.local.disk_errors import translate_os_errors
 from cron.ports import ArtifactStore
-from recommender.bases import CONTENT, base_names, link_or_copy, link_tree, needed_by
+from recommender.arrays.bases import CONTENT, base_names, link_or_copy, link_tree, needed_by
 from trainer.archive import ArchiveError, bundle_digest, unpack_bundle, verify_bundle
 from trainer.machine import durable_files
 from trainer.machine.durable_files import sha256_of

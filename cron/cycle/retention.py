@@ -26,7 +26,7 @@ from cron.ports import ArtifactStore, EventLog, Histories, ItemRecords, ModelSer
 from cron.rebuild_marks import is_place
 from cron.services import Services
 from cron.serving.restore import kept_loaded
-from recommender.bases import CONTENT
+from recommender.arrays.bases import CONTENT
 
 log = logging.getLogger(__name__)
 

@@ -32,7 +32,7 @@ from cron.snapshot.panel_key import panel_by
 from cron.snapshot.request import SnapshotRequest
 from cron.snapshot.shift_review import unreviewed_part
 from cron.snapshot.snapshot import SnapshotInfo, build_snapshot
-from recommender.bases import CONTENT, base_names
+from recommender.arrays.bases import CONTENT, base_names
 from recommender.config import BUNDLE_FORMAT
 from trainer.archive import code_digest, pack
 from trainer.codec import decode

@@ -18,7 +18,7 @@ from cron.journal.dead_letters import DeadLetter, DeadLetters
 from cron.ledger import forgotten
 from cron.ledger.ledger import Ledger
 from cron.ports import Histories
-from recommender.ids import MAX_ID_CHARS, is_id_text
+from recommender.records.ids import MAX_ID_CHARS, is_id_text
 
 _ESCAPE = re.compile(r"\\(?:u(?P<code>[0-9A-Fa-f]{4})|(?P<sign>[\"\\/]))")
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeGuard
 
-from recommender.excerpt import shorten
+from recommender.records.excerpt import shorten
 
 RELATIVE = 1e-3
 ABSOLUTE = 1e-3  # scores near zero; half-precision text vectors differ by about 5e-4

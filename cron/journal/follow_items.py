@@ -20,7 +20,7 @@ from cron.journal.journal import Journal
 from cron.lineage import Range
 from cron.ports import BATCH_BYTES, START, Batch, Cursor, EventLog, ItemRecords
 from cron.rebuild_marks import is_mark, next_mark
-from recommender.events import Event, Item, Record
+from recommender.records.events import Event, Item, Record
 
 BATCH_RECORDS = 5_000
 _ABANDONED_S = 60.0  # a rebuild moves its mark with every chunk

@@ -34,7 +34,7 @@ from cron.ledger.forgotten import Mark
 from cron.ledger.ledger import Ledger
 from cron.lineage import Lease, Range, Segment
 from cron.ports import ArtifactStore, Cursor
-from recommender.events import Event, Record
+from recommender.records.events import Event, Record
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from cron.ports import START, Appended, Cursor, EventLog, Rejected
-from recommender.events import Record
+from recommender.records.events import Record
 
 BATCH_RECORDS = 5_000
 

@@ -18,8 +18,8 @@ import pyarrow.parquet as pq
 
 from cron.epoch import micros, moment
 from cron.lineage import Range
-from recommender.event_details import DETAILS, EventDetails
-from recommender.events import Event, Item, Record
+from recommender.records.event_details import DETAILS, EventDetails
+from recommender.records.events import Event, Item, Record
 
 ROWS_IN_A_GROUP = 16_384  # a part of a large segment is read by groups of rows
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 
-from recommender.events import Record
+from recommender.records.events import Record
 
 if TYPE_CHECKING:  # pyarrow takes a second to load
     from cron.journal.collect import Collected

@@ -29,7 +29,7 @@ from cron.ledger import metric_rows, release_rows, switches
 from cron.ledger.ledger import Ledger
 from cron.lineage import Lease, Manifest, Release, Switch
 from cron.ports import ArtifactStore, ModelServer
-from recommender.bases import CONTENT
+from recommender.arrays.bases import CONTENT
 from trainer.archive import bases_left_out
 from trainer.machine.retries import RetryPolicy, call_with_retries
 

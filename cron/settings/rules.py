@@ -9,9 +9,9 @@ from ipaddress import ip_network
 
 from cron.placement import MAX_PLACEMENTS, Placement, check_name, parse_placement
 from cron.urls.wrong_url import WrongUrl
-from recommender.body_fields import field_name
-from recommender.record_fields import MAX_TYPE_CHARS
-from recommender.wire import BadRequest
+from recommender.records.record_fields import MAX_TYPE_CHARS
+from recommender.requests.body_fields import field_name
+from recommender.requests.wire import BadRequest
 
 
 @dataclass(frozen=True, slots=True)

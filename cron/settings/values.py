@@ -11,7 +11,7 @@ from typing import Annotated, Literal, Union, get_args, get_origin
 from cron.errors import SettingsError
 from cron.settings.rules import FILLED, NOT_NEGATIVE, ParsedTable, Rule
 from cron.urls.passwords import hide_password
-from recommender.wire import BadRequest
+from recommender.requests.wire import BadRequest
 
 _WORDS = {
     int: "a whole number",

@@ -24,7 +24,7 @@ from cron.snapshot.request import SnapshotRequest
 from cron.snapshot.shift import Shift
 from cron.snapshot.streamed_choice import choose_by_users
 from cron.snapshot.tables import SnapshotTables
-from recommender.bases import CONTENT, link_or_copy, link_tree, needed_by
+from recommender.arrays.bases import CONTENT, link_or_copy, link_tree, needed_by
 from trainer.codec import decode, encode
 from trainer.machine import durable_files
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from recommender.ids import holds_control
+from recommender.records.ids import holds_control
 
 
 def add_reason(parser: argparse.ArgumentParser, *, shown_by: str) -> None:

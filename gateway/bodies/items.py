@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field
 
 from gateway.bodies.codec import is_none
-from recommender.events import MAX_TITLE_CHARS
+from recommender.records.events import MAX_TITLE_CHARS
 
 NextCursor = Annotated[
     str | None,

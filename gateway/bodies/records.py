@@ -1,8 +1,8 @@
 """The bodies of the calls that bring records, and of the one that forgets a user.
 
-`recommender.events` parses the records themselves: it also reads them from files and from Kafka,
-and names the field of each mistake. `EventBody` and `ItemBody` describe what it accepts; a test
-compares the two.
+`recommender.records.events` parses the records themselves: it also reads them from files and from
+Kafka, and names the field of each mistake. `EventBody` and `ItemBody` describe what it accepts; a
+test compares the two.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field
 
 from gateway.bodies.codec import is_none
-from recommender.event_details import (
+from recommender.records.event_details import (
     MAX_DWELL_S,
     MAX_QUANTITY,
     MAX_QUERY_CHARS,
     MAX_VALUE,
     MIN_QUANTITY,
 )
-from recommender.events import MAX_RATING, MAX_TITLE_CHARS
-from recommender.ids import MAX_ID_CHARS
-from recommender.record_fields import MAX_TYPE_CHARS
+from recommender.records.events import MAX_RATING, MAX_TITLE_CHARS
+from recommender.records.ids import MAX_ID_CHARS
+from recommender.records.record_fields import MAX_TYPE_CHARS
 
 _STRICT = ConfigDict(extra="forbid")
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Literal
 
 from gateway.callers.token_buckets import TokenBuckets
-from recommender.events import Event
-from recommender.record_fields import InvalidRecord
+from recommender.records.events import Event
+from recommender.records.record_fields import InvalidRecord
 
 # of 300 bytes each: 15 MB
 MAX_USERS = MAX_ITEMS = 50_000

@@ -13,9 +13,9 @@ from collections.abc import Collection, Sequence
 from cron.errors import WrongUserId
 from gateway.callers.flood_limits import FloodLimits
 from gateway.callers.keyring import Caller
-from recommender.events import Event, Record
-from recommender.record_fields import InvalidRecord
-from recommender.wire import BadRequest, Element
+from recommender.records.events import Event, Record
+from recommender.records.record_fields import InvalidRecord
+from recommender.requests.wire import BadRequest, Element
 
 # what browsers send when a page is left (`sendBeacon`, `keepalive`)
 MAX_BODY_BYTES = 64 * 1024

@@ -25,7 +25,7 @@ from gateway.items.windows import parse_window
 from gateway.model.recommendations import parse_filter
 from gateway.openapi import answer, refusals
 from gateway.services import GatewayServices
-from recommender.wire import MAX_K
+from recommender.requests.wire import MAX_K
 
 router = APIRouter(
     prefix="/v1",

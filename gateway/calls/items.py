@@ -26,9 +26,9 @@ from gateway.items.pages import cursor_after_id, read_id
 from gateway.model.recommendations import BadQuery, parse_filter
 from gateway.model.similar_items import SimilarRequestOfShop
 from gateway.openapi import answer, object_body, refusals
-from recommender.events import MAX_RECORD_BYTES, AttributeValue
-from recommender.excerpt import excerpt
-from recommender.wire import is_similarity
+from recommender.records.events import MAX_RECORD_BYTES, AttributeValue
+from recommender.records.excerpt import excerpt
+from recommender.requests.wire import is_similarity
 
 MAX_LIMIT = 1_000
 MAX_EXAMINED = 20_000  # records of one call that a filter looks at

@@ -38,7 +38,7 @@ from gateway.model.recommendations import (
 )
 from gateway.openapi import answer, questions_body, refusals
 from gateway.services import GatewayServices
-from recommender.wire import MAX_K
+from recommender.requests.wire import MAX_K
 
 # three lists of 10,000 ids of 100 bytes and some more
 MAX_BODY_BYTES = 4 * 1024 * 1024

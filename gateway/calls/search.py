@@ -17,7 +17,7 @@ from gateway.http.user_paths import check_length
 from gateway.model.recommendations import parse_filter
 from gateway.model.search import SearchRequestOfShop, check_text
 from gateway.openapi import answer, refusals
-from recommender.wire import MAX_K, MAX_SEARCH_CHARS
+from recommender.requests.wire import MAX_K, MAX_SEARCH_CHARS
 
 router = APIRouter(
     prefix="/v1",

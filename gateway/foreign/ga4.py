@@ -22,7 +22,7 @@ from gateway.foreign.translation import (
     shown_name,
 )
 from gateway.http.request_body import BadBody
-from recommender.record_fields import InvalidRecord, id_field
+from recommender.records.record_fields import InvalidRecord, id_field
 
 SHIPPED: Mapping[str, str] = {
     "view_item_list": "impression",

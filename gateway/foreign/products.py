@@ -16,8 +16,8 @@ from gateway.foreign.translation import (
     number_of,
     object_at,
 )
-from recommender.ids import MAX_ID_CHARS
-from recommender.record_fields import InvalidRecord, is_finite
+from recommender.records.ids import MAX_ID_CHARS
+from recommender.records.record_fields import InvalidRecord, is_finite
 
 # what a shown item costs is a fact about the item; for other types it is what the user spent
 _WITHOUT_VALUE = frozenset({"impression", "view", "click"})

@@ -16,7 +16,7 @@ from gateway.foreign.translation import (
     object_at,
     shown_name,
 )
-from recommender.record_fields import InvalidRecord, id_field
+from recommender.records.record_fields import InvalidRecord, id_field
 
 SHIPPED: Mapping[str, str] = {
     "Product List Viewed": "impression",

@@ -6,8 +6,8 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from recommender.ids import MAX_ID_CHARS
-from recommender.record_fields import InvalidRecord, is_finite
+from recommender.records.ids import MAX_ID_CHARS
+from recommender.records.record_fields import InvalidRecord, is_finite
 
 Fields = Mapping[str, object]
 _NUMBER = re.compile(r"-?\d{1,15}(\.\d{1,15})?", re.ASCII)

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 
 from gateway.http.record_bodies import MAX_CALL_RECORDS, Readable, Refused
 from gateway.http.request_body import BadBody
-from recommender.record_fields import InvalidRecord
+from recommender.records.record_fields import InvalidRecord
 from sources.feeds.product import FeedError, FeedProduct, hide_out_of_stock, item_of
 from sources.feeds.table_products import table_products
 from sources.feeds.xml_products import xml_products

@@ -37,8 +37,8 @@ from gateway.model.answers import NoAnswer, TooLarge
 from gateway.model.recommendations import BadQuery
 from gateway.placements.errors import PlacementInSettings, UnknownPlacement
 from gateway.waiting_queue import Overloaded
-from recommender.record_fields import InvalidRecord
-from recommender.wire import BadRequest
+from recommender.records.record_fields import InvalidRecord
+from recommender.requests.wire import BadRequest
 
 # nobody reads this answer, but metrics and alerts must not count it as an error of the gateway
 CLIENT_GONE = 499

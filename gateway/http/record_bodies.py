@@ -13,8 +13,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from gateway.http.request_body import BadBody
-from recommender.events import MAX_RECORD_BYTES
-from recommender.record_fields import InvalidRecord
+from recommender.records.events import MAX_RECORD_BYTES
+from recommender.records.record_fields import InvalidRecord
 
 MAX_CALL_BYTES = 32 * 1024 * 1024
 # events of usual length take some 15 MB; 32 MiB could hold 16 million worthless records

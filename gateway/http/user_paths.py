@@ -5,7 +5,7 @@ from __future__ import annotations
 from starlette.convertors import StringConvertor, register_url_convertor
 
 from cron.errors import WrongUserId
-from recommender.ids import MAX_ID_CHARS
+from recommender.records.ids import MAX_ID_CHARS
 
 
 class AnyText(StringConvertor):

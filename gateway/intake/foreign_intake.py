@@ -15,8 +15,8 @@ from gateway.foreign.translation import Ignored, Outcome, Translated, Untranslat
 from gateway.http.record_bodies import MAX_CALL_RECORDS
 from gateway.http.request_body import BadBody
 from gateway.intake.record_intake import RecordIntake
-from recommender.events import Event, parse_event
-from recommender.record_fields import InvalidRecord
+from recommender.records.events import Event, parse_event
+from recommender.records.record_fields import InvalidRecord
 
 MAX_LETTERS = 1000  # of one call
 

@@ -19,8 +19,8 @@ from cron.ports import EventLog, Histories, ItemRecords
 from gateway.bodies.records import AssignedId, RejectedRecord
 from gateway.http.record_bodies import Raw, Readable, Refused, Unreadable
 from gateway.items.writes import ItemWrites
-from recommender.events import Item, Record, parse_event, parse_item
-from recommender.record_fields import InvalidRecord
+from recommender.records.events import Item, Record, parse_event, parse_item
+from recommender.records.record_fields import InvalidRecord
 
 RecordKind = Literal["event", "item"]
 RecordCheck = Callable[[Record], None]

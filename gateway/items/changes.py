@@ -10,9 +10,9 @@ from cron.errors import FreshetError, Unavailable
 from cron.known_item import KnownItem
 from cron.ports import ItemRecords
 from gateway.intake.record_intake import RecordIntake
-from recommender.events import Item, parse_item
-from recommender.excerpt import excerpt
-from recommender.record_fields import InvalidRecord
+from recommender.records.events import Item, parse_item
+from recommender.records.excerpt import excerpt
+from recommender.records.record_fields import InvalidRecord
 
 CHANGEABLE = ("title", "text", "attributes", "hidden")
 _SOONEST = timedelta(microseconds=1)

@@ -14,8 +14,8 @@ from typing import TypeGuard
 
 from gateway.bodies.recommendations import FilterValue
 from gateway.model.recommendations import BadQuery
-from recommender.events import AttributeValue
-from recommender.excerpt import excerpt
+from recommender.records.events import AttributeValue
+from recommender.records.excerpt import excerpt
 
 MAX_FILTERS = 20  # the endpoint's own limits
 MAX_VALUES = 1_000

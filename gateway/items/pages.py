@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from cron.epoch import micros, moment
 from gateway.bodies.codec import codec_of
 from gateway.model.recommendations import BadQuery
-from recommender.excerpt import excerpt
+from recommender.records.excerpt import excerpt
 
 Place = TypeVar("Place")
 

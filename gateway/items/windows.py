@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from cron.item_counts import MAX_HOURLY_WINDOW
 from gateway.model.recommendations import BadQuery
-from recommender.excerpt import excerpt
+from recommender.records.excerpt import excerpt
 
 _WINDOW = re.compile(r"([1-9][0-9]?)([hd])")
 _MAX_HOURS = MAX_HOURLY_WINDOW // timedelta(hours=1)

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from cron.errors import FreshetError
 from cron.ports import ItemRecords
-from recommender.events import Item, to_json
+from recommender.records.events import Item, to_json
 
 MAX_WAITING = 10_000
 MAX_WAITING_BYTES = 64 << 20

@@ -13,7 +13,7 @@ import msgspec
 
 from cron.past_event import PastEvent
 from gateway.bodies.recommendations import FilterValue
-from recommender.wire import Element
+from recommender.requests.wire import Element
 
 FilterJson = msgspec.Raw | None  # None for no filter
 

@@ -12,8 +12,8 @@ from cron.placement import check_name
 from gateway.bodies.recommendation_request import DEFAULT_K, MAX_LISTED, RecommendationBody
 from gateway.bodies.recommendations import FilterValue
 from gateway.model.recommendations import LEFT_TO_PLACEMENTS, RecommendationRequest
-from recommender.body import read_history, read_time
-from recommender.body_fields import (
+from recommender.requests.body import read_history, read_time
+from recommender.requests.body_fields import (
     describe,
     expect_known_fields,
     read_count,
@@ -22,7 +22,7 @@ from recommender.body_fields import (
     read_id,
     read_ids,
 )
-from recommender.wire import BadRequest
+from recommender.requests.wire import BadRequest
 
 _FIELDS = {field.name for field in fields(RecommendationBody)}
 

@@ -13,7 +13,7 @@ from gateway.http.record_bodies import Raw, Readable
 from gateway.model.recommendation_body import parse_recommendation
 from gateway.model.recommendations import Answered, RecommendationRequest
 from gateway.waiting_queue import Overloaded
-from recommender.wire import BadRequest
+from recommender.requests.wire import BadRequest
 
 AnswerOne = Callable[[RecommendationRequest], Awaitable[Answered]]
 

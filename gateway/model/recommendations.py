@@ -36,7 +36,7 @@ from gateway.model.questions import (
     stored_element,
 )
 from gateway.model.stored_history import hidden_items, larger_k, past_events
-from recommender.wire import Element
+from recommender.requests.wire import Element
 
 LEFT_TO_PLACEMENTS = frozenset({"k", "exclude_seen"})  # fields that a placement has too
 NUM_SEEN = 1000  # the newest seen items that are excluded; Histories keeps at least as many

@@ -21,7 +21,7 @@ from gateway.model.questions import (
 )
 from gateway.model.recommendations import BadQuery
 from gateway.model.stored_history import hidden_items, larger_k, past_events
-from recommender.wire import MAX_SEARCH_CHARS
+from recommender.requests.wire import MAX_SEARCH_CHARS
 
 _UNKNOWN = "search: found an unknown field"  # how releases made before there was search refuse it
 

@@ -15,7 +15,7 @@ from gateway.model.answers import Ranked
 from gateway.model.inference import Inference
 from gateway.model.questions import ItemNameBody, SimilarItemsQuestion, encode_filter
 from gateway.model.stored_history import hidden_items, larger_k
-from recommender.events import Item
+from recommender.records.events import Item
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ from starlette.concurrency import run_in_threadpool
 
 from cron.past_event import PastEvent
 from cron.ports import Histories
-from recommender.wire import MAX_K
+from recommender.requests.wire import MAX_K
 
 
 async def past_events(histories: Histories, user_id: str, n: int) -> Sequence[PastEvent]:

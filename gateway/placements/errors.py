@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from recommender.excerpt import excerpt
+from recommender.records.excerpt import excerpt
 
 
 class UnknownPlacement(LookupError):

@@ -14,8 +14,8 @@ from starlette.concurrency import run_in_threadpool
 from cron.ledger import placement_rows
 from cron.ledger.ledger import Ledger
 from cron.placement import Placement
-from recommender.excerpt import excerpt
-from recommender.wire import BadRequest
+from recommender.records.excerpt import excerpt
+from recommender.requests.wire import BadRequest
 
 EVERY_S = 0.5
 _NUM_SHOWN = 20  # names in a refusal

@@ -16,7 +16,7 @@ from gateway.model.questions import (
     encode_filter,
 )
 from gateway.model.recommendations import RecommendationRequest
-from recommender.wire import Element
+from recommender.requests.wire import Element
 
 
 def apply_placement(

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from recommender.nobody import is_nobody
+from recommender.records.nobody import is_nobody
 
 Cells = pd.Series | Sequence[str] | NDArray[Any]
 FOR_NOBODY = "is a word for nobody"

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from recommender.record_fields import InvalidRecord
+from recommender.records.record_fields import InvalidRecord
 
 RawRecord = dict[str, object]
 MAX_PRODUCT_CHARS = 256 * 1024  # as much as the largest item
@@ -81,7 +81,7 @@ def split_cell(name: str, cell: str) -> Sequence[str]:
 def item_of(product: FeedProduct) -> RawRecord:
     """Return the raw item of a product; raise InvalidRecord with the feed's name of the field.
 
-    Whether it is a valid item, `recommender.events` decides.
+    Whether it is a valid item, `recommender.records.events` decides.
     """
     if product.problem is not None:
         found, expected = product.problem

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterable, Iterator, Sequence
 
-from recommender.excerpt import excerpt
+from recommender.records.excerpt import excerpt
 from sources.feeds.product import ITEM_FIELDS, FeedError, FeedProduct, field_name, split_cell
 from sources.feeds.text_lines import text_lines
 

@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from recommender.excerpt import shorten
-from recommender.record_fields import InvalidRecord
+from recommender.records.excerpt import shorten
+from recommender.records.record_fields import InvalidRecord
 from sources.feeds.product import ITEM_FIELDS, FeedError, FeedProduct, RawRecord, item_of
 from sources.feeds.table_products import has_header, table_products
 from sources.feeds.text_lines import text_lines

@@ -11,7 +11,7 @@ import math
 from collections.abc import Mapping, Sequence
 from functools import partial
 
-from recommender.excerpt import shorten
+from recommender.records.excerpt import shorten
 from sources.cells.event_types import unused_type_columns, unused_warning
 from sources.cells.values import expected_width, id_of
 from sources.files.blocks import Blocks

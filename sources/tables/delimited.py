@@ -15,7 +15,7 @@ from pathlib import PurePosixPath
 
 import numpy as np
 
-from recommender.excerpt import shorten
+from recommender.records.excerpt import shorten
 from sources.cells.times import is_time
 from sources.cells.values import expected_width
 from sources.files.blocks import Blocks

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from recommender.excerpt import shorten
+from recommender.records.excerpt import shorten
 from sources.cells.values import expected_width
 from sources.source import Reject, SourceError
 

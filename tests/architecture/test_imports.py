@@ -22,18 +22,18 @@ HEAVY = ("torch", "transformers", "pandas", "pyarrow", "sklearn", "scipy")
 
 # The values that pass between the rooms.
 VALUES = (
-    "recommender.events",
-    "recommender.event_lines",
-    "recommender.excerpt",
-    "recommender.ids",
-    "recommender.event_details",
-    "recommender.record_fields",
-    "recommender.body_fields",
-    "recommender.list_rules",
-    "recommender.rule_fields",
-    "recommender.wire",
+    "recommender.records.events",
+    "recommender.records.event_lines",
+    "recommender.records.excerpt",
+    "recommender.records.ids",
+    "recommender.records.event_details",
+    "recommender.records.record_fields",
+    "recommender.requests.body_fields",
+    "recommender.requests.list_rules",
+    "recommender.requests.rule_fields",
+    "recommender.requests.wire",
     "recommender.config",
-    "recommender.bases",
+    "recommender.arrays.bases",
     "trainer.codec",
     "trainer.config",
     "trainer.data.positives",
@@ -65,14 +65,14 @@ MAY_OPEN_ALL = ("cron.wiring", "cron.worker.worker", "cron.__main__", "cron.verb
 ALLOWED: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
     (("recommender",), ("recommender",)),
     (("handler",), ("handler", "recommender")),
-    (("sources.cells",), ("sources.cells", "recommender.nobody")),
+    (("sources.cells",), ("sources.cells", "recommender.records.nobody")),
     (
         ("sources.interactions", "sources.source", "sources.row_file"),
         (
             "sources.interactions",
             "sources.row_file",
             "sources.files.on_disk",
-            "recommender.event_lines",
+            "recommender.records.event_lines",
         ),
     ),
     (("sources.files",), ("sources.files", "sources.source")),
@@ -85,7 +85,7 @@ ALLOWED: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
             "sources.source",
             "sources.interactions",
             "sources.gathering",
-            "recommender.excerpt",
+            "recommender.records.excerpt",
         ),
     ),
     (
@@ -93,17 +93,17 @@ ALLOWED: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
         (
             "sources.feeds",
             "sources.files.decoding",
-            "recommender.excerpt",
-            "recommender.record_fields",
+            "recommender.records.excerpt",
+            "recommender.records.record_fields",
         ),
     ),
     (
         ("sources",),
         (
             "sources",
-            "recommender.excerpt",
-            "recommender.nobody",
-            "recommender.record_fields",
+            "recommender.records.excerpt",
+            "recommender.records.nobody",
+            "recommender.records.record_fields",
         ),
     ),
     (("trainer",), ("trainer", "recommender")),
@@ -122,8 +122,8 @@ ALLOWED: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
             "cron.user_keys",
             "cron.urls",
             "cron.local",
-            "recommender.events",
-            "recommender.record_fields",
+            "recommender.records.events",
+            "recommender.records.record_fields",
             "trainer.config",
             "trainer.report",
             "trainer.machine.durable_files",
@@ -134,7 +134,7 @@ ALLOWED: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
     ),
     (
         MAY_OPEN_ALL,
-        ("cron", "sources", "recommender.nobody", *VALUES),
+        ("cron", "sources", "recommender.records.nobody", *VALUES),
     ),
     (("cron",), ("cron", *VALUES)),
     (
@@ -142,15 +142,15 @@ ALLOWED: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
         (
             "gateway",
             "cron",
-            "recommender.body",
-            "recommender.body_fields",
-            "recommender.events",
-            "recommender.event_details",
-            "recommender.excerpt",
-            "recommender.ids",
-            "recommender.list_rules",
-            "recommender.record_fields",
-            "recommender.wire",
+            "recommender.requests.body",
+            "recommender.requests.body_fields",
+            "recommender.records.events",
+            "recommender.records.event_details",
+            "recommender.records.excerpt",
+            "recommender.records.ids",
+            "recommender.requests.list_rules",
+            "recommender.records.record_fields",
+            "recommender.requests.wire",
             "sources.feeds",
             "trainer.report",
         ),
@@ -186,8 +186,8 @@ def test_a_module_imports_only_what_its_room_may(file: Path) -> None:
 
 
 def test_the_allow_list_bites() -> None:
-    assert not _may("recommender.model", "trainer.learning.loop")
-    assert not _may("cron.cycle.cycle", "recommender.model")
+    assert not _may("recommender.network.model", "trainer.learning.loop")
+    assert not _may("cron.cycle.cycle", "recommender.network.model")
     assert not _may("cron.cycle.cycle", "cron.backends.sqlite.events")
     assert not _may("cron.backends.redis.events", "cron.backends.sqlite.histories")
     assert not _may("gateway.app", "cron.cycle.cycle")

@@ -20,7 +20,7 @@ from cron.api_keys import digest_of, draw_key
 from cron.ledger import key_rows
 from cron.project_root import PROJECT_ROOT
 from cron.settings.tree import GatewaySettings, Settings
-from recommender.events import Event
+from recommender.records.events import Event
 from tests.component.gateway_process import RunningGateway, StandIn, gateway, settings_in
 
 LIMIT_S = 30.0

@@ -10,7 +10,7 @@ from playwright.sync_api import Page, ViewportSize, expect
 
 from cron import wiring
 from cron.ports import START
-from recommender.events import Event
+from recommender.records.events import Event
 from tests.browser.shops import until
 from tests.component.gateway_process import gateway, settings_in
 from tests.planted import planted_items

@@ -9,7 +9,7 @@ from pathlib import Path
 from playwright.sync_api import Page, Response
 
 from cron.settings.tree import GatewaySettings
-from recommender.events import Event
+from recommender.records.events import Event
 from tests.browser.shops import WebShop, open_bare_page, open_page, open_shop, stored_names, until
 
 MAX_WAITING = 500

@@ -8,7 +8,7 @@ from cron import wiring
 from cron.ports import START
 from cron.settings.tree import Settings
 from cron.urls import files
-from recommender.events import Event
+from recommender.records.events import Event
 
 NUM_RATINGS = 10
 

@@ -28,7 +28,7 @@ from cron.settings.tree import GatewaySettings, Settings, StoreSettings
 from gateway.app import create_app
 from gateway.http.connections import ConnectionLimits
 from gateway.http.server import server_config
-from recommender.events import Record
+from recommender.records.events import Record
 
 START_LIMIT_S = 20.0
 PLAIN = ConnectionLimits()

@@ -16,7 +16,7 @@ from cron.ledger.ledger import Ledger
 from cron.lineage import Lease
 from cron.ports import START, ArtifactStore, Batch, Cursor, EventLog, Histories
 from cron.wiring import open_artifacts, open_histories, open_ledger, open_log
-from recommender.events import Record
+from recommender.records.events import Record
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

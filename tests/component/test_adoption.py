@@ -22,7 +22,7 @@ from cron.ledger.ledger import open_ledger
 from cron.lineage import Lease
 from cron.ports import Cursor
 from cron.services import Services
-from recommender.events import Event
+from recommender.records.events import Event
 from tests.component.house import House, accept, open_house
 from tests.contracts.records import event
 from tests.workshop import close_workshop, event_records, lease_of, open_workshop, send

@@ -17,7 +17,7 @@ from cron.ledger import release_rows
 from cron.lineage import Lease, Manifest
 from cron.services import Services
 from cron.serving.release import archive_url
-from recommender.bases import CONTENT, base_names
+from recommender.arrays.bases import CONTENT, base_names
 from tests.workshop import (
     close_workshop,
     event_records,

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from recommender.answer import answer_batch
 from recommender.bundle import load_bundle
-from recommender.ranker import Ranker
-from recommender.wire import BadRequest
+from recommender.lists.answer import answer_batch
+from recommender.ranking.ranker import Ranker
+from recommender.requests.wire import BadRequest
 from tests.planted import planted_bundle
 from trainer.archive import pack, unpack_bundle
 
@@ -139,7 +139,7 @@ def test_one_that_breaks_us_is_a_500_and_its_neighbours_live(
     """Break the ranker of a copy for one user only, as a bug would."""
     broken = tmp_path / "broken"
     subprocess.run(["cp", "-r", str(model_dir), str(broken)], check=True)
-    answer = broken / "recommender" / "answer.py"
+    answer = broken / "recommender" / "lists" / "answer.py"
     line = "    texts = texts_of_batch(ranker)\n"
     assert line in answer.read_text()
     answer.write_text(

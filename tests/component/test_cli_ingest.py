@@ -15,7 +15,7 @@ from cron.journal.dead_letters import DeadLetters
 from cron.ports import START
 from cron.settings.tree import Settings
 from cron.urls import files
-from recommender.events import Item
+from recommender.records.events import Item
 from sources.formats import open_source
 from tests.component.command_line import NUM_RATINGS, logged_records
 

@@ -12,7 +12,7 @@ from cron.__main__ import main
 from cron.journal.dead_letters import DeadLetters
 from cron.ports import START
 from cron.settings.tree import Settings
-from recommender.events import Item
+from recommender.records.events import Item
 
 ROWS = (
     "id\ttitle\tprice\tavailability\n"

@@ -23,7 +23,7 @@ from cron.ledger import journal_rows, lease_row
 from cron.ledger.ledger import Ledger
 from cron.lineage import Lease, Range, Segment
 from cron.ports import Cursor
-from recommender.events import Item
+from recommender.records.events import Item
 from tests.component.house import House, accept, open_house
 from tests.contracts.records import START_AT, event, item
 

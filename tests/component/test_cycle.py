@@ -19,7 +19,7 @@ from cron.ledger import holds, journal_rows, metric_rows, release_rows, run_rows
 from cron.lineage import Lease, manifest_from_json, trained_ranges
 from cron.services import Services
 from cron.serving import release
-from recommender.events import Item
+from recommender.records.events import Item
 from tests.releases import reason
 from tests.workshop import (
     HereLauncher,

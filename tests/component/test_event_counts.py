@@ -12,8 +12,8 @@ from cron.journal.journal import Journal
 from cron.ledger import event_rows
 from cron.list_ids import draw_list_id
 from cron.metrics import overview
-from recommender.event_details import EventDetails
-from recommender.events import Event
+from recommender.records.event_details import EventDetails
+from recommender.records.events import Event
 from tests.component.house import House
 from tests.releases import publish_releases
 

@@ -26,7 +26,7 @@ from cron.settings.tree import Settings
 from cron.urls import files
 from cron.worker.lease import held_lease
 from cron.worker.worker import Worker
-from recommender.events import Record
+from recommender.records.events import Record
 from tests.component.house import House, OthersLog, open_house
 from tests.contracts.records import event, item
 from tests.workshop import close_workshop, open_workshop

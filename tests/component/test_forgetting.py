@@ -26,8 +26,8 @@ from cron.snapshot.limits import Limits
 from cron.snapshot.panel import Panel
 from cron.snapshot.request import SnapshotRequest
 from cron.snapshot.snapshot import build_snapshot
-from recommender.events import Event
-from recommender.ids import MAX_ID_CHARS
+from recommender.records.events import Event
+from recommender.records.ids import MAX_ID_CHARS
 from tests.component.forgetting import forget_in, one_raw
 from tests.component.house import House, accept, open_house
 from tests.contracts.records import START_AT, event, item

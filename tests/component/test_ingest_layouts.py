@@ -14,7 +14,7 @@ import pytest
 from cron.__main__ import main
 from cron.ports import START
 from cron.wiring import open_log
-from recommender.events import Event
+from recommender.records.events import Event
 from sources.formats import open_source
 from sources.tables.columns import Columns
 from tests.component.layout_samples import AT, MIND, DataSetCase

@@ -20,8 +20,8 @@ from cron.journal.journal import Journal
 from cron.journal.segments import read, records_of, table_of, write
 from cron.ledger import journal_rows
 from cron.ports import START, Appended, Batch, Cursor, Rejected
-from recommender.event_details import EventDetails
-from recommender.events import EventLines, Record
+from recommender.records.event_details import EventDetails
+from recommender.records.events import EventLines, Record
 from tests.component.house import HookedArtifacts, House, accept, open_house
 from tests.contracts.records import DETAILS, START_AT, event, item
 

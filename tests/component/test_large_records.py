@@ -11,7 +11,7 @@ from cron.journal.follow import follow_once, rebuild
 from cron.ledger import journal_rows
 from cron.lineage import Segment
 from cron.ports import BATCH_BYTES, START, Cursor
-from recommender.events import MAX_RECORD_BYTES, Item
+from recommender.records.events import MAX_RECORD_BYTES, Item
 from tests.component.house import House, accept
 from tests.contracts.records import START_AT, item
 

@@ -16,7 +16,7 @@ from cron.errors import ArtifactCorrupt
 from cron.ledger import release_rows
 from cron.lineage import Lease
 from cron.services import Services
-from recommender.bases import base_names, bases_of
+from recommender.arrays.bases import base_names, bases_of
 from tests.component.house import HookedArtifacts
 from tests.workshop import event_records, send, with_bases
 from trainer.archive import verify_bundle

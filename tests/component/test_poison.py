@@ -23,7 +23,7 @@ from cron.services import Services
 from cron.settings.tree import GateSettings
 from cron.snapshot.panel import PLAIN, Panel
 from cron.snapshot.panel_key import own_panel, panel_by, panel_of
-from recommender.events import Event, Item
+from recommender.records.events import Event, Item
 from tests.workshop import (
     EASY,
     START,

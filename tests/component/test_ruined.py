@@ -18,7 +18,7 @@ from cron.ledger import release_rows
 from cron.services import Services
 from cron.settings.tree import GateSettings
 from recommender.bundle import Bundle, bundle_digest, load_bundle, save_bundle
-from recommender.ranker import Ranker
+from recommender.ranking.ranker import Ranker
 from tests.planted import towers_of
 from tests.workshop import (
     HereLauncher,

@@ -10,10 +10,10 @@ import torch
 
 from cron.cycle.cycle import run_cycle
 from recommender.bundle import Bundle, load_bundle
-from recommender.events import Item
-from recommender.item_columns import CatalogueItem
-from recommender.model import Sketch
-from recommender.ranker import HistoryElement, Ranker
+from recommender.catalogue.item_columns import CatalogueItem
+from recommender.network.model import Sketch
+from recommender.ranking.ranker import HistoryElement, Ranker
+from recommender.records.events import Item
 from tests.component.training import report, small_config, train
 from tests.planted import PlantedRow, planted_items, planted_rows, write_planted_snapshot
 from tests.workshop import (

@@ -14,7 +14,7 @@ from cron.ports import Cursor
 from cron.snapshot.limits import Limits
 from cron.snapshot.panel import Panel, key_id
 from cron.snapshot.snapshot import build_snapshot
-from recommender.events import Event
+from recommender.records.events import Event
 from tests.component.house import House
 from tests.component.snapshots import (
     EVENTS,

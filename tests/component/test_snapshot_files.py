@@ -14,8 +14,8 @@ from cron.settings.tree import GateSettings
 from cron.snapshot.panel import Panel, key_id
 from cron.snapshot.panel_choice import choose_panel_share
 from cron.snapshot.pools import SIZES, JournalParts, PoolSizes
-from recommender.bases import Bases
-from recommender.layers import load_arrays, save_arrays
+from recommender.arrays.bases import Bases
+from recommender.arrays.layers import load_arrays, save_arrays
 from tests.component.house import House
 from tests.component.snapshots import (
     EVENTS,

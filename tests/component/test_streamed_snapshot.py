@@ -14,7 +14,7 @@ from cron.snapshot.limits import Limits
 from cron.snapshot.pools import PoolSizes
 from cron.snapshot.request import SnapshotRequest
 from cron.snapshot.snapshot import build_snapshot
-from recommender.events import Event
+from recommender.records.events import Event
 from tests.component.house import House
 from tests.component.snapshots import REQUEST, SMALL
 from tests.contracts.records import event, item

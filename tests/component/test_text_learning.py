@@ -15,10 +15,10 @@ import torch
 from safetensors import safe_open
 
 from recommender.bundle import ADAPTER, ENCODER, load_bundle
-from recommender.encoder import load_encoder
-from recommender.item_columns import CatalogueItem
-from recommender.model import ItemFacts
-from recommender.ranker import HistoryElement, Ranker
+from recommender.catalogue.item_columns import CatalogueItem
+from recommender.encoder.encoder import load_encoder
+from recommender.network.model import ItemFacts
+from recommender.ranking.ranker import HistoryElement, Ranker
 from tests.component.training import (
     ROOT,
     TrainingKilled,

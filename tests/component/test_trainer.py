@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from recommender.answer import answer_batch
 from recommender.bundle import bundle_digest, load_bundle, save_bundle
+from recommender.catalogue.item_columns import CatalogueItem
 from recommender.config import EncoderConfig
-from recommender.item_columns import CatalogueItem
-from recommender.ranker import HistoryElement, Ranker
+from recommender.lists.answer import answer_batch
+from recommender.ranking.ranker import HistoryElement, Ranker
 from tests.component.training import NAMELESS, new_rows, report, train
 from tests.planted import (
     PANEL_SHARE,

@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from recommender.bundle import load_bundle
-from recommender.ranker import HistoryElement, Ranker
+from recommender.ranking.ranker import HistoryElement, Ranker
 from tests.component.training import NAMELESS, ROOT, TrainingKilled, command, report, train
 from tests.planted import write_planted_snapshot
 from trainer.__main__ import main

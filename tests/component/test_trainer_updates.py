@@ -12,8 +12,8 @@ import torch
 from safetensors.torch import load_file
 
 from recommender.bundle import load_bundle
+from recommender.catalogue.item_columns import CatalogueItem
 from recommender.config import BUNDLE_FORMAT
-from recommender.item_columns import CatalogueItem
 from tests.component.training import command, new_rows, report, train
 from tests.planted import (
     PlantedRow,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from recommender.catalogue.item_columns import CatalogueItem
 from recommender.config import EncoderConfig, ModelConfig
-from recommender.item_columns import CatalogueItem
 from tests.planted import PlantedRow, planted_rows, write_tiny_encoder
 from trainer.candidate import Job, make_candidate
 from trainer.config import TrainConfig, dump_config

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from cron.errors import LogGap
 from cron.ports import Appended, Batch, Cursor, EventLog
-from recommender.events import EventLines, Record
+from recommender.records.events import EventLines, Record
 from tests.component.at_work import LIMIT_S
 
 

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from cron.project_root import PROJECT_ROOT
-from recommender.event_details import EventDetails
-from recommender.events import AttributeValue, Event, EventLines, Item, to_json
+from recommender.records.event_details import EventDetails
+from recommender.records.events import AttributeValue, Event, EventLines, Item, to_json
 
 START_AT = datetime(2026, 1, 1, tzinfo=UTC)
 DETAILS = EventDetails(

@@ -13,7 +13,7 @@ from cron.backends.sqlite.events import TRIM_BATCH
 from cron.errors import LogGap, Unavailable
 from cron.ports import START, Appended, Cursor, EventLog
 from cron.wiring import open_log
-from recommender.events import MAX_RECORD_BYTES, Event, Item, Record, to_json
+from recommender.records.events import MAX_RECORD_BYTES, Event, Item, Record, to_json
 from tests.contracts.records import (
     DETAILS,
     START_AT,

@@ -22,8 +22,8 @@ from cron.item_counts import (
 from cron.ports import START, Cursor, ItemRecords
 from cron.rebuild_marks import is_mark, next_mark
 from cron.wiring import open_item_records
-from recommender.events import Event, Record
-from recommender.ids import MAX_ID_CHARS
+from recommender.records.events import Event, Record
+from recommender.records.ids import MAX_ID_CHARS
 from tests.contracts.records import START_AT, event, item, start_process, wait_for_end
 from tests.servers import Servers, unique
 

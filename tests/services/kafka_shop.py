@@ -11,7 +11,7 @@ from confluent_kafka.admin import AdminClient
 from cron.errors import Unavailable
 from cron.ports import START, Cursor, EventLog
 from deploy.servers.kafka import create_topics
-from recommender.events import Record, to_json
+from recommender.records.events import Record, to_json
 from tests.contracts.records import event
 from tests.servers import ServerProcess, unique
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from cron.errors import Unavailable
 from cron.ports import START, Cursor, EventLog
 from deploy.servers.redis import redis_program
-from recommender.events import Record
+from recommender.records.events import Record
 from tests.servers import ServerProcess, free_port
 
 

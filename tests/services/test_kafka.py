@@ -22,7 +22,7 @@ from cron.ports import START, EventLog, Rejected
 from cron.urls.kafka import parse as parse_url
 from cron.wiring import open_log
 from deploy.servers.kafka import create_topics
-from recommender.events import Event, Item, Record, to_json
+from recommender.records.events import Event, Item, Record, to_json
 from tests.component.house import House, open_house
 from tests.contracts.records import event, item
 from tests.servers import Servers, unique

@@ -11,7 +11,7 @@ import redis
 from cron.errors import LogGap
 from cron.ports import START
 from cron.wiring import open_log
-from recommender.events import Record
+from recommender.records.events import Record
 from tests.contracts.records import event
 from tests.servers import Servers, unique
 

@@ -16,7 +16,7 @@ import pytest
 from cron.ports import START, Cursor, EventLog
 from cron.project_root import PROJECT_ROOT
 from cron.wiring import open_histories, open_log, open_relay_target
-from recommender.events import Item, Record
+from recommender.records.events import Item, Record
 from tests.contracts.records import event, item
 from tests.servers import ServerProcess, Servers, unique
 

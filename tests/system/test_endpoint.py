@@ -15,14 +15,14 @@ from pathlib import Path
 import httpx
 import pytest
 
-from recommender.answer import answer_batch
 from recommender.bundle import load_bundle
-from recommender.ranker import Ranker
-from recommender.wire import BadRequest
+from recommender.lists.answer import answer_batch
+from recommender.ranking.ranker import Ranker
+from recommender.requests.wire import BadRequest
 from tests.component.test_clean_room import REQUESTS
 from tests.planted import planted_bundle
 from tests.system.torchserve import Running, open_node, running_torchserve, stop
-from tests.unit.recommender.test_answer import same
+from tests.unit.recommender.lists.test_answer import same
 from trainer.archive import pack
 
 JSON = {"Content-Type": "application/json"}

@@ -9,13 +9,13 @@ import pytest
 
 from cron.backends.torchserve.server import TorchServe
 from cron.errors import ServerRefused
-from recommender.answer import answer_batch
-from recommender.bases import CONTENT
+from recommender.arrays.bases import CONTENT
 from recommender.bundle import load_bundle, save_bundle
-from recommender.ranker import Ranker
+from recommender.lists.answer import answer_batch
+from recommender.ranking.ranker import Ranker
 from tests.planted import planted_bundle
 from tests.system.torchserve import Running
-from tests.unit.recommender.test_answer import same
+from tests.unit.recommender.lists.test_answer import same
 from trainer.archive import pack
 
 TOP = {"user_seq": ["i3"], "k": 3}

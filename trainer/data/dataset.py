@@ -17,9 +17,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from recommender.catalogue import Catalogue
+from recommender.catalogue.catalogue import Catalogue
+from recommender.catalogue.item_columns import CatalogueItem, read_attributes
 from recommender.config import IMPRESSION, Signals
-from recommender.item_columns import CatalogueItem, read_attributes
 from trainer.config import Mode
 from trainer.data.positives import mark_positive
 

@@ -2,7 +2,7 @@
 
 Every learnable event is predicted once per epoch, from the state before it. The epoch's seed
 decides where a long history is cut, and a window that starts inside a history includes context from
-before the cut. Letters as in `recommender.model`.
+before the cut. Letters as in `recommender.network.model`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from recommender.config import IMPRESSION
-from recommender.model import HistoryBatch, event_type_code
+from recommender.network.model import HistoryBatch, event_type_code
 from trainer.config import TrainConfig
 from trainer.data.dataset import (
     EventTable,

@@ -14,10 +14,10 @@ import torch
 from torch import Tensor
 
 from recommender.bundle import Bundle, BundleManifest, Whitening
-from recommender.catalogue import Catalogue
+from recommender.catalogue.catalogue import Catalogue
+from recommender.catalogue.item_columns import CatalogueItem
 from recommender.config import ModelConfig
-from recommender.item_columns import CatalogueItem
-from recommender.model import Baseline, ItemFacts, Recommender, TwoTowers, new_model
+from recommender.network.model import Baseline, ItemFacts, Recommender, TwoTowers, new_model
 from trainer.config import Mode, TrainConfig
 from trainer.data.dataset import EventTable, Numbers, event_items
 from trainer.data.texts import TextVectors, fit_whitening

@@ -15,10 +15,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from recommender.best_rows import Rows
+from recommender.arrays.best_rows import Rows
 from recommender.bundle import Bundle
-from recommender.model import Baseline
-from recommender.ranker import HistoryElement, Ranker
+from recommender.network.model import Baseline
+from recommender.ranking.ranker import HistoryElement, Ranker
 from trainer.config import TrainConfig
 from trainer.data.dataset import EventTable, Flags, Ints, positive_events
 from trainer.evaluation.metrics import TOP, coverage, ndcg, user_means

@@ -10,8 +10,8 @@ import json
 import math
 from pathlib import Path
 
-from recommender.answer import answer_batch
-from recommender.ranker import Ranker
+from recommender.lists.answer import answer_batch
+from recommender.ranking.ranker import Ranker
 from trainer.data.dataset import EventTable
 
 NUM_HISTORIES = 12

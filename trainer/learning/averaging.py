@@ -17,7 +17,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from recommender.model import Trained
+from recommender.network.model import Trained
 
 PREFIX = "trained."
 Weights = dict[str, Tensor]

@@ -10,7 +10,7 @@ import math
 import torch
 from torch import Tensor
 
-from recommender.cell_scan import means_of
+from recommender.retrieval.cell_scan import means_of
 
 DRAWN_PER_CELL = 64  # items of which the means are found; more take longer and change little
 ROUNDS = 10

@@ -6,8 +6,8 @@
   further. −log(1 − p) was tried and had no effect, because p is small.
 * Rating: squared error in units of the ratings' standard deviation.
 
-Letters as in `recommender.model`; Q ranking targets, R rated targets, X impressions, C candidates
-of the softmax.
+Letters as in `recommender.network.model`; Q ranking targets, R rated targets, X impressions, C
+candidates of the softmax.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
-from recommender.model import ITEM_SHRINKAGE, ItemBlock, ItemFacts, ItemSide, TwoTowers
+from recommender.network.model import ITEM_SHRINKAGE, ItemBlock, ItemFacts, ItemSide, TwoTowers
 from trainer.data.sampling import Sequences, TrainBatch
 from trainer.learning.negatives import Negatives
 

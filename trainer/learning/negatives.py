@@ -1,6 +1,6 @@
 """The negatives of a sampled softmax: items drawn by popularity, the same on every rank.
 
-Letters as in `recommender.model`; C negatives, X rows of a block.
+Letters as in `recommender.network.model`; C negatives, X rows of a block.
 """
 
 from __future__ import annotations

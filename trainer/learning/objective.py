@@ -8,7 +8,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from recommender.model import ItemBlock, Sketch, Trained, TwoTowers
+from recommender.network.model import ItemBlock, Sketch, Trained, TwoTowers
 from trainer.config import TrainConfig
 from trainer.data.sampling import TrainBatch
 from trainer.learning.losses import LossSums, batch_losses

@@ -20,7 +20,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from recommender.model import Trained
+from recommender.network.model import Trained
 from trainer.learning.dense_adam import DenseAdam
 
 BETAS = (0.9, 0.99)  # 0.999 remembers longer than an update lasts

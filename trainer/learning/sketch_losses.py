@@ -3,14 +3,14 @@
 Without ratings, the target of a chosen item is 1, and each is paired with an item drawn uniformly
 from the catalogue whose target is 0. The model adds a user's number and an item's number, so the
 expectation over that draw is a mean over the catalogue, which is computed instead of drawing.
-Impressions are not used. Letters as in `recommender.model`; Q chosen items, R rated items.
+Impressions are not used. Letters as in `recommender.network.model`; Q chosen items, R rated items.
 """
 
 from __future__ import annotations
 
 from torch import Tensor
 
-from recommender.model import ItemBlock, ItemSide, Sketch
+from recommender.network.model import ItemBlock, ItemSide, Sketch
 from trainer.data.sampling import TrainBatch
 from trainer.learning.losses import LossSums
 

@@ -2,7 +2,7 @@
 
 A step computes all items of a small catalogue. Of a large one it computes only the rows that its
 batch names and the negatives, so that its time does not grow with the catalogue. The result is the
-same on one rank or several. Letters as in `recommender.model`; X rows of the step's block.
+same on one rank or several. Letters as in `recommender.network.model`; X rows of the step's block.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 
-from recommender.model import ItemBlock
-from recommender.tensors import rows_at
+from recommender.network.model import ItemBlock
+from recommender.network.tensors import rows_at
 from trainer.config import TrainConfig
 from trainer.data.sampling import Sequences, TrainBatch, Window, Withheld, assemble
 from trainer.learning.losses import LossSums, counts, learning_rows

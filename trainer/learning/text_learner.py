@@ -20,11 +20,11 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from recommender.adapter import Adapter
 from recommender.bundle import Bundle, Whitening
 from recommender.config import EncoderConfig
-from recommender.encoder import EncoderError, TextEncoder, load_encoder
-from recommender.model import ItemFacts
+from recommender.encoder.adapter import Adapter
+from recommender.encoder.encoder import EncoderError, TextEncoder, load_encoder
+from recommender.network.model import ItemFacts
 from trainer.config import TrainConfig
 from trainer.machine import distributed
 from trainer.machine.device import CPU, to_device

@@ -9,7 +9,7 @@ from typing import Protocol
 from torch import Tensor
 
 from recommender.bundle import Bundle
-from recommender.model import ItemFacts, Trained
+from recommender.network.model import ItemFacts, Trained
 from trainer.learning.optimizer import Optimizer
 
 

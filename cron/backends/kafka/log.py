@@ -21,7 +21,7 @@ from cron.errors import LogGap
 from cron.ports import START, Appended, Batch, Cursor
 from cron.stored_records import batch_of
 from cron.urls.kafka import KafkaUrl
-from recommender.events import EventLines, Record
+from recommender.records.events import EventLines, Record
 
 _MAX_IDLE = 2  # readers kept: the journal's and the follower's
 

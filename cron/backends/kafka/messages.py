@@ -19,8 +19,8 @@ from cron.backends.kafka.writer import Outgoing
 from cron.ports import Rejected
 from cron.stored_records import truncated_text
 from cron.urls.kafka import KafkaUrl
-from recommender.events import Event, Record, parse_event, parse_item, to_json
-from recommender.record_fields import InvalidRecord
+from recommender.records.events import Event, Record, parse_event, parse_item, to_json
+from recommender.records.record_fields import InvalidRecord
 
 # Kafka 4 refuses timestamps an hour ahead of the broker's clock; the second hour is for clocks that
 # differ.

@@ -10,7 +10,7 @@ from confluent_kafka import KafkaError, Message, TopicPartition
 from cron.backends.kafka.connection import LIMIT_S, KafkaConnection
 from cron.backends.kafka.positions import Partition
 from cron.ports import BATCH_BYTES
-from recommender.events import MAX_RECORD_BYTES
+from recommender.records.events import MAX_RECORD_BYTES
 
 _LOOK_S = 0.1
 

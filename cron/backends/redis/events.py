@@ -27,7 +27,7 @@ from cron.errors import LogGap
 from cron.ports import BATCH_BYTES, START, Appended, Batch, Cursor
 from cron.stored_records import batch_of, read_stored
 from cron.urls.redis import RedisUrl
-from recommender.events import EventLines, Record, to_json
+from recommender.records.events import EventLines, Record, to_json
 
 REPLY_TIMEOUT_S = 10.0  # an append of 50,000 records takes half a second
 # of one script call; a larger append is several calls in one MULTI, so it is still all or nothing

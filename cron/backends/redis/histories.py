@@ -26,7 +26,7 @@ from cron.past_event import PastEvent
 from cron.ports import START, Cursor
 from cron.urls.redis import RedisUrl
 from cron.user_keys import hash_without_key
-from recommender.events import Event, Item, Record
+from recommender.records.events import Event, Item, Record
 
 REPLY_TIMEOUT_S = 5.0  # a shop's page waits this long for a history, then goes on without it
 # per user; the longest history that a tower reads is far shorter, and `exclude_seen` needs this

@@ -27,7 +27,7 @@ from cron.known_item import KnownItem
 from cron.ports import START, Cursor
 from cron.rebuild_marks import new_mark
 from cron.urls.redis import RedisUrl
-from recommender.events import Item, from_json, to_json
+from recommender.records.events import Item, from_json, to_json
 
 REPLY_TIMEOUT_S = 5.0
 CHUNK_RECORDS = 2_000  # of one script call of `append`

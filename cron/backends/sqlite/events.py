@@ -18,7 +18,7 @@ from cron.local.shared_turns import SharedTurns
 from cron.local.sqlite_file import SqliteFile
 from cron.ports import BATCH_BYTES, START, Appended, Batch, Cursor
 from cron.stored_records import batch_of, read_stored
-from recommender.events import EventLines, Record, to_json
+from recommender.records.events import EventLines, Record, to_json
 
 SHARED_ROWS = 2_000  # at most, of several appends in one transaction
 TRIM_BATCH = 10_000  # takes 0.1 s, in which nobody else writes

@@ -21,7 +21,7 @@ from cron.local.sqlite_file import SqliteFile
 from cron.past_event import PastEvent
 from cron.ports import START, Cursor
 from cron.user_keys import hash_without_key
-from recommender.events import Event, Item, Record
+from recommender.records.events import Event, Item, Record
 
 # per user; the longest history that a tower reads is far shorter, `exclude_seen` needs this many
 KEPT_EVENTS = 1000

@@ -16,7 +16,7 @@ from cron.known_item import KnownItem
 from cron.local.sqlite_file import SqliteFile
 from cron.ports import START, Cursor
 from cron.rebuild_marks import new_mark
-from recommender.events import Item, from_json, to_json
+from recommender.records.events import Item, from_json, to_json
 
 WRITE_WAIT_S = 2.0  # then a gateway goes on: the follower writes it later
 IDS_AT_ONCE = 500  # SQLite before 3.32 takes 999 values in a statement

@@ -15,8 +15,8 @@ from cron.errors import FreshetError
 from cron.journal.dead_letters import DeadLetters
 from cron.verbs.table import count
 from cron.wiring import open_log
-from recommender.events import EventLines, Item, parse_event, parse_item, to_json
-from recommender.record_fields import InvalidRecord
+from recommender.records.events import EventLines, Item, parse_event, parse_item, to_json
+from recommender.records.record_fields import InvalidRecord
 
 if TYPE_CHECKING:  # imports pandas
     from tqdm import tqdm
@@ -101,7 +101,7 @@ class Intake:
 
         They are serialised as columns. What is not obviously valid is parsed alone.
         """
-        from recommender.event_lines import lines_of
+        from recommender.records.event_lines import lines_of
 
         with _progress_bar(last - first, "events") as bar:
             for chunk in events.chunks(first, last, num_rows=EVENTS_IN_A_BATCH):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from recommender.nobody import PERHAPS_NOBODY
+from recommender.records.nobody import PERHAPS_NOBODY
 
 if TYPE_CHECKING:  # imports pandas
     from sources.source import Source

@@ -23,7 +23,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from recommender.ranker import Ranker
+from recommender.ranking.ranker import Ranker
 from tests.component import story
 from tests.component.gateway.test_little_to_show import ModelStandIn
 from tests.component.gateway.test_openapi import child, document, errors, strict

@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from cron.project_root import PROJECT_ROOT
-from recommender.events import Event
+from recommender.records.events import Event
 from tests.architecture.documents import blocks
 from tests.component.gateway_process import RunningGateway
 

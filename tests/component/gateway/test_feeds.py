@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from recommender.events import Item
+from recommender.records.events import Item
 from tests.component.gateway_process import RunningGateway
 
 XML = """<?xml version="1.0"?>

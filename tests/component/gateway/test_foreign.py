@@ -9,8 +9,8 @@ import pytest
 from cron.journal.dead_letters import DeadLetters
 from gateway.foreign.bodies import MAX_FOREIGN_BYTES
 from gateway.intake.foreign_intake import MAX_LETTERS
-from recommender.event_details import EventDetails
-from recommender.events import Event
+from recommender.records.event_details import EventDetails
+from recommender.records.events import Event
 from tests.component.gateway_process import RunningGateway
 
 ORDER = {

@@ -12,7 +12,7 @@ import pytest
 from cron import wiring
 from cron.journal.dead_letters import DeadLetters
 from cron.ledger import database, forgotten, schema
-from recommender.ids import MAX_ID_CHARS
+from recommender.records.ids import MAX_ID_CHARS
 from tests.component.gateway_process import RunningGateway
 
 VIEW = {"user_id": "ann", "item_id": "5", "type": "view"}

@@ -11,7 +11,7 @@ import pytest
 from cron import wiring
 from cron.item_counts import count_events
 from cron.ports import START, Cursor
-from recommender.events import Event
+from recommender.records.events import Event
 from tests.component.gateway_process import RunningGateway
 
 NOW = datetime.now(UTC)

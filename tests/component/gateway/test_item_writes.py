@@ -16,7 +16,7 @@ from cron.journal.dead_letters import DeadLetters
 from gateway.intake.record_intake import RecordIntake
 from gateway.items import writes
 from gateway.items.changes import ItemChanges, UnknownItem
-from recommender.events import Item
+from recommender.records.events import Item
 from tests.component.house import open_house
 from tests.contracts.records import item
 

@@ -12,7 +12,7 @@ from cron import wiring
 from cron.item_counts import count_events
 from cron.ledger import journal_rows, lease_row
 from cron.ports import START, Cursor
-from recommender.events import MAX_RECORD_BYTES, Item
+from recommender.records.events import MAX_RECORD_BYTES, Item
 from tests.component.gateway_process import RunningGateway
 
 NOW = datetime.now(UTC)

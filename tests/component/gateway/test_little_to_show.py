@@ -12,10 +12,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from recommender.answer import answer_batch
-from recommender.item_columns import CatalogueItem
-from recommender.ranker import Ranker
-from recommender.wire import BadRequest
+from recommender.catalogue.item_columns import CatalogueItem
+from recommender.lists.answer import answer_batch
+from recommender.ranking.ranker import Ranker
+from recommender.requests.wire import BadRequest
 from tests.component import story
 from tests.component.gateway_process import StandIn, gateway, settings_in
 from tests.planted import planted_bundle

@@ -14,8 +14,8 @@ from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
 from cron.settings.tree import Settings
 from gateway.app import create_app
-from recommender.events import parse_event, parse_item
-from recommender.record_fields import InvalidRecord
+from recommender.records.events import parse_event, parse_item
+from recommender.records.record_fields import InvalidRecord
 from tests.component.gateway_process import RunningGateway, settings_in
 from tests.component.gateway_process import gateway as serve
 

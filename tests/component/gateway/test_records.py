@@ -13,7 +13,7 @@ from cron import wiring
 from cron.journal.dead_letters import DeadLetters
 from cron.ledger import forgotten
 from gateway.http.record_bodies import MAX_CALL_BYTES
-from recommender.events import MAX_RECORD_BYTES, Event, Item
+from recommender.records.events import MAX_RECORD_BYTES, Event, Item
 from tests.component.gateway_process import (
     RunningGateway,
 )

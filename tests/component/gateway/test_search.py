@@ -12,7 +12,7 @@ from urllib.parse import quote
 import httpx
 import pytest
 
-from recommender.item_columns import CatalogueItem
+from recommender.catalogue.item_columns import CatalogueItem
 from tests.component.gateway.test_little_to_show import serve_model
 from tests.component.gateway_process import RunningGateway, gateway, settings_in
 

@@ -11,7 +11,7 @@ import pytest
 from cron.errors import SettingsError
 from cron.placement import Pin, Placement, check_name, parse_placement, placement_json
 from cron.settings.file import load_settings
-from recommender.wire import BadRequest
+from recommender.requests.wire import BadRequest
 
 WHOLE: dict[str, object] = {
     "k": 12,

@@ -10,8 +10,8 @@ import pytest
 from gateway.callers.call_limits import CallLimits, TooManyCalls
 from gateway.callers.flood_limits import FloodLimit, FloodLimits
 from gateway.callers.keyring import LOCAL, Caller
-from recommender.events import Event
-from recommender.record_fields import InvalidRecord
+from recommender.records.events import Event
+from recommender.records.record_fields import InvalidRecord
 
 PROGRAM = Caller(name="back end", roles=frozenset({"read"}))
 BROWSER = Caller(name="web", roles=frozenset({"browser"}))

@@ -7,8 +7,8 @@ from datetime import timedelta
 import pytest
 
 from gateway.items.changes import merge_into
-from recommender.events import AttributeValue
-from recommender.record_fields import InvalidRecord
+from recommender.records.events import AttributeValue
+from recommender.records.record_fields import InvalidRecord
 from tests.contracts.records import item
 
 BEFORE = item(1, "a", attributes={"genre": ("War", "Drama"), "year": 1995.0, "maker": "Acme"})

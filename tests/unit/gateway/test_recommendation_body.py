@@ -8,7 +8,7 @@ import pytest
 
 from gateway.model.recommendation_body import parse_recommendation
 from gateway.model.recommendations import LEFT_TO_PLACEMENTS, RecommendationRequest
-from recommender.wire import BadRequest, Element, Name
+from recommender.requests.wire import BadRequest, Element, Name
 
 WEIRD = "a/b%2F..é 🎬.json"
 

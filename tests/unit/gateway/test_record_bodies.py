@@ -23,7 +23,7 @@ from gateway.http.record_bodies import (
     raw_records,
 )
 from gateway.http.request_body import BadBody
-from recommender.events import MAX_RECORD_BYTES
+from recommender.records.events import MAX_RECORD_BYTES
 
 JSON = st.recursive(
     st.none()

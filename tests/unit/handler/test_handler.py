@@ -9,10 +9,10 @@ import pytest
 
 from cron.project_root import PROJECT_ROOT
 from handler.recommend import MAX_ANSWER_BYTES, render
-from recommender.answer import Answer
-from recommender.events import MAX_TITLE_CHARS
-from recommender.ids import MAX_ID_CHARS
-from recommender.wire import MAX_K, JsonObject
+from recommender.lists.answer import Answer
+from recommender.records.events import MAX_TITLE_CHARS
+from recommender.records.ids import MAX_ID_CHARS
+from recommender.requests.wire import MAX_K, JsonObject
 
 
 def test_an_answer_too_large_for_torchserve_is_a_400() -> None:

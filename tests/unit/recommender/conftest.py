@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from recommender.item_columns import CatalogueItem
-from recommender.ranker import Ranker
+from recommender.catalogue.item_columns import CatalogueItem
+from recommender.ranking.ranker import Ranker
 from tests.planted import planted_bundle, planted_items
 
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from recommender.bases import CONTENT
+from recommender.arrays.bases import CONTENT
 from recommender.bundle import BundleError, OtherFormat, bundle_digest, load_bundle, save_bundle
 from recommender.config import BUNDLE_FORMAT
-from recommender.model import ItemFacts
-from recommender.ranker import HistoryElement, Ranker
+from recommender.network.model import ItemFacts
+from recommender.ranking.ranker import HistoryElement, Ranker
 from tests.planted import planted_bundle, towers_of
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from recommender.events import parse_event, parse_item
+from recommender.records.events import parse_event, parse_item
 from sources.formats import open_source
 from sources.source import TITLE_CHARS, SourceError
 from tests.unit.sources.data_sets import (

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from recommender.events import parse_event
+from recommender.records.events import parse_event
 from sources.cells.distinct import distinct_cells
 from sources.formats import open_source
 from sources.gathering import Gathering, GatheringSizes

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from recommender.events import parse_event, parse_item
+from recommender.records.events import parse_event, parse_item
 from sources.formats import open_source as read
 from sources.source import Source, SourceError
 

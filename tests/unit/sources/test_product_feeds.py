@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from recommender.events import Item, parse_item
-from recommender.record_fields import InvalidRecord
+from recommender.records.events import Item, parse_item
+from recommender.records.record_fields import InvalidRecord
 from sources.feeds.product import (
     MAX_PRODUCT_CHARS,
     FeedError,

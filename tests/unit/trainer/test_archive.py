@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from cron.project_root import PROJECT_ROOT
 from trainer.archive import ArchiveError, code_digest, pack, unpack_bundle
 from trainer.machine.durable_files import sha256_of
 
@@ -47,8 +48,8 @@ def test_an_archive_is_self_contained_and_not_deflated(bundle: Path, tmp_path: P
         model = json.loads(archive.read("MAR-INF/MANIFEST.json"))["model"]
         assert all(info.compress_type == zipfile.ZIP_STORED for info in archive.infolist())
     package = {
-        f"recommender/{path.name}"
-        for path in (Path(__file__).parents[3] / "recommender").glob("*.py")
+        path.relative_to(PROJECT_ROOT).as_posix()
+        for path in (PROJECT_ROOT / "recommender").rglob("*.py")
     }
     bundled = {"bundle/manifest.json", "bundle/model.safetensors", "bundle/encoder/vocab.txt"}
     assert names == package | bundled | {

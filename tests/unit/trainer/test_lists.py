@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from recommender.bundle import Bundle, load_bundle, save_bundle
-from recommender.ranker import Ranker
+from recommender.ranking.ranker import Ranker
 from tests.planted import planted_bundle, planted_rows, write_rows
 from trainer.config import TrainConfig
 from trainer.data.dataset import EventTable, read_events

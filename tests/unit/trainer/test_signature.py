@@ -72,16 +72,16 @@ def sign_by_another(folder: Path) -> None:
             change(name)
             for name in (
                 "recommend.py",
-                "recommender/answer.py",
+                "recommender/lists/answer.py",
                 "bundle/model.safetensors",
                 "MAR-INF/MANIFEST.json",
             )
         ),
         change("model-config.yaml"),
-        lambda folder: (folder / "recommender" / "wire.py").unlink(),
+        lambda folder: (folder / "recommender" / "requests" / "wire.py").unlink(),
         lambda folder: (folder / "json.py").write_text("raise SystemExit('mine')"),
-        lambda folder: (folder / "recommender" / "answer.py").rename(
-            folder / "recommender" / "answers.py"
+        lambda folder: (folder / "recommender" / "lists" / "answer.py").rename(
+            folder / "recommender" / "lists" / "answers.py"
         ),
         lambda folder: (folder / "more").symlink_to("/etc"),
         lambda folder: (folder / SIGNATURE).unlink(),
@@ -145,7 +145,9 @@ class TestGuard:
     ) -> None:
         for _ in range(2):  # TorchServe starts a worker that died again in the same folder
             done = self.run(
-                trusted_keys, archive_folder, "import sys, recommender.ids\nprint(sys.argv[1:])"
+                trusted_keys,
+                archive_folder,
+                "import sys, recommender.records.ids\nprint(sys.argv[1:])",
             )
             assert (done.returncode, done.stdout) == (0, "['--port', '1']\n"), done.stderr
         assert not list(archive_folder.rglob("__pycache__"))

@@ -14,7 +14,7 @@ import pytest
 from cron.backends.sqlite.histories import KEPT_EVENTS, SqliteHistories, open_histories
 from cron.epoch import micros
 from cron.ports import Cursor
-from recommender.events import Event
+from recommender.records.events import Event
 from tests.contracts.records import START_AT, event
 
 EARLIER = """

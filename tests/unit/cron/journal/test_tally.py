@@ -9,8 +9,8 @@ from cron.journal import segments
 from cron.journal.tally import LIST_WINDOW, tally
 from cron.ledger.event_rows import EventTally, hour_of
 from cron.list_ids import draw_list_id
-from recommender.event_details import EventDetails
-from recommender.events import Event, Item, Record
+from recommender.records.event_details import EventDetails
+from recommender.records.events import Event, Item, Record
 
 
 def event(number: int, type_: str = "view", *, of_list: str | None = None) -> Event:

@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from recommender.catalogue import Catalogue
-from recommender.item_columns import CatalogueItem
+from recommender.catalogue.catalogue import Catalogue
+from recommender.catalogue.item_columns import CatalogueItem
 from tests.planted import PlantedRow, write_planted_snapshot, write_rows
 from trainer.data.dataset import (
     EventTable,

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recommender.catalogue import Catalogue
-from recommender.item_columns import CatalogueItem
-from recommender.model import event_type_code
+from recommender.catalogue.catalogue import Catalogue
+from recommender.catalogue.item_columns import CatalogueItem
+from recommender.network.model import event_type_code
 from tests.planted import PlantedRow, write_rows
 from trainer.config import TrainConfig
 from trainer.data.dataset import EventTable, read_events

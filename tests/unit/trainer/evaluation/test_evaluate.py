@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from recommender.ranker import HistoryElement, Ranker
+from recommender.ranking.ranker import HistoryElement, Ranker
 from tests.planted import PlantedRow, planted_bundle, planted_items, write_rows
 from trainer.config import TrainConfig
 from trainer.data.dataset import read_events

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from recommender.config import ModelConfig
-from recommender.model import TwoTowers
+from recommender.network.model import TwoTowers
 from trainer.learning import averaging
 
 CONFIG = ModelConfig(text_dim=4, dim=8, num_layers=1, max_history=4)

@@ -2,7 +2,7 @@
 
 import torch
 
-from recommender.cell_scan import means_of
+from recommender.retrieval.cell_scan import means_of
 from trainer.learning.cells import find_cells
 
 

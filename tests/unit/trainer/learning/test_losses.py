@@ -10,7 +10,7 @@ import torch
 from torch.nn import functional as F  # noqa: N812
 
 from recommender.config import ModelConfig
-from recommender.model import HistoryBatch, ItemBlock, ItemFacts, TwoTowers
+from recommender.network.model import HistoryBatch, ItemBlock, ItemFacts, TwoTowers
 from trainer.data.sampling import Sequences, TrainBatch
 from trainer.learning.losses import batch_losses, counts, learning_rows
 from trainer.learning.negatives import NegativeSampler

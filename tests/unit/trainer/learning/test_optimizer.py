@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from recommender.config import ModelConfig
-from recommender.model import TwoTowers
+from recommender.network.model import TwoTowers
 from trainer.learning.optimizer import Optimizer
 
 CONFIG = ModelConfig(text_dim=4, dim=8, num_layers=1, max_history=4, dropout=0.0)

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from recommender.config import ModelConfig
-from recommender.model import ItemBlock, ItemFacts, TwoTowers
+from recommender.network.model import ItemBlock, ItemFacts, TwoTowers
 from tests.unit.trainer.learning.test_losses import batch
 from trainer.config import TrainConfig
 from trainer.data.sampling import Sequences, Window, Withheld

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from recommender.config import ModelConfig
-from recommender.model import Baseline, ItemFacts, Trained, new_model
+from recommender.network.model import Baseline, ItemFacts, Trained, new_model
 from tests.card import CARD, OnCard, WrongDevice, card, put_on_card
 from trainer.config import Device, TrainConfig
 from trainer.data.sampling import Sequences

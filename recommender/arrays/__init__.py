@@ -1,0 +1,1 @@
+"""Arrays that files map and releases share, and operations on them."""

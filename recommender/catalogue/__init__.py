@@ -1,0 +1,1 @@
+"""The items of a release: their rows, texts and attributes, and the indexes that find them."""

@@ -1,0 +1,1 @@
+"""From a request to its answer: names resolved, lists with rules, search, reasons."""

@@ -1,0 +1,1 @@
+"""The networks: item facts and histories in, vectors, scores and ratings out."""

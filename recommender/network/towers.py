@@ -1,0 +1,170 @@
+"""The two trained user towers: a transformer and an LSTM.
+
+The transformer is causal and pre-norm, with biases for relative time and place. Both map input_BSD
+and the times at_s_BS (NaN: unknown) to state_BSD; no state depends on later events. Letters are
+those of `recommender.network.model`; P = S × S pairs.
+"""
+
+from __future__ import annotations
+
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812
+
+from recommender.config import ModelConfig
+from recommender.network.tensors import last_of
+
+NUM_TIME_BUCKETS = 28  # 0: unknown; 1: no gap; then doubling from one second to four years
+NUM_PLACE_BUCKETS = 16  # doubling in half steps: 0, 1, 2, 3, 4-5, 6-7, …
+TABLE_COPIES = 512  # on a GPU; not searched
+
+
+def time_buckets(gap_s: Tensor) -> Tensor:
+    """Return the bucket of each gap in seconds; NaN (an unknown time) is bucket 0.
+
+    A negative gap counts as no gap.
+    """
+    exponent = torch.log2(gap_s.clamp(min=0.0) + 1.0).ceil() + 1
+    return exponent.nan_to_num(0.0).clamp(0, NUM_TIME_BUCKETS - 1).long()
+
+
+def place_buckets(num_states: int) -> Tensor:
+    """Return the bucket of each distance between `num_states` places, earlier ones in columns."""
+    place_S = torch.arange(num_states)
+    distance_SS = (place_S.unsqueeze(1) - place_S.unsqueeze(0)).clamp(min=0).float()
+    return (torch.log2(distance_SS + 1.0) * 2.0).floor().clamp(0, NUM_PLACE_BUCKETS - 1).long()
+
+
+class TransformerTower(nn.Module):
+    """Attention with biases for how long ago and how many events ago something happened."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.time_bias = nn.Embedding(NUM_TIME_BUCKETS, config.num_heads)
+        self.place_bias = nn.Embedding(NUM_PLACE_BUCKETS, config.num_heads)
+        nn.init.zeros_(self.time_bias.weight)
+        nn.init.zeros_(self.place_bias.weight)
+        self.gap_embedding = nn.Embedding(NUM_TIME_BUCKETS, config.dim)
+        nn.init.normal_(self.gap_embedding.weight, std=0.02)
+        self.layers = nn.ModuleList(_Layer(config) for _ in range(config.num_layers))
+        self.norm = nn.LayerNorm(config.dim)
+
+    def forward(self, input_BSD: Tensor, at_s_BS: Tensor) -> Tensor:
+        bias_BHSS, state_BSD = self._prepare(input_BSD, at_s_BS)
+        for layer in self.layers:
+            state_BSD = layer(state_BSD, bias_BHSS)
+        normed_BSD: Tensor = self.norm(state_BSD)
+        return normed_BSD
+
+    def last(self, input_BSD: Tensor, at_s_BS: Tensor, length_B: Tensor) -> Tensor:
+        """Return state_BD after each whole history; the last layer computes only these."""
+        bias_BHSS, state_BSD = self._prepare(input_BSD, at_s_BS)
+        for layer in self.layers[:-1]:
+            state_BSD = layer(state_BSD, bias_BHSS)
+        bias_BHS = last_of(bias_BHSS.transpose(1, 2), length_B)
+        last_layer = cast(_Layer, self.layers[-1])
+        normed_BD: Tensor = self.norm(last_layer.last(state_BSD, bias_BHS, length_B))
+        return normed_BD
+
+    def _prepare(self, input_BSD: Tensor, at_s_BS: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the biases of attention, −inf for later events, and the first layer's input."""
+        gap_BSS = (at_s_BS.unsqueeze(2) - at_s_BS.unsqueeze(1)).float()
+        later_SS = torch.ones(gap_BSS.shape[1:], dtype=torch.bool, device=input_BSD.device).triu(1)
+        place_HSS = _columns(
+            self.place_bias, place_buckets(input_BSD.shape[1]).to(input_BSD.device)
+        ).masked_fill(later_SS, float("-inf"))
+        bias_BHSS = _columns(self.time_bias, time_buckets(gap_BSS)).transpose(0, 1) + place_HSS
+        return bias_BHSS, input_BSD + self.gap_embedding(time_buckets(_gaps(at_s_BS)))
+
+
+class _Layer(nn.Module):
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.num_heads = config.num_heads
+        self.attention_norm = nn.LayerNorm(config.dim)
+        self.qkv = nn.Linear(config.dim, 3 * config.dim)
+        self.merge = nn.Linear(config.dim, config.dim)
+        self.hidden_norm = nn.LayerNorm(config.dim)
+        self.widen = nn.Linear(config.dim, 2 * config.dim)
+        self.narrow = nn.Linear(2 * config.dim, config.dim)
+        self.dropout = nn.Dropout(config.dropout)
+
+    def forward(self, state_BSD: Tensor, bias_BHSS: Tensor) -> Tensor:
+        num_users, num_states, width = state_BSD.shape
+        heads = (num_users, num_states, self.num_heads, width // self.num_heads)
+        query, key, value = (
+            part.view(heads).transpose(1, 2)
+            for part in self.qkv(self.attention_norm(state_BSD)).chunk(3, dim=2)
+        )
+        seen_BHSd = F.scaled_dot_product_attention(query, key, value, attn_mask=bias_BHSS)
+        return self._rest(
+            state_BSD, seen_BHSd.transpose(1, 2).reshape(num_users, num_states, width)
+        )
+
+    def last(self, state_BSD: Tensor, bias_BHS: Tensor, length_B: Tensor) -> Tensor:
+        """Return the layer's state_BD after each whole history: one query for each user."""
+        num_users, _, width = state_BSD.shape
+        normed_BSD = self.attention_norm(state_BSD)
+        split = (num_users, -1, self.num_heads, width // self.num_heads)
+        weight, bias = self.qkv.weight, self.qkv.bias
+        query_BD = F.linear(last_of(normed_BSD, length_B), weight[:width], bias[:width])
+        key, value = (
+            part.view(split).transpose(1, 2)
+            for part in F.linear(normed_BSD, weight[width:], bias[width:]).chunk(2, dim=2)
+        )
+        seen_BH1d = F.scaled_dot_product_attention(
+            query_BD.view(split).transpose(1, 2), key, value, attn_mask=bias_BHS.unsqueeze(2)
+        )
+        return self._rest(last_of(state_BSD, length_B), seen_BH1d.reshape(num_users, width))
+
+    def _rest(self, state_XD: Tensor, seen_XD: Tensor) -> Tensor:
+        """Return the layer's output from its input and what attention has read."""
+        state_XD = state_XD + self.dropout(self.merge(seen_XD))
+        hidden_XD = self.narrow(F.gelu(self.widen(self.hidden_norm(state_XD))))
+        out_XD: Tensor = state_XD + self.dropout(hidden_XD)
+        return out_XD
+
+
+class LstmTower(nn.Module):
+    """The LSTM of the project's first design, with the gap before each event as an input."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.gap_embedding = nn.Embedding(NUM_TIME_BUCKETS, config.dim)
+        nn.init.normal_(self.gap_embedding.weight, std=0.02)
+        self.lstm = nn.LSTM(config.dim, config.dim, num_layers=1, batch_first=True)
+        self.dropout = nn.Dropout(config.dropout)
+        self.norm = nn.LayerNorm(config.dim)
+
+    def forward(self, input_BSD: Tensor, at_s_BS: Tensor) -> Tensor:
+        state_BSD, _ = self.lstm(input_BSD + self.gap_embedding(time_buckets(_gaps(at_s_BS))))
+        normed_BSD: Tensor = self.norm(input_BSD + self.dropout(state_BSD))
+        return normed_BSD
+
+    def last(self, input_BSD: Tensor, at_s_BS: Tensor, length_B: Tensor) -> Tensor:
+        """Return state_BD after each whole history."""
+        return last_of(self(input_BSD, at_s_BS), length_B)
+
+
+def _columns(table: nn.Embedding, rows_X: Tensor) -> Tensor:
+    """Look rows up in an embedding; return them as H × the rows' shape.
+
+    The gradient of an index selection takes a fortieth of the time of an embedding's when there are
+    this few rows. On a GPU all threads would add to the same few numbers one after another, so they
+    take turns among copies of the table.
+    """
+    weight_HR, picked_X = table.weight.T, rows_X.flatten()
+    if rows_X.device.type != "cpu":
+        picked_X = (
+            picked_X
+            + torch.arange(len(picked_X), device=rows_X.device) % TABLE_COPIES * weight_HR.shape[1]
+        )
+        weight_HR = weight_HR.repeat(1, TABLE_COPIES)
+    return weight_HR.index_select(1, picked_X).view(-1, *rows_X.shape)
+
+
+def _gaps(at_s_BS: Tensor) -> Tensor:
+    """Return the seconds since the previous event; NaN for the first and for unknown times."""
+    return F.pad((at_s_BS[:, 1:] - at_s_BS[:, :-1]).float(), (1, 0), value=float("nan"))

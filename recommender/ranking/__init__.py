@@ -1,0 +1,1 @@
+"""The ranker: histories in; scores, ratings and the best items of the catalogue out."""

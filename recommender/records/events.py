@@ -1,0 +1,339 @@
+"""Event and Item, together Record: parse, validate, serialise. The only input format.
+
+Rules for all records:
+* `at` is ISO 8601 (no zone means UTC, a date alone is midnight UTC) or epoch seconds as a number or
+  a string of digits. A time before 1990 is refused (an unset clock), and so is one more than five
+  minutes in the future (milliseconds given as seconds, or a wrong clock).
+* Ids are strings and are taken literally. A whole number means its decimal string, so 17 and "17"
+  are the same id. `recommender.records.ids` says which strings are not ids: overlong ones, ones
+  with control characters, "null" and similar words.
+* Ratings, values, quantities and numeric attributes are numbers. "4" is refused, since a sender of
+  strings may send "4,5" next.
+* Unknown fields are refused, so that a misspelt `ratng` is noticed.
+* Anything that some store can't hold is refused: NUL characters, lone surrogates, an item larger
+  than 256 KiB.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TypeGuard
+
+from recommender.records.event_details import DETAILS, EventDetails, given_details, parse_details
+from recommender.records.ids import wrong_id
+from recommender.records.record_fields import (
+    MAX_TYPE_CHARS,
+    InvalidRecord,
+    encodable,
+    id_field,
+    is_finite,
+    number_field,
+    object_of,
+    text_field,
+)
+
+MAX_RECORD_BYTES = 256 * 1024
+# Answers and the list of popular items contain titles: 1,000 titles of this size still fit into an
+# answer of 16 MB.
+MAX_TITLE_CHARS = 2_000
+MAX_RATING = 1e6  # beyond any real scale, and sums of such ratings stay finite
+MAX_CLOCK_SKEW = timedelta(minutes=5)
+EARLIEST = datetime(1990, 1, 1, tzinfo=UTC)
+
+AttributeValue = str | float | tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """One action of one user on one item.
+
+    `rating` is on the data's own scale. `at` is aware UTC.
+    """
+
+    event_id: str
+    user_id: str
+    item_id: str
+    type: str
+    at: datetime
+    rating: float | None = None
+    details: EventDetails | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Item:
+    """The description of one item. `hidden` items are never recommended.
+
+    The record with the greatest (at, event_id) wins. A `deleted` item is hidden too, and cannot be
+    read; only the gateway's DELETE makes such a record.
+    """
+
+    event_id: str
+    item_id: str
+    title: str
+    at: datetime
+    text: str | None = None
+    attributes: Mapping[str, AttributeValue] = field(default_factory=dict)
+    hidden: bool = False
+    deleted: bool = False
+
+
+Record = Event | Item
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventLines:
+    """Valid events as columns, as a log stores them; `lines` are what `to_json` returns.
+
+    Millions of records as objects would keep the garbage collector busy.
+    """
+
+    event_ids: Sequence[str]
+    user_ids: Sequence[str]
+    lines: Sequence[str]
+
+
+# `json.dumps` would make an encoder for every record, which takes as long as the encoding.
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_quote = json.encoder.encode_basestring  # as `_encode` quotes a text
+_DETAILS = frozenset(DETAILS)
+_EVENT_FIELDS = _DETAILS | {"event_id", "user_id", "item_id", "type", "rating", "at"}
+_ITEM_FIELDS = frozenset(Item.__dataclass_fields__)
+# By kind: the fields, and the text fields that a stored record must have.
+_STORED: Mapping[str, tuple[frozenset[str], tuple[str, ...]]] = {
+    "event": (_EVENT_FIELDS, ("event_id", "user_id", "item_id", "type")),
+    "item": (_ITEM_FIELDS, ("event_id", "item_id", "title")),
+}
+
+
+def parse_event(raw: object, *, now: datetime, new_id: Callable[[], str]) -> Event:
+    """Parse an event from JSON values; raise InvalidRecord.
+
+    A missing `event_id` comes from `new_id`; a missing `at` is `now`.
+    """
+    fields = object_of(raw, _EVENT_FIELDS)
+    type_ = text_field(fields, "type", limit=MAX_TYPE_CHARS)
+    rating = number_field(fields, "rating", least=-MAX_RATING, most=MAX_RATING)
+    if type_ == "rating" and rating is None:
+        raise InvalidRecord("rating", found=None, expected='a number, because "type" is "rating"')
+    if type_ == "search" and fields.get("item_id") is None:
+        raise InvalidRecord(
+            "item_id",
+            problem="a search without an item",
+            expected='the item that the user then chose, with the search as its "query"',
+        )
+    return Event(
+        event_id=id_field(fields, "event_id") if fields.get("event_id") is not None else new_id(),
+        user_id=id_field(fields, "user_id"),
+        item_id=id_field(fields, "item_id"),
+        type=type_,
+        at=parse_time(fields["at"], now=now) if fields.get("at") is not None else now,
+        rating=rating,
+        details=None if _DETAILS.isdisjoint(fields) else parse_details(fields),
+    )
+
+
+def parse_item(raw: object, *, now: datetime, new_id: Callable[[], str]) -> Item:
+    """Parse an item from JSON values; raise InvalidRecord. Defaults are those of events."""
+    fields = object_of(raw, _ITEM_FIELDS - {"deleted"})
+    text = fields.get("text")
+    if text is not None and not isinstance(text, str):
+        raise InvalidRecord("text", found=text, expected="a string or null")
+    hidden = fields.get("hidden", False)
+    if not isinstance(hidden, bool):
+        raise InvalidRecord("hidden", found=hidden, expected="true or false")
+    item = Item(
+        event_id=id_field(fields, "event_id") if fields.get("event_id") is not None else new_id(),
+        item_id=id_field(fields, "item_id"),
+        title=text_field(fields, "title", limit=MAX_TITLE_CHARS),
+        text=encodable("text", text) if text is not None else None,
+        attributes=_attributes(fields.get("attributes")),
+        hidden=hidden,
+        at=parse_time(fields["at"], now=now) if fields.get("at") is not None else now,
+    )
+    size_bytes = len(to_json(item).encode())
+    if size_bytes > MAX_RECORD_BYTES:
+        raise InvalidRecord(
+            "record",
+            problem=f"{size_bytes:,} bytes",
+            expected=f"at most {MAX_RECORD_BYTES:,} bytes",
+        )
+    return item
+
+
+def parse_time(raw: object, *, now: datetime) -> datetime:
+    """Parse a time into aware UTC; raise InvalidRecord when it is invalid or out of range.
+
+    The range is from 1990 to five minutes after `now`.
+    """
+    expected = "ISO 8601 or epoch seconds"
+    seconds: float | None = None
+    if is_finite(raw) or _is_epoch_text(raw):
+        seconds = float(raw)
+    try:
+        if seconds is not None:
+            at = datetime.fromtimestamp(seconds, UTC)
+        elif isinstance(raw, str):
+            at = datetime.fromisoformat(raw.strip())
+            at = at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+        else:
+            raise InvalidRecord("at", found=raw, expected=expected)
+    except (ValueError, OverflowError, OSError) as error:
+        hint = " (milliseconds? divide by 1000)" if seconds is not None and seconds > 1e11 else ""
+        raise InvalidRecord("at", found=raw, expected=expected + hint) from error
+    if at < EARLIEST:
+        raise InvalidRecord(
+            "at", found=raw, expected="a time after 1990-01-01 (is the sender's clock set?)"
+        )
+    if at > now + MAX_CLOCK_SKEW:
+        raise InvalidRecord(
+            "at",
+            found=raw,
+            expected=f"a time not after the present, {now.isoformat(timespec='seconds')}",
+        )
+    return at
+
+
+def to_json(record: Record) -> str:
+    """Serialise a record to one line of JSON; `from_json` reads it back equal."""
+    if isinstance(record, Event):
+        return _event_json(record)
+    values: dict[str, object] = {"kind": "item"}
+    values |= {name: getattr(record, name) for name in record.__dataclass_fields__}
+    values |= {"at": record.at.isoformat(), "attributes": dict(record.attributes)}
+    if not record.deleted:
+        del values["deleted"]  # so that an earlier release reads the records of all others
+    return _encode(values)
+
+
+def _event_json(event: Event) -> str:
+    """Serialise an event as `_encode` would a dict of its fields, in a third of the time."""
+    rating = "null" if event.rating is None else _encode(event.rating)
+    line = (
+        f'{{"kind":"event","event_id":{_quote(event.event_id)},"user_id":{_quote(event.user_id)},'
+        f'"item_id":{_quote(event.item_id)},"type":{_quote(event.type)},'
+        f'"at":"{event.at.isoformat()}","rating":{rating}'
+    )
+    if event.details is not None:
+        line += "".join(
+            f',"{name}":{_encode(value)}' for name, value in given_details(event.details).items()
+        )
+    return line + "}"
+
+
+def from_json(line: str) -> Record:
+    """Read what `to_json` wrote; raise InvalidRecord for anything else.
+
+    Fields, types, ids, size and storable text are checked. The rules about time are not checked
+    again: they were applied when the record was accepted.
+    """
+    if 4 * len(line) > MAX_RECORD_BYTES and len(line.encode(errors="replace")) > MAX_RECORD_BYTES:
+        raise InvalidRecord(
+            "record", problem="a larger record", expected=f"at most {MAX_RECORD_BYTES:,} bytes"
+        )
+    try:
+        values = json.loads(line)
+    except RecursionError as error:
+        raise InvalidRecord(
+            "record", problem="deep nesting", expected="a flat JSON object"
+        ) from error
+    except ValueError as error:
+        raise InvalidRecord(
+            "record", found=line[:MAX_TYPE_CHARS], expected=f"JSON ({error})"
+        ) from error
+    kind = values.pop("kind", None) if isinstance(values, dict) else None
+    if not isinstance(kind, str) or kind not in _STORED:
+        expected = 'a JSON object whose kind is "event" or "item"'
+        raise InvalidRecord(
+            "kind", found=kind if isinstance(values, dict) else values, expected=expected
+        )
+    known, texts = _STORED[kind]
+    _check_stored(values, known, texts)
+    if "\\u" in line:  # only such an escape can produce a NUL or a lone surrogate
+        for name in texts:
+            encodable(name, str(values[name]))
+    return _stored_event(values) if kind == "event" else _stored_item(values)
+
+
+def _stored_event(values: dict[str, object]) -> Event:
+    rating = values.get("rating")
+    if rating is not None and not is_finite(rating):
+        raise InvalidRecord("rating", found=rating, expected="a finite number or null")
+    values["rating"] = None if rating is None else float(rating)
+    if not _DETAILS.isdisjoint(values):
+        values["details"] = parse_details(values)
+        values = {name: value for name, value in values.items() if name not in _DETAILS}
+    return Event(**values)  # type: ignore[arg-type]  # checked above
+
+
+def _stored_item(values: dict[str, object]) -> Item:
+    text = values.get("text")
+    if text is not None and not isinstance(text, str):
+        raise InvalidRecord("text", found=text, expected="a string or null")
+    encodable("text", text or "")
+    for name in ("hidden", "deleted"):
+        if not isinstance(flag := values.get(name, False), bool):
+            raise InvalidRecord(name, found=flag, expected="true or false")
+    values["attributes"] = _attributes(values.get("attributes"))
+    return Item(**values)  # type: ignore[arg-type]  # checked above
+
+
+def _check_stored(values: dict[str, object], known: frozenset[str], texts: tuple[str, ...]) -> None:
+    """Check the fields and the required texts, and convert `at`."""
+    if not values.keys() <= known:
+        raise InvalidRecord(
+            min(values.keys() - known),
+            problem="an unknown field",
+            expected=f"one of {', '.join(sorted(known))}",
+        )
+    for name in texts:
+        value = values.get(name)
+        if not isinstance(value, str) or not value:
+            raise InvalidRecord(name, found=value, expected="a non-empty string")
+        expected = wrong_id(value) if name.endswith("_id") else None
+        if expected is not None:
+            raise InvalidRecord(name, found=value, expected=expected)
+    values["at"] = _stored_time(values.get("at"))
+
+
+def _stored_time(value: object) -> datetime:
+    try:
+        at = datetime.fromisoformat(value) if isinstance(value, str) else None
+        if at is not None and at.tzinfo is not None:
+            return at if at.tzinfo is UTC else at.astimezone(UTC)
+    except (ValueError, OverflowError):
+        pass
+    raise InvalidRecord("at", found=value, expected="a time in ISO 8601 with a zone")
+
+
+def _attributes(raw: object) -> dict[str, AttributeValue]:
+    if raw is None:
+        return {}
+    expected = "an object whose values are strings, numbers or lists of strings"
+    if not isinstance(raw, dict):
+        raise InvalidRecord("attributes", found=raw, expected=expected)
+    attributes: dict[str, AttributeValue] = {}
+    for key, value in raw.items():
+        name = f"attributes.{key}"
+        encodable(name, str(key))
+        if isinstance(value, str):
+            attributes[key] = encodable(name, value)
+        elif is_finite(value):
+            attributes[key] = float(value)
+        elif isinstance(value, list) and all(isinstance(part, str) for part in value):
+            attributes[key] = tuple(encodable(name, part) for part in value)
+        else:
+            raise InvalidRecord(name, found=value, expected=expected)
+    return attributes
+
+
+def _is_epoch_text(value: object) -> TypeGuard[str]:
+    """Tell whether a text is epoch seconds; eight digits are a date, as in 20240131."""
+    return (
+        isinstance(value, str)
+        and value.isascii()
+        and value.strip().replace(".", "", 1).isdigit()
+        and len(value.strip()) != 8
+    )

@@ -1,0 +1,1 @@
+"""Requests of TorchServe's endpoint as typed values: their fields, limits and errors."""

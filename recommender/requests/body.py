@@ -1,0 +1,253 @@
+"""The body of a request, parsed strictly: JSON text in, a typed request or a BadRequest out.
+
+Rules that hold for all requests:
+* Unknown fields are refused, and so is a body that asks for two things at once.
+* An empty history is a cold user. An empty `items` is a mistake.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import lru_cache
+
+from recommender.records.events import parse_time
+from recommender.records.record_fields import MAX_TYPE_CHARS, InvalidRecord
+from recommender.requests.body_fields import (
+    describe,
+    expect_known_fields,
+    is_plain_text,
+    read_count,
+    read_filter,
+    read_flag,
+    read_ids,
+    read_list,
+    read_name,
+    read_number,
+    read_text,
+)
+from recommender.requests.rule_fields import read_rules
+from recommender.requests.wire import (
+    DEFAULT_FOUND,
+    DEFAULT_SIMILAR,
+    MAX_CANDIDATES,
+    MAX_EXCLUDED,
+    MAX_HISTORY,
+    MAX_RANKED_IDS,
+    MAX_SEARCH_CHARS,
+    MAX_VALUES,
+    BadRequest,
+    Element,
+    Name,
+    Request,
+    ScoreRequest,
+    SearchRequest,
+    SimilarRequest,
+    TopRequest,
+    is_similarity,
+)
+
+_FIELDS = {
+    "user_seq",
+    "item_desc",
+    "items",
+    "k",
+    "exclude_seen",
+    "exclude",
+    "filter",
+    "candidates",
+    "context",
+    "explain",
+    "rules",
+    "similar_to",
+    "by",
+    "search",
+}
+_OF_TOP = {*_FIELDS} - {"item_desc", "items", "similar_to", "by", "search"}
+# Bare strings whose element is kept, since popular items are in many histories; at most 30 MB.
+ELEMENTS_KEPT, MAX_KEPT_CHARS = 65_536, 64
+_BEFORE_VALUES = ",:[{"  # each value and each name in JSON follows one of these
+# An answer depends on its request alone, so `at` is not compared with the present time.
+_NO_CLOCK = datetime(9000, 1, 1, tzinfo=UTC)
+
+
+def decode(body: object) -> object:
+    """Return a body's JSON value; bytes and strings are parsed. Raise BadRequest."""
+    if not isinstance(body, bytes | bytearray | str):
+        return body
+    if not body:
+        raise BadRequest(
+            "body", found="nothing", expected='JSON, sent with "Content-Type: application/json"'
+        )
+    try:
+        text = body if isinstance(body, str) else bytes(body).decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise BadRequest(
+            "body", found=f"the byte {error.object[error.start]:#x}", expected="JSON in UTF-8"
+        ) from error
+    if num_values(text) > MAX_VALUES:
+        raise BadRequest(
+            "body",
+            found=f"JSON of more than {MAX_VALUES:,} values",
+            expected="fewer in one request",
+        )
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        raise BadRequest(
+            "body", found="JSON nested too deeply", expected="a JSON object or a list of them"
+        ) from error
+    except ValueError as error:
+        raise BadRequest(
+            "body", found=f"malformed JSON ({error})", expected="a JSON object or a list of them"
+        ) from error
+
+
+def num_values(body: object) -> int:
+    """Return roughly how many JSON values a text has, before it is parsed; 0 for parsed JSON."""
+    if isinstance(body, str):
+        return sum(map(body.count, _BEFORE_VALUES))
+    if isinstance(body, bytes | bytearray):
+        return sum(map(body.count, _BEFORE_VALUES.encode()))
+    return 0
+
+
+def parse(body: object) -> Request:
+    """Parse one JSON object into a request; raise BadRequest."""
+    if not isinstance(body, dict):
+        raise BadRequest("body", found=describe(body), expected="a JSON object")
+    expect_known_fields(body, _FIELDS)  # so that a misspelt `kk` is named in the error
+    asked = [name for name in ("item_desc", "items", "k", "similar_to") if name in body]
+    if "similar_to" in body:
+        return _similar(body)
+    if "search" in body:
+        return _search(body)
+    if len(asked) != 1:
+        found = " and ".join(asked) if asked else "none of them"
+        raise BadRequest(
+            "body",
+            found=found,
+            expected="user_seq with exactly one of item_desc, items, k; or similar_to; or search",
+        )
+    if asked[0] == "k":
+        return _top(body)
+    return _score(body, single=asked[0] == "item_desc")
+
+
+def _similar(body: Mapping[str, object]) -> SimilarRequest:
+    expect_known_fields(body, {"similar_to", "k", "by", "filter"})
+    by = body.get("by", "taste")
+    if not is_similarity(by):
+        raise BadRequest("by", found=describe(by), expected="taste, text or both")
+    return SimilarRequest(
+        item=read_name(body["similar_to"], "similar_to"),
+        k=read_count(body["k"]) if "k" in body else DEFAULT_SIMILAR,
+        by=by,
+        filter=read_filter(body.get("filter", {})),
+    )
+
+
+def _search(body: Mapping[str, object]) -> SearchRequest:
+    expect_known_fields(body, {"search", "user_seq", "k", "filter", "exclude"})
+    return SearchRequest(
+        text=read_text(body["search"], "search", limit=MAX_SEARCH_CHARS),
+        k=read_count(body["k"]) if "k" in body else DEFAULT_FOUND,
+        history=read_history(body.get("user_seq", []), "user_seq", limit=MAX_HISTORY),
+        exclude=read_ids(body.get("exclude", []), "exclude", limit=MAX_EXCLUDED),
+        filter=read_filter(body.get("filter", {})),
+    )
+
+
+def _score(body: Mapping[str, object], *, single: bool) -> ScoreRequest:
+    expect_known_fields(body, {"user_seq", "item_desc" if single else "items"})
+    history = _history(body)
+    if single:
+        return ScoreRequest(
+            history=history, items=(read_name(body["item_desc"], "item_desc"),), single=True
+        )
+    items = read_list(body["items"], "items", limit=MAX_CANDIDATES)
+    if not items:
+        raise BadRequest("items", found=describe(items), expected="at least one item")
+    return ScoreRequest(
+        history=history,
+        items=tuple(read_name(item, f"items[{i}]") for i, item in enumerate(items)),
+        single=False,
+    )
+
+
+def _top(body: Mapping[str, object]) -> TopRequest:
+    expect_known_fields(body, _OF_TOP)
+    candidates = None
+    if "candidates" in body:
+        candidates = read_ids(body["candidates"], "candidates", limit=MAX_RANKED_IDS)
+    return TopRequest(
+        history=_history(body),
+        k=read_count(body["k"]),
+        exclude_seen=read_flag(body, "exclude_seen", default=True),
+        exclude=read_ids(body.get("exclude", []), "exclude", limit=MAX_EXCLUDED),
+        filter=read_filter(body.get("filter", {})),
+        candidates=candidates,
+        context=_element(body["context"], "context") if "context" in body else None,
+        explain=read_flag(body, "explain", default=False),
+        rules=read_rules(body["rules"], "rules") if "rules" in body else None,
+    )
+
+
+def _history(body: Mapping[str, object]) -> tuple[Element, ...]:
+    if "user_seq" not in body:
+        raise BadRequest(
+            "user_seq", found="nothing", expected="a list; an empty one is a user without a history"
+        )
+    return read_history(body["user_seq"], "user_seq", limit=MAX_HISTORY)
+
+
+def read_history(raw: object, where: str, *, limit: int) -> tuple[Element, ...]:
+    """Parse a list of history elements; raise BadRequest."""
+    history = []
+    for i, one in enumerate(read_list(raw, where, limit=limit)):
+        # Most elements are ids or titles. Long strings would take more memory than they save time.
+        is_short = isinstance(one, str) and len(one) <= MAX_KEPT_CHARS
+        bare = _bare_element(one) if is_short else None
+        history.append(_element(one, f"{where}[{i}]") if bare is None else bare)
+    return tuple(history)
+
+
+@lru_cache(maxsize=ELEMENTS_KEPT)
+def _bare_element(raw: str) -> Element | None:
+    """Return the element that a plain string stands for; None for a string to be examined."""
+    return Element(name=Name(kind="any", value=raw)) if is_plain_text(raw) else None
+
+
+def _element(raw: object, where: str) -> Element:
+    if not isinstance(raw, dict):
+        return Element(name=read_name(raw, where))
+    expect_known_fields(raw, {"id", "text", "rating", "type", "at"}, where=where)
+    rating, at = raw.get("rating"), raw.get("at")
+    if rating is not None:
+        rating = read_number(rating, f"{where}.rating", expected="a finite number or null")
+    type_ = raw.get("type")
+    if type_ is None:
+        type_ = "view" if rating is None else "rating"
+    else:
+        type_ = read_text(type_, f"{where}.type", limit=MAX_TYPE_CHARS)
+    name = read_name({key: raw[key] for key in ("id", "text") if key in raw}, where)
+    return Element(
+        name=name,
+        type=type_,
+        rating=rating,
+        at_s=None if at is None else read_time(at, f"{where}.at").timestamp(),
+    )
+
+
+def read_time(raw: object, where: str) -> datetime:
+    """Parse a time from 1990 on, which is not compared with the clock; raise BadRequest."""
+    try:
+        return parse_time(raw, now=_NO_CLOCK)
+    except (
+        InvalidRecord,
+        OverflowError,
+    ) as error:  # the latter from a whole number of hundreds of digits
+        raise BadRequest(
+            where, found=describe(raw), expected="ISO 8601 or epoch seconds, from 1990 on"
+        ) from error
