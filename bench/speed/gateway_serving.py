@@ -1,7 +1,8 @@
 """The gateway beside TorchServe: lists for the same users, and events, in the same run.
 
 TorchServe is asked the questions that the gateway asks it for these users, so the ratio is what the
-gateway costs. The two take turns, since other work on a machine changes from minute to minute.
+gateway costs: for plain lists, and for lists of a placement with rules and reasons. The two take
+turns, since other work on a machine changes from minute to minute.
 """
 
 from __future__ import annotations
@@ -9,61 +10,135 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from statistics import median
+
+import httpx
 
 from bench.report.rows import BenchMetric
 from bench.speed.generator import HttpRequest, Measured, generator_name, measure
 from cron.settings.tree import Settings
 from cron.user_keys import hash_without_key
 from cron.wiring import open_histories
-from gateway.model.questions import TopItemsQuestion, stored_element
+from gateway.model.questions import (
+    BoostQuestion,
+    QuestionElement,
+    RulesQuestion,
+    TopItemsQuestion,
+    stored_element,
+)
 
 CONNECTIONS = (8, 64)
 ROUNDS = 3
 NUM_USERS, K = 200, 10
 NUM_SENDERS, NUM_ITEMS, EVENTS_A_BATCH = 5_000, 1_682, 100
+PLACEMENT = "bench"
+BOOSTS = (
+    BoostQuestion(attribute="genre", value="Comedy", add=0.5),
+    BoostQuestion(attribute="genre", value="War", add=-1.0),
+)
+RULES = RulesQuestion(boosts=BOOSTS, min_rating=2.5, diversity=0.3, at_most={"genre": 5})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Load:
+    """The same lists, asked of the model and of the gateway."""
+
+    name: str
+    questions: Sequence[HttpRequest]
+    calls: Sequence[HttpRequest]
 
 
 def gateway_serving(
     histories: str, *, gateway_port: int, inference_port: int, seconds: float
 ) -> list[BenchMetric]:
     """Measure lists of both, then single events and batches; each load lasts `seconds` in all."""
-    asked = _questions(histories)
-    questions = [HttpRequest(path="/predictions/rec", body=body) for body in asked.values()]
-    calls = [HttpRequest(path=f"/v1/recommendations/{user_id}") for user_id in asked]
+    histories_of_users = _histories(histories)
+    _put_placement(gateway_port)
     metrics: list[BenchMetric] = []
-    for connections in CONNECTIONS:
+    for load, connections in itertools.product(_loads(histories_of_users), CONNECTIONS):
         of_model: list[Measured] = []
         of_gateway: list[Measured] = []
         for _ in range(ROUNDS):
             for port, requests, found in (
-                (inference_port, questions, of_model),
-                (gateway_port, calls, of_gateway),
+                (inference_port, load.questions, of_model),
+                (gateway_port, load.calls, of_gateway),
             ):
                 length_s = seconds / ROUNDS
                 found.append(measure(port, requests, connections=connections, seconds=length_s))
-        metrics += _compare(of_model, of_gateway, connections)
+        metrics += _compare(load.name, of_model, of_gateway, connections)
     for connections, num in itertools.product(CONNECTIONS, (1, EVENTS_A_BATCH)):
         one = measure(gateway_port, _events(num), connections=connections, seconds=seconds)
         metrics += _rows_of_events(one, num, connections)
     return metrics
 
 
-def _questions(histories: str) -> Mapping[str, str]:
-    """Return what the gateway asks the model, by user, for some users of MovieLens."""
+def _histories(url: str) -> Mapping[str, Sequence[QuestionElement]]:
+    """Return the histories of some users of MovieLens, as questions have them."""
     max_history = Settings().train.model.max_history
-    store = open_histories(histories, hash_without_key)
-    questions: dict[str, str] = {}
-    for number in itertools.count(1):
+    store = open_histories(url, hash_without_key)
+    found: dict[str, Sequence[QuestionElement]] = {}
+    for number in range(1, 10 * NUM_USERS + 1):
         past = store.past(str(number), max_history)
         if past:
-            question = TopItemsQuestion(
-                user_seq=[*map(stored_element, past)], k=K, exclude_seen=True, exclude=()
-            )
-            questions[str(number)] = question.encode().decode()
-        if len(questions) == NUM_USERS or number > 10 * NUM_USERS:
+            found[str(number)] = [*map(stored_element, past)]
+        if len(found) == NUM_USERS:
             break
-    return questions
+    return found
+
+
+def _put_placement(port: int) -> None:
+    """Write the placement of the lists with rules; the question of the model has the same rules."""
+    placement = {
+        "boosts": [
+            {"attribute": one.attribute, "value": one.value, "add": one.add} for one in BOOSTS
+        ],
+        "min_rating": RULES.min_rating,
+        "diversity": RULES.diversity,
+        "at_most": RULES.at_most,
+    }
+    url = f"http://127.0.0.1:{port}/v1/placements/{PLACEMENT}"
+    httpx.put(url, json=placement, timeout=10).raise_for_status()
+
+
+def _loads(histories: Mapping[str, Sequence[QuestionElement]]) -> list[_Load]:
+    """Return the questions and the calls for plain lists, and for lists with rules and reasons."""
+    return [
+        _Load(
+            name=f"top-{K} of {NUM_USERS} users",
+            questions=[
+                _question(TopItemsQuestion(user_seq=past, k=K, exclude_seen=True, exclude=()))
+                for past in histories.values()
+            ],
+            calls=[HttpRequest(path=f"/v1/recommendations/{user_id}") for user_id in histories],
+        ),
+        _Load(
+            name=f"top-{K} with rules and reasons",
+            questions=[
+                _question(
+                    TopItemsQuestion(
+                        user_seq=past,
+                        k=K,
+                        exclude_seen=True,
+                        exclude=(),
+                        explain=True,
+                        rules=RULES,
+                    )
+                )
+                for past in histories.values()
+            ],
+            calls=[_call_with_rules(user_id) for user_id in histories],
+        ),
+    ]
+
+
+def _question(question: TopItemsQuestion) -> HttpRequest:
+    return HttpRequest(path="/predictions/rec", body=question.encode().decode())
+
+
+def _call_with_rules(user_id: str) -> HttpRequest:
+    body = {"user_id": user_id, "k": K, "placement": PLACEMENT, "explain": True}
+    return HttpRequest(path="/v1/recommendations", body=json.dumps(body))
 
 
 def _events(num: int) -> list[HttpRequest]:
@@ -84,13 +159,13 @@ def _event(number: int) -> dict[str, str]:
 
 
 def _compare(
-    of_model: Sequence[Measured], of_gateway: Sequence[Measured], connections: int
+    load: str, of_model: Sequence[Measured], of_gateway: Sequence[Measured], connections: int
 ) -> list[BenchMetric]:
     """Return the medians of both over the rounds, and the medians of their ratios."""
     pairs = list(zip(of_model, of_gateway, strict=True))
     metrics: list[BenchMetric] = []
     for name, found in (("TorchServe", of_model), ("gateway", of_gateway)):
-        title = f"top-{K} of {NUM_USERS} users, {name}, {connections} connections"
+        title = f"{load}, {name}, {connections} connections"
         rates, failed = [one.rate for one in found], sum(one.num_failed for one in found)
         spread = f"{min(rates):,.0f} to {max(rates):,.0f} in {len(found)} rounds"
         metrics += [
@@ -108,7 +183,7 @@ def _compare(
             ),
             BenchMetric(metric=f"{title}: failed", value=failed, unit="1"),
         ]
-    title = f"gateway over TorchServe, {connections} connections"
+    title = f"{load}, gateway over TorchServe, {connections} connections"
     rate_ratios = [ours.rate / bare.rate for bare, ours in pairs]
     p99_ratios = [ours.p99_ms / bare.p99_ms for bare, ours in pairs]
     return [
