@@ -158,5 +158,12 @@ def test_the_readme_quotes_the_results() -> None:
     for load in ("score, 8 connections", "top-10, 8 connections", "top-10, 8 connections, 6 swaps"):
         rate, p99_ms = value("serving", f"{load}: requests"), value("serving", f"{load}: p99")
         claims.append(f"{rate:,.0f} requests/s, p99 {p99_ms:.0f} ms")
+    shares = [
+        value(
+            "serving", f"top-10 of 200 users, gateway over TorchServe, {num} connections: requests"
+        )
+        for num in (8, 64)
+    ]
+    claims.append(f"{shares[0]:.0%} and {shares[1]:.0%} of".replace("%", " %"))
     assert [claim for claim in claims if claim not in readme] == []
     assert value("serving", "top-10, 8 connections, 6 swaps: failed") == 0
