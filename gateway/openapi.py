@@ -26,7 +26,7 @@ from gateway.bodies.recommendations import PredictionBody
 from gateway.bodies.records import EventBody, ItemBody
 from gateway.bodies.refusal import Refusal, refusal
 from gateway.callers.roles import CALLS
-from gateway.http.record_bodies import NDJSON
+from gateway.content.record_bodies import NDJSON
 
 Responses = dict[int | str, dict[str, object]]
 Operation = dict[str, object]

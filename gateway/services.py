@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -29,12 +29,13 @@ from gateway.callers.call_limits import CallLimits
 from gateway.callers.flood_limits import FloodLimits
 from gateway.callers.keyring import Keyring
 from gateway.callers.visitors import VisitorRules
-from gateway.http.request_body import RequestBodies
+from gateway.content.request_body import RequestBodies
+from gateway.following import follow
 from gateway.intake.foreign_intake import ForeignIntake
-from gateway.intake.grouped_calls import GroupedCalls
+from gateway.intake.item_changes import ItemChanges
+from gateway.intake.record_groups import RecordGroups
 from gateway.intake.record_ids import RecordIds
 from gateway.intake.record_intake import RecordIntake
-from gateway.items.changes import ItemChanges
 from gateway.items.rankings import ItemRankings
 from gateway.metrics import GatewayMetrics
 from gateway.model.inference import Inference
@@ -46,12 +47,10 @@ from gateway.model.similar_items import SimilarItems
 from gateway.placements.lists import PlacementLists
 from gateway.placements.named import NamedPlacements
 from gateway.waiting_queue import WaitingQueue
-from recommender.records.events import Record
 
 ANSWERS_AT_ONCE = 64  # two batches of the model: one is computed while the other fills
 RECORD_CALLS_AT_ONCE = 8  # each is a thread; the log takes one at a time
 PLAIN_CALLS_AT_ONCE = 64  # of at most 16 KiB; they share the transactions of one thread
-MAX_GROUP_RECORDS = 2_000  # of calls that share a transaction
 MAX_RECORDS_WAIT_S = 5.0  # a sender of events is a program, and would have to send them again
 # popular, trending and new items: each may read thousands of records, in a thread that calls with
 # events need too
@@ -107,7 +106,7 @@ class GatewayServices:
     readiness: Readiness
     bodies: RequestBodies
     answer_queue: WaitingQueue
-    grouped_stores: GroupedCalls[Sequence[Record], int]
+    record_groups: RecordGroups
     record_queue: WaitingQueue = field(default_factory=_record_queue)
     plain_queue: WaitingQueue = field(default_factory=_plain_queue)
     list_queue: WaitingQueue = field(default_factory=_list_queue)
@@ -129,7 +128,7 @@ async def open_services(settings: Settings) -> AsyncIterator[GatewayServices]:
     inference = Inference(parse_nodes(store.server), live, timeout_s=timeout_s)
     keyring = _keyring(settings.gateway, ledger)
     placements = _placements(settings, ledger)
-    following = asyncio.gather(keyring.follow(), placements.follow())
+    following = _follow(keyring, placements)
     intake = RecordIntake(event_log, histories, item_records, letters, new_id=RecordIds())
     overview = partial(_overview, ledger, event_log, paths.runs)
     backlog = LedgerMetrics(ledger, overview, lambda: event_log.backlog(histories.cursor()))
@@ -159,12 +158,18 @@ async def open_services(settings: Settings) -> AsyncIterator[GatewayServices]:
             readiness=Readiness(inference),
             bodies=RequestBodies(max_bytes=MAX_BODIES_BYTES),
             answer_queue=_answer_queue(timeout_s),
-            grouped_stores=GroupedCalls(intake.store_all, max_size=MAX_GROUP_RECORDS),
+            record_groups=RecordGroups(intake),
         )
     finally:
         await _end(following)
         inference.close()
         ledger.close()
+
+
+def _follow(keyring: Keyring, placements: NamedPlacements) -> asyncio.Future[tuple[None, None]]:
+    return asyncio.gather(
+        follow(keyring.refresh, what="keys"), follow(placements.refresh, what="placements")
+    )
 
 
 async def _end(following: asyncio.Future[tuple[None, None]]) -> None:

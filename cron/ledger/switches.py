@@ -84,11 +84,11 @@ def check_wanted(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
-    """What was live when somebody asked to roll back, and when that was."""
+class Seen:
+    """What somebody who decides saw live, if it is known, and when that was."""
 
-    live: int
     at: datetime
+    live: int | None = None
 
 
 def begin_rollback(
@@ -96,7 +96,7 @@ def begin_rollback(
     version: int,
     *,
     reason: str,
-    asked: Asked | None = None,
+    asked: Seen | None = None,
     seen_live: int | None = None,
 ) -> Switch:
     """Begin a rollback, whatever else is under way, and pause publishing at once.
@@ -195,7 +195,7 @@ def _refuse_unseen(connection: sa.Connection, seen_live: int) -> None:
         raise LiveChanged(expected=seen_live, found=decided)
 
 
-def _refuse_second_step(connection: sa.Connection, asked: Asked) -> None:
+def _refuse_second_step(connection: sa.Connection, asked: Seen) -> None:
     desk, releases = _desk(connection), schema.releases.c
     left = connection.execute(
         sa.select(releases.version, releases.rolled_back_at).where(
@@ -205,7 +205,7 @@ def _refuse_second_step(connection: sa.Connection, asked: Asked) -> None:
     since = [row for row in left if datetime.fromisoformat(row.rolled_back_at) > asked.at]
     if since:
         raise RolledBackMeanwhile(max(row.version for row in since), live=desk.live)
-    if desk.live != asked.live:
+    if asked.live is not None and desk.live != asked.live:
         raise Superseded(expected=asked.live, found=desk.live)
 
 

@@ -6,11 +6,17 @@ A durable transaction takes milliseconds, however small it is.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from itertools import accumulate, takewhile
 from typing import Generic, TypeVar
 
 Work = TypeVar("Work")
 Done = TypeVar("Done")
+
+
+def num_together(sizes: Iterable[int], *, max_size: int) -> int:
+    """Return how many of the first sizes are together at most `max_size`, at least one."""
+    return max(1, sum(1 for _ in takewhile(lambda size: size <= max_size, accumulate(sizes))))
 
 
 class _WaitingWork(Generic[Work, Done]):
@@ -53,10 +59,7 @@ class SharedTurns(Generic[Work, Done]):
     def _next(self) -> list[_WaitingWork[Work, Done]]:
         """Take the work of one turn off the list."""
         with self._lock:
-            num, size = 1, self._waiting[0].size
-            while num < len(self._waiting) and size + self._waiting[num].size <= self._max_size:
-                size += self._waiting[num].size
-                num += 1
+            num = num_together((one.size for one in self._waiting), max_size=self._max_size)
             taken, self._waiting = self._waiting[:num], self._waiting[num:]
         return taken
 

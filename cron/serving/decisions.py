@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from cron.errors import FreshetError, SwitchPending
-from cron.ledger import decision_rows, holds
+from cron.ledger import decision_rows, holds, switches
 from cron.ledger.ledger import Ledger
 from cron.lineage import Action, Hold, Range
 from cron.ports import ArtifactStore, ModelServer
@@ -62,7 +62,7 @@ class Decisions:
                 version,
                 by=by,
                 artifacts=self._open_artifacts,
-                seen=release.Seen(at=asked_at, live=seen_live),
+                seen=switches.Seen(at=asked_at, live=seen_live),
             )
         except SwitchPending as pending:
             self._record("rollback", person, pending.version)

@@ -14,7 +14,6 @@ import time
 from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
 
 from cron.errors import (
     NothingToRollBackTo,
@@ -73,14 +72,6 @@ class RolledBack:
     was: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
-    """When a person decided, and which version that person saw live, if it is known."""
-
-    at: datetime
-    live: int | None = None
-
-
 def rollback(
     ledger: Ledger,
     server: ModelServer,
@@ -88,7 +79,7 @@ def rollback(
     *,
     by: str,
     artifacts: OpenArtifacts | None = None,
-    seen: Seen | None = None,
+    seen: switches.Seen | None = None,
 ) -> RolledBack:
     """Make an earlier release live, by default the previous good one, and pause publishing.
 
@@ -98,7 +89,7 @@ def rollback(
     named and somebody else rolled back after `seen` (default: now), LiveChanged when another
     version is live than the one seen, Overtaken when a later decision was carried out instead.
     """
-    started, seen = time.monotonic(), seen or Seen(at=ledger.now())
+    started, seen = time.monotonic(), seen or switches.Seen(at=ledger.now())
     if switches.under_way(ledger) is not None:
         # First, so that "previous" means the release before the one served. When the server does
         # not answer, the decision must still be recorded: it overtakes the interrupted switch.
@@ -215,7 +206,7 @@ def switch_server(ledger: Ledger, server: ModelServer, begun: Switch) -> bool:
 
 
 def _begin_rollback(
-    ledger: Ledger, version: int | None, *, by: str, seen: Seen
+    ledger: Ledger, version: int | None, *, by: str, seen: switches.Seen
 ) -> tuple[Switch, int]:
     """Begin a rollback from the live version; return the switch and the version that was live.
 
@@ -228,7 +219,7 @@ def _begin_rollback(
         if target is None or live is None:
             raise NothingToRollBackTo(live=live.version if live is not None else None)
         reason = f"rolled back from version {live.version} to {target.version} by {by}"
-        asked = switches.Asked(live=live.version, at=seen.at) if version is None else None
+        asked = switches.Seen(live=live.version, at=seen.at) if version is None else None
         begun = switches.begin_rollback(
             ledger, target.version, reason=reason, asked=asked, seen_live=seen.live
         )

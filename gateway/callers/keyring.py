@@ -5,19 +5,12 @@ The ledger's are read twice a second. While it does not answer, the last known k
 
 from __future__ import annotations
 
-import asyncio
 import hmac
-import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from starlette.concurrency import run_in_threadpool
-
 from cron.api_keys import ROLES, SETTING_NAME, ApiKey, Role, digest_of
 from cron.settings.own_gateway import key_bytes
-
-EVERY_S = 0.5
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +39,6 @@ class Keyring:
         self._own_keys = () if own_key is None else _encodings(own_key)
         self._own = Caller(name=SETTING_NAME, roles=frozenset(ROLES) - {"browser"})
         self._read = read
-        self._is_reading = True
         self._rows: tuple[ApiKey, ...] = ()
         self._callers: tuple[tuple[str, Caller], ...] = ()
         self.origins: frozenset[str] = frozenset()  # of all valid browser keys
@@ -81,19 +73,6 @@ class Keyring:
             self._callers = tuple((key.digest, _caller(key)) for key in valid)
             self.origins = frozenset().union(*(key.origins for key in valid))
             self._rows = rows
-
-    async def follow(self, *, every_s: float = EVERY_S) -> None:
-        """Read the ledger's keys again and again, until this task is cancelled."""
-        while True:
-            await asyncio.sleep(every_s)
-            try:
-                await run_in_threadpool(self.refresh)
-            except Exception as error:  # if this task ended, revoked keys would remain valid
-                if self._is_reading:
-                    log.warning("keys not readable, keeping the known", exc_info=error)
-                self._is_reading = False
-            else:
-                self._is_reading = True
 
 
 def _caller(key: ApiKey) -> Caller:

@@ -9,11 +9,11 @@ from starlette.responses import Response
 
 from gateway.bodies.recommendations import PredictionAnswer, PredictionBody
 from gateway.bodies.refusal import Refusal
+from gateway.content.record_bodies import parse_object
+from gateway.content.request_body import BadBody
 from gateway.http.access import UseServices
 from gateway.http.problems import json_response
 from gateway.http.quick_route import CHECKS, QuickRoute
-from gateway.http.record_bodies import parse_object
-from gateway.http.request_body import BadBody
 from gateway.openapi import answer, object_body, refusals
 
 # 10,000 elements of history, of which the model reads 100; more would hold up the event loop

@@ -15,15 +15,15 @@ from gateway.bodies.items import DeletedItem, ItemAnswer, ItemChangeBody, ItemsP
 from gateway.bodies.refusal import Refusal
 from gateway.callers.keyring import Caller
 from gateway.callers.roles import CALLS
+from gateway.content.record_bodies import parse_object
+from gateway.errors import BadQuery, UnknownItem
 from gateway.http.access import UseServices, WrongRole, caller_of, require_key
 from gateway.http.problems import json_response
 from gateway.http.query import FilterTexts, PageCursor, refuse_unknown_parameters
-from gateway.http.record_bodies import parse_object
 from gateway.http.user_paths import ITEM_ID
-from gateway.items.changes import UnknownItem
 from gateway.items.matching import ItemFilter, item_filter
 from gateway.items.pages import cursor_after_id, read_id
-from gateway.model.recommendations import BadQuery, parse_filter
+from gateway.model.recommendations import parse_filter
 from gateway.model.similar_items import SimilarRequestOfShop
 from gateway.openapi import answer, object_body, refusals
 from recommender.records.events import MAX_RECORD_BYTES, AttributeValue

@@ -23,11 +23,11 @@ from gateway.bodies.operate import (
 )
 from gateway.bodies.status import HoldStatus
 from gateway.callers.keyring import Caller
+from gateway.content.typed_bodies import parse_body
+from gateway.errors import BadQuery
 from gateway.http.access import UseCaller, UseServices, require_key
 from gateway.http.problems import json_response
 from gateway.http.query import refuse_unknown_parameters
-from gateway.http.typed_bodies import parse_body
-from gateway.model.recommendations import BadQuery
 from gateway.openapi import Responses, answer, object_body, refusals
 from gateway.services import GatewayServices
 

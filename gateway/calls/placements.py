@@ -20,10 +20,10 @@ from gateway.bodies.placements import (
     PlacementList,
 )
 from gateway.bodies.refusal import Refusal
+from gateway.content.record_bodies import parse_object
 from gateway.http.access import UseCaller, UseServices, require_key
 from gateway.http.problems import json_response
 from gateway.http.query import refuse_unknown_parameters
-from gateway.http.record_bodies import parse_object
 from gateway.model.answers import NoAnswer
 from gateway.model.inference import Inference
 from gateway.model.questions import TopItemsQuestion, encode_filter

@@ -20,11 +20,11 @@ from gateway.bodies.recommendations import (
 )
 from gateway.bodies.refusal import Refusal
 from gateway.callers import visitors
+from gateway.content.record_bodies import is_ndjson, parse_object, raw_lines
+from gateway.content.request_body import BadBody
 from gateway.http.access import UseCaller, UseServices, services_of
 from gateway.http.problems import json_response
 from gateway.http.quick_route import CHECKS, QuickRoute
-from gateway.http.record_bodies import is_ndjson, parse_object, raw_lines
-from gateway.http.request_body import BadBody
 from gateway.http.streamed_lines import StreamedLines
 from gateway.http.user_paths import USER_ID, check_length
 from gateway.metrics import FALLBACK, GatewayMetrics

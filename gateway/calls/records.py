@@ -20,11 +20,11 @@ from gateway.bodies.records import (
 from gateway.bodies.refusal import refusal
 from gateway.callers import visitors
 from gateway.callers.keyring import Caller
+from gateway.content.feed_bodies import FEED_TYPES, feed_items, is_feed
+from gateway.content.record_bodies import MAX_CALL_BYTES, Raw, Refused, plain_values, raw_records
 from gateway.http.access import UseCaller, UseServices
-from gateway.http.feed_bodies import FEED_TYPES, feed_items, is_feed
 from gateway.http.problems import json_response
 from gateway.http.quick_route import CHECKS, QuickRoute
-from gateway.http.record_bodies import MAX_CALL_BYTES, Raw, Refused, plain_values, raw_records
 from gateway.http.user_paths import USER_ID
 from gateway.intake.record_intake import IntakeResult, RecordKind
 from gateway.openapi import Responses, answer, items_body, records_body, refusals
@@ -180,7 +180,7 @@ async def _take_plain(
         plain = services.intake.parse_plain(kind, values)
         if plain is None:
             return None
-        num_duplicates = await services.grouped_stores.take(plain.records, size=len(plain.records))
+        num_duplicates = await services.record_groups.store(kind, plain.records)
     return IntakeResult(
         accepted=len(plain.records) - num_duplicates,
         duplicates=num_duplicates,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 
+from gateway.content.record_bodies import NDJSON
+from gateway.content.request_body import BadBody
 from gateway.foreign.translation import Fields
-from gateway.http.record_bodies import NDJSON
-from gateway.http.request_body import BadBody
 
 # Segment accepts 500 KB and GA4 130 kB. Parsed, a body may take thirty times its bytes.
 MAX_FOREIGN_BYTES = 2 * 1024 * 1024

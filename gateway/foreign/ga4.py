@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from cron.epoch import moment
+from gateway.content.request_body import BadBody
 from gateway.foreign.products import Call, products_at, translate_products
 from gateway.foreign.translation import (
     Fields,
@@ -21,7 +22,6 @@ from gateway.foreign.translation import (
     object_at,
     shown_name,
 )
-from gateway.http.request_body import BadBody
 from recommender.records.record_fields import InvalidRecord, id_field
 
 SHIPPED: Mapping[str, str] = {

@@ -29,12 +29,11 @@ from gateway.bodies.codec import codec_of, to_json
 from gateway.bodies.refusal import refusal
 from gateway.callers.call_limits import TooManyCalls
 from gateway.callers.visitors import WrongSite
+from gateway.content.request_body import BadBody
+from gateway.errors import BadQuery, UnknownItem
 from gateway.http.access import OtherSite, WrongRole
 from gateway.http.query import expected_value
-from gateway.http.request_body import BadBody
-from gateway.items.changes import UnknownItem
 from gateway.model.answers import NoAnswer, TooLarge
-from gateway.model.recommendations import BadQuery
 from gateway.placements.errors import PlacementInSettings, UnknownPlacement
 from gateway.waiting_queue import Overloaded
 from recommender.records.record_fields import InvalidRecord

@@ -9,7 +9,7 @@ from fastapi import Query, Request
 from fastapi.routing import APIRoute
 from pydantic.fields import FieldInfo
 
-from gateway.model.recommendations import BadQuery
+from gateway.errors import BadQuery
 
 PageCursor = Annotated[
     str | None,

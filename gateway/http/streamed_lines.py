@@ -8,8 +8,8 @@ from contextlib import AsyncExitStack
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from gateway.content.record_bodies import NDJSON
 from gateway.http.problems import encode_line
-from gateway.http.record_bodies import NDJSON
 
 
 class StreamedLines(StreamingResponse):

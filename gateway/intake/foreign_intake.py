@@ -11,9 +11,9 @@ from datetime import UTC, datetime
 from cron.journal.dead_letters import MAX_RAW_CHARS
 from gateway.bodies.foreign import IgnoredEvents
 from gateway.bodies.records import RejectedRecord
+from gateway.content.record_bodies import MAX_CALL_RECORDS
+from gateway.content.request_body import BadBody
 from gateway.foreign.translation import Ignored, Outcome, Translated, Untranslatable
-from gateway.http.record_bodies import MAX_CALL_RECORDS
-from gateway.http.request_body import BadBody
 from gateway.intake.record_intake import RecordIntake
 from recommender.records.events import Event, parse_event
 from recommender.records.record_fields import InvalidRecord

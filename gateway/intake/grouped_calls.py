@@ -13,6 +13,8 @@ from typing import Generic, TypeVar
 
 from starlette.concurrency import run_in_threadpool
 
+from cron.local.shared_turns import num_together
+
 Call = TypeVar("Call")
 Result = TypeVar("Result")
 
@@ -56,10 +58,7 @@ class GroupedCalls(Generic[Call, Result]):
             self._working = None
 
     def _next_group(self) -> list[_PendingCall[Call, Result]]:
-        num, size = 1, self._pending[0].size
-        while num < len(self._pending) and size + self._pending[num].size <= self._max_size:
-            size += self._pending[num].size
-            num += 1
+        num = num_together((one.size for one in self._pending), max_size=self._max_size)
         group, self._pending = self._pending[:num], self._pending[num:]
         return group
 

@@ -17,8 +17,8 @@ from cron.errors import FreshetError
 from cron.journal.dead_letters import MAX_RAW_CHARS, DeadLetters
 from cron.ports import EventLog, Histories, ItemRecords
 from gateway.bodies.records import AssignedId, RejectedRecord
-from gateway.http.record_bodies import Raw, Readable, Refused, Unreadable
-from gateway.items.writes import ItemWrites
+from gateway.content.record_bodies import Raw, Readable, Refused, Unreadable
+from gateway.intake.item_writes import ItemWrites
 from recommender.records.events import Item, Record, parse_event, parse_item
 from recommender.records.record_fields import InvalidRecord
 

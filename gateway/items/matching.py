@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TypeGuard
 
 from gateway.bodies.recommendations import FilterValue
-from gateway.model.recommendations import BadQuery
+from gateway.errors import BadQuery
 from recommender.records.events import AttributeValue
 from recommender.records.excerpt import excerpt
 

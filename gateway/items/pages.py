@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from cron.epoch import micros, moment
 from gateway.bodies.codec import codec_of
-from gateway.model.recommendations import BadQuery
+from gateway.errors import BadQuery
 from recommender.records.excerpt import excerpt
 
 Place = TypeVar("Place")

@@ -6,7 +6,7 @@ import re
 from datetime import timedelta
 
 from cron.item_counts import MAX_HOURLY_WINDOW
-from gateway.model.recommendations import BadQuery
+from gateway.errors import BadQuery
 from recommender.records.excerpt import excerpt
 
 _WINDOW = re.compile(r"([1-9][0-9]?)([hd])")

@@ -9,7 +9,7 @@ from itertools import islice
 
 from cron.errors import FreshetError
 from gateway.bodies.refusal import refusal
-from gateway.http.record_bodies import Raw, Readable
+from gateway.content.record_bodies import Raw, Readable
 from gateway.model.recommendation_body import parse_recommendation
 from gateway.model.recommendations import Answered, RecommendationRequest
 from gateway.waiting_queue import Overloaded

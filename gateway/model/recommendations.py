@@ -24,6 +24,7 @@ from gateway.bodies.recommendations import (
     RankedItem,
 )
 from gateway.bodies.refusal import Refusal
+from gateway.errors import BadQuery
 from gateway.model.answers import NoAnswer, Ranked, TooLarge
 from gateway.model.inference import Inference
 from gateway.model.live_release import LiveRelease
@@ -45,14 +46,6 @@ _NUMBER = re.compile(r"-?(0|[1-9]\d{0,14})(\.\d{1,15})?")
 _IN_HISTORY = re.compile(r"user_seq\[(\d+)\]")
 
 Answered = RankedAnswer | FallbackAnswer | Refusal
-
-
-class BadQuery(ValueError):
-    """A query parameter that is refused: its name and the reason."""
-
-    def __init__(self, field: str, reason: str) -> None:
-        self.field = field
-        super().__init__(reason)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,7 @@ from cron.ports import Histories
 from gateway.bodies.recommendations import FilterValue
 from gateway.bodies.refusal import Refusal
 from gateway.bodies.search import FoundItem, SearchAnswer
+from gateway.errors import BadQuery
 from gateway.model.answers import FoundItems, NoAnswer
 from gateway.model.inference import Inference
 from gateway.model.questions import (
@@ -19,7 +20,6 @@ from gateway.model.questions import (
     encode_filter,
     stored_element,
 )
-from gateway.model.recommendations import BadQuery
 from gateway.model.stored_history import hidden_items, larger_k, past_events
 from recommender.requests.wire import MAX_SEARCH_CHARS
 

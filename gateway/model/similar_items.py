@@ -10,7 +10,7 @@ from starlette.concurrency import run_in_threadpool
 from cron.ports import Histories, ItemRecords
 from gateway.bodies.recommendations import FilterValue
 from gateway.bodies.refusal import Refusal
-from gateway.items.changes import UnknownItem
+from gateway.errors import UnknownItem
 from gateway.model.answers import Ranked
 from gateway.model.inference import Inference
 from gateway.model.questions import ItemNameBody, SimilarItemsQuestion, encode_filter

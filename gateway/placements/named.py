@@ -5,11 +5,8 @@ The ledger's are read twice a second. While it does not answer, the last known p
 
 from __future__ import annotations
 
-import asyncio
-import logging
+import threading
 from collections.abc import Mapping
-
-from starlette.concurrency import run_in_threadpool
 
 from cron.ledger import placement_rows
 from cron.ledger.ledger import Ledger
@@ -17,9 +14,7 @@ from cron.placement import Placement
 from recommender.records.excerpt import excerpt
 from recommender.requests.wire import BadRequest
 
-EVERY_S = 0.5
 _NUM_SHOWN = 20  # names in a refusal
-log = logging.getLogger(__name__)
 
 
 class NamedPlacements:
@@ -29,7 +24,9 @@ class NamedPlacements:
         self.of_settings = dict(of_settings)
         self.ledger = ledger
         self.of_ledger: Mapping[str, Placement] = {}
-        self._is_reading = True
+        self._lock = threading.Lock()
+        self._num_begun = 0  # reads of the ledger
+        self._kept = 0  # the number of the read whose result is kept
 
     @property
     def by_name(self) -> dict[str, Placement]:
@@ -47,22 +44,16 @@ class NamedPlacements:
 
     def refresh(self) -> None:
         """Read the ledger's placements; raise Unavailable or LedgerFailed, and keep the known."""
-        self.of_ledger = placement_rows.every(self.ledger)
+        with self._lock:
+            self._num_begun += 1
+            number = self._num_begun
+        found = placement_rows.every(self.ledger)
+        with self._lock:
+            # a read that began earlier and ends later may have older placements
+            if number > self._kept:
+                self.of_ledger, self._kept = found, number
 
     def change(self, name: str, placement: Placement | None, *, by: str) -> None:
         """Write a placement, or delete it with None; it blocks."""
         placement_rows.change(self.ledger, name, placement, by=by)
         self.refresh()
-
-    async def follow(self, *, every_s: float = EVERY_S) -> None:
-        """Read the ledger's placements again and again, until this task is cancelled."""
-        while True:
-            await asyncio.sleep(every_s)
-            try:
-                await run_in_threadpool(self.refresh)
-            except Exception as error:  # if this task ended, changes would never be seen
-                if self._is_reading:
-                    log.warning("placements not readable, keeping the known", exc_info=error)
-                self._is_reading = False
-            else:
-                self._is_reading = True

@@ -292,7 +292,7 @@ def test_two_plain_rollbacks_at_once_are_one_step(
             None,
             by="the slower one",
             artifacts=lambda: services.artifacts,
-            seen=release.Seen(at=asked_at),
+            seen=switches.Seen(at=asked_at),
         )
     assert (switches.serving(services.ledger).live, services.server.live()) == (2, 2)
 

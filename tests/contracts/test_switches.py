@@ -56,14 +56,14 @@ def test_a_run_is_obsolete_once_a_promotion_has_begun(ledger: Ledger) -> None:
 
 def test_a_second_bare_rollback_reports_the_first(ledger: Ledger) -> None:
     before = ledger.now()
-    first = switches.begin_rollback(ledger, 2, reason="x", asked=switches.Asked(live=3, at=before))
+    first = switches.begin_rollback(ledger, 2, reason="x", asked=switches.Seen(live=3, at=before))
     assert switches.end(ledger, first)
     with pytest.raises(
         RolledBackMeanwhile, match=r"version 3 was rolled back .* version 2 is live"
     ):
-        switches.begin_rollback(ledger, 1, reason="x", asked=switches.Asked(live=2, at=before))
+        switches.begin_rollback(ledger, 1, reason="x", asked=switches.Seen(live=2, at=before))
     later = ledger.now() + timedelta(seconds=1)
-    switches.begin_rollback(ledger, 1, reason="x", asked=switches.Asked(live=2, at=later))
+    switches.begin_rollback(ledger, 1, reason="x", asked=switches.Seen(live=2, at=later))
 
 
 def test_of_two_rollbacks_from_one_version_one_begins(ledger: Ledger) -> None:
@@ -87,7 +87,5 @@ def test_a_promotion_is_about_the_version_that_was_seen_live(ledger: Ledger) -> 
 def test_a_bare_rollback_goes_back_from_what_was_seen_live(ledger: Ledger) -> None:
     assert switches.end(ledger, switches.begin_promote(ledger, 1))
     with pytest.raises(Superseded):
-        switches.begin_rollback(
-            ledger, 2, reason="x", asked=switches.Asked(live=3, at=ledger.now())
-        )
+        switches.begin_rollback(ledger, 2, reason="x", asked=switches.Seen(live=3, at=ledger.now()))
     assert holds.current(ledger) is None

@@ -9,7 +9,7 @@ import zlib
 import pytest
 
 from gateway.calls.answers import MAX_PREDICT_BYTES
-from gateway.http.record_bodies import MAX_CALL_BYTES, NDJSON
+from gateway.content.record_bodies import MAX_CALL_BYTES, NDJSON
 from tests.component.gateway_process import RunningGateway
 
 VIEW = {"user_id": "ann", "item_id": "5", "type": "view"}

@@ -15,7 +15,7 @@ from freshet_client.decoding import decode
 from freshet_client.questions import HistoryElement, ItemChange, PageContext, Question
 from freshet_client.status import Status
 from gateway.app import create_app
-from gateway.http.record_bodies import NDJSON
+from gateway.content.record_bodies import NDJSON
 
 Schema = Mapping[str, object]
 Kind = type[object]

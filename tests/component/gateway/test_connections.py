@@ -12,8 +12,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from gateway.content.record_bodies import MAX_CALL_BYTES
 from gateway.http.connections import ConnectionLimits
-from gateway.http.record_bodies import MAX_CALL_BYTES
 from tests.component.gateway_process import (
     RunningGateway,
     StandIn,

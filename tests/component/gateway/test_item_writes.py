@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -13,12 +14,14 @@ import pytest
 from cron.backends.sqlite.item_records import SqliteItemRecords
 from cron.errors import Unavailable
 from cron.journal.dead_letters import DeadLetters
+from gateway.errors import UnknownItem
+from gateway.intake import item_writes as writes
+from gateway.intake.item_changes import ItemChanges
+from gateway.intake.record_groups import RecordGroups
 from gateway.intake.record_intake import RecordIntake
-from gateway.items import writes
-from gateway.items.changes import ItemChanges, UnknownItem
 from recommender.records.events import Item
 from tests.component.house import open_house
-from tests.contracts.records import item
+from tests.contracts.records import event, item
 
 BEFORE = replace(item(1, "x"), title="Old title", text="old text")
 
@@ -97,6 +100,20 @@ def test_the_next_record_brings_those_that_wait(shop: ChangingShop) -> None:
     assert shop.items.find(["x"])["x"].record.title == "Newest"
 
 
+async def store_events_beside_an_item(intake: RecordIntake) -> None:
+    """Store an event, an item, and another event, all at the same time; only the item fails."""
+    groups = RecordGroups(intake)
+    first, refused, *others = await asyncio.gather(
+        groups.store("event", [event(1)]),
+        groups.store("item", [item(6, "z")]),
+        groups.store("event", [event(2)]),
+        groups.store("event", [event(3)]),
+        return_exceptions=True,
+    )
+    assert isinstance(refused, Unavailable)
+    assert [first, *others] == [0, 0, 0]
+
+
 def test_no_more_records_wait_than_there_is_room_for(shop: ChangingShop) -> None:
     num = writes.MAX_WAITING
     many = [item(10 + number, f"many-{number}") for number in range(num)]
@@ -104,6 +121,7 @@ def test_no_more_records_wait_than_there_is_room_for(shop: ChangingShop) -> None
     shop.intake.keep(many, [], source="test", at=BEFORE.at)
     with pytest.raises(Unavailable):
         shop.intake.add(item(5, "y"))
+    asyncio.run(store_events_beside_an_item(shop.intake))
     shop.items.is_busy = False
     shop.intake.add(item(5, "y"))
     assert set(shop.items.find(["many-0", f"many-{num - 1}", "y"])) == {

@@ -14,7 +14,7 @@ from cron.verbs import replay
 from cron.verbs.gateway_calls import GatewayCalls
 from cron.wiring import open_histories
 from gateway.calls.records import MAX_LISTED
-from gateway.http.record_bodies import MAX_CALL_RECORDS
+from gateway.content.record_bodies import MAX_CALL_RECORDS
 from tests.component.gateway_process import RunningGateway
 from tests.contracts.records import item
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from gateway.http.record_bodies import MAX_CALL_BYTES
+from gateway.content.record_bodies import MAX_CALL_BYTES
 from gateway.services import ANSWERS_AT_ONCE, MAX_BODIES_BYTES
 from tests.component.gateway_process import (
     RunningGateway,

@@ -7,7 +7,7 @@ import json
 import httpx
 import pytest
 
-from gateway.http.record_bodies import MAX_CALL_RECORDS
+from gateway.content.record_bodies import MAX_CALL_RECORDS
 from gateway.services import BATCHES_AT_ONCE
 from tests.component.gateway_process import RunningGateway
 

@@ -12,7 +12,7 @@ import pytest
 from cron import wiring
 from cron.journal.dead_letters import DeadLetters
 from cron.ledger import forgotten
-from gateway.http.record_bodies import MAX_CALL_BYTES
+from gateway.content.record_bodies import MAX_CALL_BYTES
 from recommender.records.events import MAX_RECORD_BYTES, Event, Item
 from tests.component.gateway_process import (
     RunningGateway,

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from gateway.items.changes import merge_into
+from gateway.intake.item_changes import merge_into
 from recommender.records.events import AttributeValue
 from recommender.records.record_fields import InvalidRecord
 from tests.contracts.records import item

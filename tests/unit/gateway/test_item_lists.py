@@ -8,9 +8,9 @@ from datetime import timedelta
 import pytest
 
 from cron.item_counts import MAX_WINDOW
+from gateway.errors import BadQuery
 from gateway.items.trends import trend_score
 from gateway.items.windows import parse_window
-from gateway.model.recommendations import BadQuery
 
 
 def test_the_score_is_the_root_of_dunnings_ratio() -> None:

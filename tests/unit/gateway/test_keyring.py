@@ -11,6 +11,7 @@ import pytest
 from cron.api_keys import ApiKey, Role, digest_of
 from cron.errors import Unavailable
 from gateway.callers.keyring import Caller, Keyring
+from gateway.following import follow
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -107,7 +108,7 @@ def test_following_survives_any_error_of_the_ledger() -> None:
     async def follow_until_revoked() -> None:
         ring = Keyring(None, read)
         ring.refresh()
-        following = asyncio.create_task(ring.follow(every_s=0.001))
+        following = asyncio.create_task(follow(ring.refresh, what="keys", every_s=0.001))
         async with asyncio.timeout(20):
             while ring.find(b"one") is not None:
                 await asyncio.sleep(0.001)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from cron.errors import Unavailable
 from gateway.bodies.refusal import Refusal, refusal
-from gateway.http.record_bodies import Raw, raw_lines
+from gateway.content.record_bodies import Raw, raw_lines
 from gateway.model.recommendation_lines import (
     LINES_AT_ONCE,
     AnswerOne,

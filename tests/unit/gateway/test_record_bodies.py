@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.http.record_bodies import (
+from gateway.content.record_bodies import (
     MAX_CALL_BYTES,
     MAX_CALL_RECORDS,
     MAX_PLAIN_BYTES,
@@ -22,7 +22,7 @@ from gateway.http.record_bodies import (
     plain_values,
     raw_records,
 )
-from gateway.http.request_body import BadBody
+from gateway.content.request_body import BadBody
 from recommender.records.events import MAX_RECORD_BYTES
 
 JSON = st.recursive(

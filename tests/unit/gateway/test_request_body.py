@@ -8,7 +8,7 @@ import gzip
 from starlette.requests import Request
 from starlette.types import Message
 
-from gateway.http.request_body import RequestBodies
+from gateway.content.request_body import RequestBodies
 
 LIMIT = 1 << 20
 

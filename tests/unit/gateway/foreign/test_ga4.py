@@ -6,10 +6,10 @@ from collections.abc import Mapping
 
 import pytest
 
+from gateway.content.request_body import BadBody
 from gateway.foreign.bodies import ga4_body
 from gateway.foreign.ga4 import SHIPPED, Ga4Sender, sender_of, translate
 from gateway.foreign.translation import Ignored, Outcome, Translated, Untranslatable, rules_of
-from gateway.http.request_body import BadBody
 
 RULES = rules_of(SHIPPED, {}, ("item_id",))
 NOON_US = 1_769_860_800_000_000

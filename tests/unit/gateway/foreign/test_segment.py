@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 import pytest
 
+from gateway.content.request_body import BadBody
 from gateway.foreign.bodies import segment_calls
 from gateway.foreign.segment import SHIPPED, translate
 from gateway.foreign.translation import (
@@ -17,7 +18,6 @@ from gateway.foreign.translation import (
     Untranslatable,
     rules_of,
 )
-from gateway.http.request_body import BadBody
 
 RULES = rules_of(SHIPPED, {}, ("product_id", "sku"))
 SHIRT: dict[str, object] = {

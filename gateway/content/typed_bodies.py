@@ -8,8 +8,8 @@ from dataclasses import fields, is_dataclass
 from pydantic import ValidationError
 
 from gateway.bodies.codec import Body, codec_of
-from gateway.http.record_bodies import parse_object
-from gateway.model.recommendations import BadQuery
+from gateway.content.record_bodies import parse_object
+from gateway.errors import BadQuery
 
 
 def parse_body(body_type: type[Body], content: bytes | bytearray) -> Body:

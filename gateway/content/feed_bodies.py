@@ -9,8 +9,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 
-from gateway.http.record_bodies import MAX_CALL_RECORDS, Readable, Refused
-from gateway.http.request_body import BadBody
+from gateway.content.record_bodies import MAX_CALL_RECORDS, Readable, Refused
+from gateway.content.request_body import BadBody
 from recommender.records.record_fields import InvalidRecord
 from sources.feeds.product import FeedError, FeedProduct, hide_out_of_stock, item_of
 from sources.feeds.table_products import table_products

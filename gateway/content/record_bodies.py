@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from gateway.http.request_body import BadBody
+from gateway.content.request_body import BadBody
 from recommender.records.events import MAX_RECORD_BYTES
 from recommender.records.record_fields import InvalidRecord
 

@@ -9,22 +9,13 @@ from datetime import UTC, datetime, timedelta
 from cron.errors import FreshetError, Unavailable
 from cron.known_item import KnownItem
 from cron.ports import ItemRecords
+from gateway.errors import UnknownItem
 from gateway.intake.record_intake import RecordIntake
 from recommender.records.events import Item, parse_item
-from recommender.records.excerpt import excerpt
 from recommender.records.record_fields import InvalidRecord
 
 CHANGEABLE = ("title", "text", "attributes", "hidden")
 _SOONEST = timedelta(microseconds=1)
-
-
-class UnknownItem(Exception):
-    """No record of an item with this id has come, or it was deleted."""
-
-    def __init__(self, item_id: str) -> None:
-        super().__init__(
-            f"item_id: found {excerpt(item_id)}, expected the id of an item that has a record"
-        )
 
 
 class StillFilling(Unavailable):

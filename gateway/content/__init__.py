@@ -1,0 +1,1 @@
+"""The bodies of requests: bytes, unpacked and bounded, and what they hold."""

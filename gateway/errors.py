@@ -1,0 +1,25 @@
+"""Why a call is refused, where several rooms refuse for the same reason.
+
+Each is answered by a status of its own in `gateway.http.problems`.
+"""
+
+from __future__ import annotations
+
+from recommender.records.excerpt import excerpt
+
+
+class BadQuery(ValueError):
+    """A query parameter that is refused: its name and the reason."""
+
+    def __init__(self, field: str, reason: str) -> None:
+        self.field = field
+        super().__init__(reason)
+
+
+class UnknownItem(Exception):
+    """No record of an item with this id has come, or it was deleted."""
+
+    def __init__(self, item_id: str) -> None:
+        super().__init__(
+            f"item_id: found {excerpt(item_id)}, expected the id of an item that has a record"
+        )

@@ -1,0 +1,32 @@
+"""Small calls of records that share transactions: events with events, items with items.
+
+A store of items that takes no more refuses a group with items, and must refuse no event.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import get_args
+
+from gateway.intake.grouped_calls import GroupedCalls
+from gateway.intake.record_intake import RecordIntake, RecordKind
+from recommender.records.events import Record
+
+MAX_GROUP_RECORDS = 2_000  # of calls that share a transaction
+
+
+class RecordGroups:
+    """Stores the records of small calls. Used in one event loop."""
+
+    def __init__(self, intake: RecordIntake) -> None:
+        self._groups: dict[RecordKind, GroupedCalls[Sequence[Record], int]] = {
+            kind: GroupedCalls(intake.store_all, max_size=MAX_GROUP_RECORDS)
+            for kind in get_args(RecordKind)
+        }
+
+    async def store(self, kind: RecordKind, records: Sequence[Record]) -> int:
+        """Store the records of one call durably, with other calls; return how many were known.
+
+        Raise Unavailable, having stored none of the group, when the log fails.
+        """
+        return await self._groups[kind].take(records, size=len(records))
