@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from gateway.bodies.codec import is_empty, is_none
+from recommender.requests.list_policy import PolicyName
 
 FilterValue = str | int | float | bool | None | list[object] | dict[str, object]
 
@@ -34,6 +35,15 @@ Rating = Annotated[
         description="The predicted rating on the data's scale. Missing when the data has no "
         "ratings.",
         examples=[4.316891],
+        exclude_if=is_none,
+    ),
+]
+Propensity = Annotated[
+    float | None,
+    Field(
+        description="The probability with which the policy chose the item for its place, given "
+        "the items before it. Only when the placement has a policy that explores.",
+        examples=[0.1184],
         exclude_if=is_none,
     ),
 ]
@@ -122,11 +132,12 @@ class RankedItem:
     rating: Rating = None
     reason: Reason = None
     moved: Moved = None
+    propensity: Propensity = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PinnedItem:
-    """An item that the placement pins to its place. It has no score."""
+    """An item that the placement pins to its place. It has no score and no propensity."""
 
     rank: Rank
     id: ItemId
@@ -187,7 +198,11 @@ class RankedAnswer:
     user_id: ForUser
     model_version: Version
     policy: Annotated[
-        Literal["greedy"], Field(description="How the list was chosen: the highest scores.")
+        PolicyName,
+        Field(
+            description="How the list was chosen: `greedy`, the highest scores, or the policy of "
+            "the placement."
+        ),
     ] = "greedy"
     items: Annotated[
         tuple[RankedItem | PinnedItem, ...],

@@ -8,9 +8,18 @@ from typing import Generic, TypeVar
 from pydantic import ValidationError
 
 from gateway.bodies.codec import codec_of
-from gateway.bodies.recommendations import ItemId, Moved, Rating, Reason, Score, Title
+from gateway.bodies.recommendations import (
+    ItemId,
+    Moved,
+    Propensity,
+    Rating,
+    Reason,
+    Score,
+    Title,
+)
 from gateway.bodies.refusal import Refusal
 from gateway.bodies.search import Match
+from recommender.requests.list_policy import PolicyName
 
 Answer = TypeVar("Answer")
 
@@ -46,14 +55,16 @@ class ModelItem:
     rating: Rating = None
     reason: Reason = None
     moved: Moved = None
+    propensity: Propensity = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ranked:
-    """Ranked items, best first, and the ids that the release does not know."""
+    """Ranked items, best first, the policy that chose them, and ids that the release lacks."""
 
     items: tuple[ModelItem, ...]
     model_version: int
+    policy: PolicyName = "greedy"
     unknown: tuple[str, ...] = ()
     not_applied: tuple[str, ...] = ()
 

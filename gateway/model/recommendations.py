@@ -134,6 +134,7 @@ class Recommendations:
             recommendation_id=draw_list_id(answer.model_version),
             user_id=request.user_id,
             model_version=answer.model_version,
+            policy=answer.policy,
             items=tuple(
                 RankedItem(
                     rank=rank,
@@ -143,6 +144,7 @@ class Recommendations:
                     rating=item.rating,
                     reason=item.reason,
                     moved=item.moved,
+                    propensity=item.propensity,
                 )
                 for rank, item in enumerate(left, 1)
             ),

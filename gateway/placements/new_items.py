@@ -6,13 +6,11 @@ import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
-from starlette.concurrency import run_in_threadpool
-
 from cron.placement import Freshness
 from cron.ports import ItemRecords
+from gateway.placements.kept_reading import KeptReading
 
 NUM_NEWEST = 1_000  # items that are new enough for a bonus; the endpoint takes no more
-MAX_AGE_S = 60.0  # of what was read
 MIN_SHARE = 0.01  # of the whole bonus; older items get nothing
 
 
@@ -23,24 +21,20 @@ class NewItems:
         self, item_records: ItemRecords, *, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._item_records = item_records
-        self._clock = clock
-        self._first_at: Mapping[str, datetime] = {}
-        self._read_at: float | None = None
+        self._first_at = KeptReading[Mapping[str, datetime]](
+            self._read_first_times, unread={}, clock=clock
+        )
 
     async def bonuses(self, rule: Freshness, at: datetime) -> dict[str, float]:
         """Return the spreads of the newest items by id; items that came after `at` are left out."""
-        now = self._clock()
-        if self._read_at is None or now - self._read_at > MAX_AGE_S:
-            self._read_at = now  # calls that come meanwhile use what was read before
-            self._first_at = await run_in_threadpool(self._read)
         found: dict[str, float] = {}
-        for item_id, first_at in self._first_at.items():
+        for item_id, first_at in (await self._first_at.get()).items():
             age_s = (at - first_at).total_seconds()
             share = 0.5 ** (age_s / rule.half_life_s) if age_s >= 0 else 0.0
             if share >= MIN_SHARE:
                 found[item_id] = rule.add * share
         return found
 
-    def _read(self) -> dict[str, datetime]:
+    def _read_first_times(self) -> dict[str, datetime]:
         newest = self._item_records.newest(before=None, limit=NUM_NEWEST)
         return {item.record.item_id: item.first_at for item in newest if not item.record.hidden}

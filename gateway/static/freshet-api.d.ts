@@ -502,7 +502,7 @@ export interface PinBody {
   until?: string | number | null;
 }
 
-/** An item that the placement pins to its place. It has no score. */
+/** An item that the placement pins to its place. It has no score and no propensity. */
 export interface PinnedItem {
   /** The place in the list, from 1. */
   rank: number;
@@ -670,8 +670,8 @@ export interface RankedAnswer {
   user_id: string | null;
   /** The release that answered. */
   model_version: number;
-  /** How the list was chosen: the highest scores. */
-  policy?: "greedy";
+  /** How the list was chosen: `greedy`, the highest scores, or the policy of the placement. */
+  policy?: "greedy" | "epsilon" | "plackett_luce";
   /** At most `k` items, best first; fewer when fewer are left. */
   items: (RankedItem | PinnedItem)[];
   /** The placement whose rules the list follows. Only when one was named. */
@@ -709,6 +709,11 @@ export interface RankedItem {
    * placement with rules.
    */
   moved?: RuleMove[] | null;
+  /**
+   * The probability with which the policy chose the item for its place, given the items before it.
+   * Only when the placement has a policy that explores.
+   */
+  propensity?: number | null;
 }
 
 /** A live model answers. */

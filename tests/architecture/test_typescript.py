@@ -19,7 +19,7 @@ def test_the_types_are_those_of_the_openapi_document() -> None:
 def test_fields_keep_their_names_types_and_optionality() -> None:
     found = api_types()
     assert "export interface RankedItem {" in found
-    assert '  policy: "greedy";' in found or '  policy?: "greedy";' in found
+    assert '  policy?: "greedy" | "epsilon" | "plackett_luce";' in found
     assert "  history?: (string | number | HistoryElementBody)[] | null;" in found
     assert "    body: EventBody | EventBody[];\n    answer: RecordsAnswer;" in found
 

@@ -45,7 +45,10 @@ class RuleMove:
 
 @dataclass(frozen=True)
 class RecommendedItem:
-    """A recommended item. Pinned ones and popular ones of a fallback have no score."""
+    """A recommended item. Pinned ones and popular ones of a fallback have no score.
+
+    `propensity` is there if the placement's policy explores.
+    """
 
     rank: int
     id: str
@@ -55,6 +58,7 @@ class RecommendedItem:
     reason: Optional[Reason] = None
     moved: tuple[RuleMove, ...] = ()
     pinned: bool = False
+    propensity: Optional[float] = None
 
 
 @dataclass(frozen=True)

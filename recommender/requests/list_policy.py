@@ -1,0 +1,43 @@
+"""Policies that choose the items of a list: their types and limits.
+
+`recommender.requests.policy_fields` reads them and `recommender.policies` draws with them. A
+temperature is in spreads of the list, as a boost's `add` is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+PolicyName = Literal["greedy", "epsilon", "plackett_luce"]
+
+MIN_TEMPERATURE, MAX_TEMPERATURE = 0.001, 1_000.0
+MAX_NEW_IDS = 1_000
+MAX_SEED = 2**53 - 1  # every JSON reader keeps whole numbers up to here
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewItemsShare:
+    """In each slot, with probability `share`, one of the new items `ids` is chosen."""
+
+    share: float
+    ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListPolicy:
+    """How the items of a list are chosen, slot by slot. `seed` is there if chance decides.
+
+    `epsilon` is read by the policy of that name, `temperature` by `plackett_luce`.
+    """
+
+    name: PolicyName
+    epsilon: float = 0.0
+    temperature: float = 1.0
+    seed: int | None = None
+    new_items: NewItemsShare | None = None
+
+    @property
+    def explores(self) -> bool:
+        """Whether chance decides what is in the list."""
+        return self.name != "greedy" or self.new_items is not None

@@ -1,0 +1,98 @@
+"""Fields of policies: checked against the limits and converted, or refused."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TypeGuard, get_args
+
+from recommender.requests.body_fields import describe, expect_known_fields, read_ids
+from recommender.requests.list_policy import (
+    MAX_NEW_IDS,
+    MAX_SEED,
+    MAX_TEMPERATURE,
+    MIN_TEMPERATURE,
+    ListPolicy,
+    NewItemsShare,
+    PolicyName,
+)
+from recommender.requests.rule_fields import read_between, read_object, read_whole
+from recommender.requests.wire import BadRequest
+
+# What a policy needs besides its name.
+STRENGTHS: Mapping[PolicyName, str | None] = {
+    "greedy": None,
+    "epsilon": "epsilon",
+    "plackett_luce": "temperature",
+}
+
+
+def read_policy(raw: object, where: str, *, is_drawn: bool) -> ListPolicy:
+    """Parse the `policy` of a question; raise BadRequest. What is drawn by chance needs a seed."""
+    values = read_policy_object(raw, where, {"seed", "new_items"})
+    policy = ListPolicy(
+        name=read_policy_name(values["name"], f"{where}.name"),
+        epsilon=read_epsilon(values, where),
+        temperature=read_temperature(values, where),
+        seed=read_whole(values["seed"], f"{where}.seed", 0, MAX_SEED) if "seed" in values else None,
+        new_items=_new_items(values["new_items"], f"{where}.new_items")
+        if "new_items" in values
+        else None,
+    )
+    if is_drawn and policy.explores and policy.seed is None:
+        expected = f"a whole number from 0 to {MAX_SEED:,}, drawn for this list"
+        raise BadRequest(f"{where}.seed", found="nothing", expected=expected)
+    return policy
+
+
+def read_policy_object(raw: object, where: str, more: set[str]) -> Mapping[str, object]:
+    """Return a policy's fields: its name, the strength that it needs, and some of `more`."""
+    if not isinstance(raw, dict):
+        raise BadRequest(where, found=describe(raw), expected='an object with "name"')
+    if "name" not in raw:
+        raise BadRequest(f"{where}.name", found="nothing", expected=_one_of_the_names())
+    strength = STRENGTHS[read_policy_name(raw["name"], f"{where}.name")]
+    known = {"name", *more} | ({strength} if strength is not None else set())
+    expect_known_fields(raw, known, where=where)
+    if strength is not None and strength not in raw:
+        raise BadRequest(f"{where}.{strength}", found="nothing", expected="a number")
+    return raw
+
+
+def read_policy_name(raw: object, where: str) -> PolicyName:
+    """Parse the name of a policy; raise BadRequest."""
+    if not _is_policy_name(raw):
+        raise BadRequest(where, found=describe(raw), expected=_one_of_the_names())
+    return raw
+
+
+def read_epsilon(values: Mapping[str, object], where: str) -> float:
+    """Parse the probability of a random item, 0 where the policy has none; raise BadRequest."""
+    return read_between(values.get("epsilon", 0.0), f"{where}.epsilon", 0, 1)
+
+
+def read_temperature(values: Mapping[str, object], where: str) -> float:
+    """Parse a temperature in spreads, 1 where the policy has none; raise BadRequest."""
+    return read_between(
+        values.get("temperature", 1.0), f"{where}.temperature", MIN_TEMPERATURE, MAX_TEMPERATURE
+    )
+
+
+def read_share(raw: object, where: str) -> float:
+    """Parse the share of slots that new items get; raise BadRequest."""
+    return read_between(raw, where, 0, 1)
+
+
+def _new_items(raw: object, where: str) -> NewItemsShare:
+    values = read_object(raw, where, {"share", "ids"}, needed=True)
+    return NewItemsShare(
+        share=read_share(values["share"], f"{where}.share"),
+        ids=read_ids(values["ids"], f"{where}.ids", limit=MAX_NEW_IDS),
+    )
+
+
+def _is_policy_name(raw: object) -> TypeGuard[PolicyName]:
+    return isinstance(raw, str) and raw in get_args(PolicyName)
+
+
+def _one_of_the_names() -> str:
+    return f"one of {', '.join(get_args(PolicyName))}"
