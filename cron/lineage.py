@@ -42,6 +42,22 @@ class Segment:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SlateSegment:
+    """One immutable Parquet file of slates in the artifact store.
+
+    `first_at` and `last_at` are the times of its first and last slate; `size_bytes` is what its
+    rows take in memory.
+    """
+
+    name: str
+    sha256: str
+    first_at: datetime
+    last_at: datetime
+    num_slates: int
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Lease:
     """The right to run cycles.
 

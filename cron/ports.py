@@ -16,7 +16,8 @@ from cron.item_counts import Bucket, EventCounts
 from cron.known_item import KnownItem
 from cron.past_event import PastEvent
 from cron.server_versions import ServerMemory, ServerVersion
-from recommender.records.events import Event, EventLines, Item, Record
+from recommender.records.events import Event, EventLines, Item, LogRecord, Record
+from recommender.records.slates import Slate
 from trainer.config import TrainConfig
 
 Cursor = NewType("Cursor", str)
@@ -54,23 +55,32 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """Records in log order, the rejected entries between them, and the cursor after both."""
+    """Records in log order, the slates and the rejected entries between them, and the cursor.
+
+    Slates are apart, since nothing but the journal's segments of slates reads them.
+    """
 
     records: tuple[Record, ...]
     cursor: Cursor
     rejected: tuple[Rejected, ...] = ()
+    slates: tuple[Slate, ...] = ()
+
+    @property
+    def num_entries(self) -> int:
+        """Return how many entries of the log this batch has."""
+        return len(self.records) + len(self.slates) + len(self.rejected)
 
 
 class EventLog(Protocol):
     """Transport of records: at least once, any order. The journal, not the log, is the truth."""
 
-    def append(self, records: Sequence[Record]) -> Appended:
+    def append(self, records: Sequence[LogRecord]) -> Appended:
         """Store records durably.
 
         The call is all or nothing where the log supports it. Other logs may keep some of the
         records of a call that raised Unavailable. A record whose event id is still in the log, or
         earlier in the call, is a duplicate and is not stored again, where the log can detect that.
-        Records of one user keep their order.
+        An event and a slate with the same id are two records. Records of one user keep their order.
         """
         ...
 
@@ -79,7 +89,7 @@ class EventLog(Protocol):
         ...
 
     def read(self, after: Cursor, limit: int) -> Batch:
-        """Return at most `limit` entries after the cursor, rejected ones included.
+        """Return at most `limit` entries after the cursor, slates and rejected ones included.
 
         At the end of the log the batch is empty and has the same cursor. A batch ends early, after
         at least one record, when its records reach BATCH_BYTES, which bounds a reader's memory. An

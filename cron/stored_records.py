@@ -11,9 +11,10 @@ from contextlib import suppress
 from datetime import datetime
 
 from cron.ports import Batch, Cursor, Rejected
-from recommender.records.events import Event, Item, Record, from_json
+from recommender.records.events import Event, LogRecord, Record, from_json
 from recommender.records.ids import PLAIN_ID
 from recommender.records.record_fields import InvalidRecord
+from recommender.records.slates import Slate
 
 MAX_RAW_BYTES = 16_384  # more than a dead letter displays
 # Most entries match this, which takes a third of the time of `from_json` and checks the same.
@@ -25,7 +26,7 @@ _PLAIN_EVENT = re.compile(
 )
 
 
-def read_stored(body: bytes, *, source: str) -> Record | Rejected:
+def read_stored(body: bytes, *, source: str) -> LogRecord | Rejected:
     """Return the record that `to_json` wrote, or the rejected entry with its reason.
 
     `source` is its place in the log.
@@ -63,13 +64,28 @@ def truncated_text(body: bytes) -> str:
     return body[:MAX_RAW_BYTES].decode(errors="replace")
 
 
-def batch_of(found: Iterable[Record | Rejected], cursor: Cursor) -> Batch:
-    """Return the batch up to a cursor, with records and rejected entries apart."""
+def log_key(record: LogRecord) -> str:
+    """Return the key by which a log recognises a record that it has already.
+
+    A shop may give an event the id of its list. The line break keeps a slate from being taken for
+    that event: no id has one.
+    """
+    return f"slate\n{record.event_id}" if isinstance(record, Slate) else record.event_id
+
+
+def batch_of(found: Iterable[LogRecord | Rejected], cursor: Cursor) -> Batch:
+    """Return the batch up to a cursor, with records, slates and rejected entries apart."""
     records: list[Record] = []
+    slates: list[Slate] = []
     rejected: list[Rejected] = []
     for one in found:
-        if isinstance(one, Event | Item):
-            records.append(one)
-        else:
-            rejected.append(one)
-    return Batch(records=tuple(records), cursor=cursor, rejected=tuple(rejected))
+        match one:
+            case Rejected():
+                rejected.append(one)
+            case Slate():
+                slates.append(one)
+            case _:
+                records.append(one)
+    return Batch(
+        records=tuple(records), slates=tuple(slates), cursor=cursor, rejected=tuple(rejected)
+    )

@@ -48,7 +48,7 @@ def tidy(services: Services, lease: Lease) -> None:
 
 def tidy_records(services: Services, lease: Lease) -> None:
     """Delete old events and old rows of the ledger, which also age during skipped turns."""
-    _do_each(services, lease, (_delete_old_segments, _delete_copies, _prune_ledger))
+    _do_each(services, lease, (_delete_old_segments, _tidy_slates, _delete_copies, _prune_ledger))
 
 
 def trim_log(
@@ -195,6 +195,11 @@ def _delete_old_segments(services: Services, lease: Lease) -> None:
         services.journal.compact_and_drop(
             older_than=older_than, needed_from=min(trained) + 1, lease=lease
         )
+
+
+def _tidy_slates(services: Services, lease: Lease) -> None:
+    keep = timedelta(days=services.settings.slates.keep_days)
+    services.journal.slates.tidy(older_than=services.ledger.now() - keep, lease=lease)
 
 
 def _delete_copies(services: Services, _lease: Lease) -> None:

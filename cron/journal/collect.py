@@ -25,6 +25,7 @@ class Collected:
 
     num_events: int
     num_items: int
+    num_slates: int
     num_duplicates: int
     num_rejected: int
     last_seq: int
@@ -45,7 +46,7 @@ def collect(
     in between. After a crash at any point, calling this again loses no record and counts none
     twice.
     """
-    num_events = num_items = num_duplicates = num_rejected = num_read = 0
+    num_events = num_items = num_slates = num_duplicates = num_rejected = num_read = 0
     while limit is None or num_read < limit:
         wanted = BATCH_RECORDS if limit is None else min(BATCH_RECORDS, limit - num_read)
         after = journal_rows.log_cursor(ledger)
@@ -54,16 +55,18 @@ def collect(
             break
         if show is not None:
             show(batch)
-        new = journal.accept(batch.records, batch.cursor, lease)
-        num_read += len(batch.records) + len(batch.rejected)
+        new = journal.accept(batch.records, batch.cursor, lease, slates=batch.slates)
+        num_read += batch.num_entries
         num_events += new.num_events
         num_items += new.num_items
+        num_slates += new.num_slates
         num_duplicates += new.num_duplicates
         num_rejected += len(batch.rejected)
     journal.merge_small(lease)
     return Collected(
         num_events=num_events,
         num_items=num_items,
+        num_slates=num_slates,
         num_duplicates=num_duplicates,
         num_rejected=num_rejected,
         last_seq=journal.last_seq,

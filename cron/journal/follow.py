@@ -35,7 +35,7 @@ def follow_once(
         items.copy(batch, after=before)
     histories.append(batch.records, cursor=batch.cursor)
     # At least 1, because the log may have more after what it skipped.
-    return len(batch.records) + len(batch.rejected) or 1
+    return batch.num_entries or 1
 
 
 def must_rebuild(journal: Journal, histories: Histories) -> bool:

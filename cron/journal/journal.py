@@ -1,7 +1,8 @@
 """The journal: all accepted records, each once, numbered 1, 2, 3, ….
 
-It consists of segments (Parquet files in the artifact store) and their entries in the ledger. It
-has one writer at a time, the holder of the lease, and any number of readers.
+It consists of segments (Parquet files in the artifact store) and their entries in the ledger. The
+slates of the same log have segments of their own (`cron.journal.slate_store`), committed with them.
+It has one writer at a time, the holder of the lease, and any number of readers.
 
 A segment is stored before it is committed, and the index is updated afterwards. If the process dies
 in between, the ledger alone decides what was accepted.
@@ -26,6 +27,7 @@ from cron.journal.dedup_index import DedupIndex
 from cron.journal.erasure import COLUMNS, Eraser, erase_segments
 from cron.journal.index_file import IndexDamaged, delete_index
 from cron.journal.segment_files import SegmentFiles, first_kept
+from cron.journal.slate_store import SlateStore
 from cron.journal.tally import tally
 from cron.journal.user_events import UserEvents
 from cron.ledger import forgotten, journal_rows
@@ -35,6 +37,7 @@ from cron.ledger.ledger import Ledger
 from cron.lineage import Lease, Range, Segment
 from cron.ports import ArtifactStore, Cursor
 from recommender.records.events import Event, Record
+from recommender.records.slates import Slate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +51,7 @@ class Accepted:
     num_events: int
     num_items: int
     num_duplicates: int
+    num_slates: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +66,7 @@ class Journal:
     """The journal of one ledger and artifact store.
 
     `folder` holds what can be fetched or rebuilt: copies of segments, and the indexes. `by_user`
-    reads the events of single users.
+    reads the events of single users, `slates` the lists that were served.
     """
 
     def __init__(self, ledger: Ledger, artifacts: ArtifactStore, folder: Path) -> None:
@@ -71,6 +75,7 @@ class Journal:
         self._index_path = folder / "seen.db"
         self._index: DedupIndex | None = None
         self._keys = forgotten.keys_of(ledger)
+        self.slates = SlateStore(ledger, artifacts, folder / "slates", self._keys)
         self.by_user = UserEvents(ledger, self._files, self._keys, folder / "users.db")
 
     @property
@@ -94,10 +99,18 @@ class Journal:
             (segment.first_seq, segment.last_seq) for segment in journal_rows.segments(self._ledger)
         )
 
-    def accept(self, records: Sequence[Record], cursor: Cursor, lease: Lease) -> Accepted:
+    def accept(
+        self,
+        records: Sequence[Record],
+        cursor: Cursor,
+        lease: Lease,
+        *,
+        slates: Sequence[Slate] = (),
+    ) -> Accepted:
         """Number the new records in order and commit them with the log's new cursor.
 
-        For records of forgotten users only the number is kept. Raise LeaseLost.
+        For records of forgotten users only the number is kept. Slates are committed too, without
+        numbers. Raise LeaseLost.
         """
         try:
             index = self._updated_index()
@@ -114,7 +127,10 @@ class Journal:
                 table, covers=(first_seq, first_seq + len(new) - 1), lease=lease
             )
             counts = tally(table, now=self._ledger.now())
-        journal_rows.commit_segment(self._ledger, segment, cursor, lease, tally=counts)
+        new_slates = self.slates.put(slates, lease)
+        journal_rows.commit_segment(
+            self._ledger, segment, cursor, lease, tally=counts, slates=new_slates
+        )
         if segment is not None:
             with suppress(IndexDamaged):  # the next batch notices the damage
                 index.add(table["event_id"].to_pylist(), through=segment.last_seq)
@@ -125,6 +141,7 @@ class Journal:
             num_events=num_events,
             num_items=num_items,
             num_duplicates=len(records) - len(new),
+            num_slates=new_slates.counts.num_slates if new_slates is not None else 0,
         )
 
     def read(
@@ -212,7 +229,11 @@ class Journal:
         self._files.delete_copies(but=journal_rows.numbers_by_name(self._ledger))
 
     def erase(self, marks: Sequence[Mark], lease: Lease) -> Counter[str]:
-        """Erase what forgotten users did; return how many events by user key. Safe to repeat."""
+        """Erase what forgotten users did; return how many events by user key. Safe to repeat.
+
+        The lists that they were shown are erased too.
+        """
+        self.slates.erase(marks, lease)
         with suppress(IndexDamaged):  # the next batch rebuilds it from what remains
             self._updated_index()
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from cron.ports import START, Appended, Cursor, EventLog, Rejected
-from recommender.records.events import Record
+from recommender.records.events import LogRecord
 
 BATCH_RECORDS = 5_000
 
@@ -24,7 +24,9 @@ class RelayTarget(EventLog, Protocol):
         """Return how far the source was copied; START at first."""
         ...
 
-    def relay(self, records: Sequence[Record], *, before: Cursor, after: Cursor) -> Appended | None:
+    def relay(
+        self, records: Sequence[LogRecord], *, before: Cursor, after: Cursor
+    ) -> Appended | None:
         """Append the records between two cursors of the source and store `after`, atomically.
 
         If the stored cursor is not `before`, another relay was faster: do nothing and return None.
@@ -61,10 +63,11 @@ def relay_once(
         if batch.cursor == before:
             return None
         bury(batch.rejected)
-        appended = target.relay(batch.records, before=before, after=batch.cursor)
+        records = (*batch.records, *batch.slates)
+        appended = target.relay(records, before=before, after=batch.cursor)
         if appended is not None:
             return Relayed(
-                num_read=len(batch.records) + len(batch.rejected),
+                num_read=batch.num_entries,
                 num_duplicates=len(appended.duplicates),
             )
 

@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
 
-from cron.ledger import event_rows, schema
-from cron.ledger.event_rows import EventTally
+from cron.ledger import event_rows, schema, slate_rows
+from cron.ledger.event_rows import EventTally, hour_of
 from cron.ledger.ledger import Ledger
-from cron.lineage import Lease, Range, Segment
+from cron.ledger.slate_rows import SlateCounts
+from cron.lineage import Lease, Range, Segment, SlateSegment
 from cron.ports import Cursor
 
 _PAGE_ROWS = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewSlates:
+    """The segment of the slates of one batch, and their counts."""
+
+    segment: SlateSegment
+    counts: SlateCounts
 
 
 def segments(ledger: Ledger, *, within: Range | None = None) -> tuple[Segment, ...]:
@@ -74,8 +84,9 @@ def commit_segment(
     lease: Lease,
     *,
     tally: EventTally | None = None,
+    slates: NewSlates | None = None,
 ) -> None:
-    """Add a segment with the counts of its events, and move the log cursor.
+    """Add a segment with the counts of its events, that of the slates, and move the log cursor.
 
     Without a segment move only the cursor. There is none when all records were duplicates. Raise
     ValueError unless the segment starts right after the last number.
@@ -93,6 +104,8 @@ def commit_segment(
             values["last_seq"] = segment.last_seq
         if tally is not None:
             event_rows.add(connection, tally)
+        if slates is not None:
+            slate_rows.add(connection, slates.segment, slates.counts, hour_of(ledger.now()))
         connection.execute(schema.desk.update().values(values))
 
 

@@ -14,6 +14,7 @@ Each table's functions have a file of their own:
 | `forgotten`    | users who asked to be forgotten                                       |
 | `secret_rows`  | the installation's secrets                                            |
 | `event_rows`   | how many events were collected, and what lists led to                 |
+| `slate_rows`   | the segments of slates, and how many were collected                   |
 | `decision_rows`| who rolled back, promoted, paused and resumed, and why                |
 | `key_rows`     | the gateway's API keys                                                |
 | `placement_rows` | placements of the API, and who changed them                         |

@@ -201,6 +201,28 @@ list_events = sa.Table(
     sa.Column("num_events", sa.BigInteger, nullable=False),
 )
 
+# files of slates; a dropped one keeps its row until its file is deleted
+slate_segments = sa.Table(
+    "slate_segments",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("sha256", sa.Text, nullable=False),
+    sa.Column("first_at", sa.Text, nullable=False),
+    sa.Column("last_at", sa.Text, nullable=False),
+    sa.Column("num_slates", sa.BigInteger, nullable=False),
+    sa.Column("size_bytes", sa.BigInteger, nullable=False),
+    sa.Column("is_dropped", sa.Boolean, nullable=False, server_default=sa.false()),
+)
+
+# how many slates were collected, by hour since 1970
+slate_hours = sa.Table(
+    "slate_hours",
+    metadata,
+    sa.Column("hour", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("num_slates", sa.BigInteger, nullable=False),
+    sa.Column("num_fallbacks", sa.BigInteger, nullable=False),
+)
+
 
 def newest_versions(connection: sa.Connection) -> list[int]:
     """Return the newest versions that are or were live, ascending, as many as a message lists."""

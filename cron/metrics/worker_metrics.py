@@ -54,7 +54,7 @@ class WorkerMetrics:
             ["kind"],
             registry=self.registry,
         )
-        for kind in ("event", "item", "duplicate"):
+        for kind in ("event", "item", "slate", "duplicate"):
             self._collected.labels(kind=kind)
         self._turn_at = Gauge(
             "freshet_turn_timestamp_seconds",
@@ -84,6 +84,7 @@ class WorkerMetrics:
         found = {
             "event": collected.num_events,
             "item": collected.num_items,
+            "slate": collected.num_slates,
             "duplicate": collected.num_duplicates,
         }
         for kind, number in found.items():

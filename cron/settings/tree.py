@@ -199,6 +199,15 @@ class ItemSettings:
     hide_out_of_stock: bool = False
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlateSettings:
+    """Which served lists are recorded, and for how long."""
+
+    record: bool = True
+    # an experiment of four weeks, and a week for the rewards that come late
+    keep_days: PositiveFloat = 35.0
+
+
 # TrainConfig belongs to the trainer, which knows nothing of settings files; so its rules are here.
 _TRAIN_RULES: dict[str, Rule] = {
     "average_decay": Bounds(0, 0.99, "a share between 0 and 0.99"),
@@ -240,4 +249,5 @@ class Settings:
         default_factory=dict
     )
     items: ItemSettings = field(default_factory=ItemSettings)
+    slates: SlateSettings = field(default_factory=SlateSettings)
     train: TrainConfig = field(default_factory=TrainConfig, metadata={"rules": _TRAIN_RULES})

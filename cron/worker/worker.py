@@ -39,6 +39,7 @@ from cron.services import Services
 from cron.serving.reconcile import Reconciler
 from cron.worker.lease import holder_of, only_one, working_alone
 from cron.worker.metrics_page import serve_metrics
+from cron.worker.waiting import num_waiting_records
 from cron.worker.wall_clock import watch_clock
 
 log = logging.getLogger(__name__)
@@ -253,11 +254,11 @@ class Worker:
         if self._under_way["cycle"].locked() or time.monotonic() < self._retry_at:
             return
         with suppress(Unavailable):
-            waiting = (
-                self._services.log.backlog(journal_rows.log_cursor(self._services.ledger))
-                + self._left_in_journal
-            )
-            if waiting >= self._services.settings.worker.after_events:
+            ledger, needed = self._services.ledger, self._services.settings.worker.after_events
+            backlog = self._services.log.backlog(journal_rows.log_cursor(ledger))
+            if backlog + self._left_in_journal < needed:
+                return
+            if num_waiting_records(ledger, backlog) + self._left_in_journal >= needed:
                 self._wake(0.0)
 
     def _look_at_server(self) -> None:

@@ -1,5 +1,7 @@
 """Event and Item, together Record: parse, validate, serialise. The only input format.
 
+A log holds slates too (`recommender.records.slates`), which no client sends.
+
 Rules for all records:
 * `at` is ISO 8601 (no zone means UTC, a date alone is midnight UTC) or epoch seconds as a number or
   a string of digits. A time before 1990 is refused (an unset clock), and so is one more than five
@@ -34,6 +36,7 @@ from recommender.records.record_fields import (
     object_of,
     text_field,
 )
+from recommender.records.slates import SLATE_FIELDS, Slate, slate_json, slate_of
 
 MAX_RECORD_BYTES = 256 * 1024
 # Answers and the list of popular items contain titles: 1,000 titles of this size still fit into an
@@ -81,6 +84,7 @@ class Item:
 
 
 Record = Event | Item
+LogRecord = Record | Slate  # what an event log holds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +109,7 @@ _ITEM_FIELDS = frozenset(Item.__dataclass_fields__)
 _STORED: Mapping[str, tuple[frozenset[str], tuple[str, ...]]] = {
     "event": (_EVENT_FIELDS, ("event_id", "user_id", "item_id", "type")),
     "item": (_ITEM_FIELDS, ("event_id", "item_id", "title")),
+    "slate": (SLATE_FIELDS, ("event_id",)),
 }
 
 
@@ -196,10 +201,12 @@ def parse_time(raw: object, *, now: datetime) -> datetime:
     return at
 
 
-def to_json(record: Record) -> str:
+def to_json(record: LogRecord) -> str:
     """Serialise a record to one line of JSON; `from_json` reads it back equal."""
     if isinstance(record, Event):
         return _event_json(record)
+    if isinstance(record, Slate):
+        return slate_json(record)
     values: dict[str, object] = {"kind": "item"}
     values |= {name: getattr(record, name) for name in record.__dataclass_fields__}
     values |= {"at": record.at.isoformat(), "attributes": dict(record.attributes)}
@@ -223,7 +230,7 @@ def _event_json(event: Event) -> str:
     return line + "}"
 
 
-def from_json(line: str) -> Record:
+def from_json(line: str) -> LogRecord:
     """Read what `to_json` wrote; raise InvalidRecord for anything else.
 
     Fields, types, ids, size and storable text are checked. The rules about time are not checked
@@ -245,7 +252,7 @@ def from_json(line: str) -> Record:
         ) from error
     kind = values.pop("kind", None) if isinstance(values, dict) else None
     if not isinstance(kind, str) or kind not in _STORED:
-        expected = 'a JSON object whose kind is "event" or "item"'
+        expected = 'a JSON object whose kind is "event", "item" or "slate"'
         raise InvalidRecord(
             "kind", found=kind if isinstance(values, dict) else values, expected=expected
         )
@@ -254,6 +261,8 @@ def from_json(line: str) -> Record:
     if "\\u" in line:  # only such an escape can produce a NUL or a lone surrogate
         for name in texts:
             encodable(name, str(values[name]))
+    if kind == "slate":
+        return slate_of(values, at=_at_of(values))
     return _stored_event(values) if kind == "event" else _stored_item(values)
 
 
@@ -296,6 +305,12 @@ def _check_stored(values: dict[str, object], known: frozenset[str], texts: tuple
         if expected is not None:
             raise InvalidRecord(name, found=value, expected=expected)
     values["at"] = _stored_time(values.get("at"))
+
+
+def _at_of(values: Mapping[str, object]) -> datetime:
+    at = values["at"]
+    assert isinstance(at, datetime)  # `_check_stored` converted it
+    return at
 
 
 def _stored_time(value: object) -> datetime:

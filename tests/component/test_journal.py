@@ -21,7 +21,7 @@ from cron.journal.segments import read, records_of, table_of, write
 from cron.ledger import journal_rows
 from cron.ports import START, Appended, Batch, Cursor, Rejected
 from recommender.records.event_details import EventDetails
-from recommender.records.events import EventLines, Record
+from recommender.records.events import EventLines, LogRecord, Record
 from tests.component.house import HookedArtifacts, House, accept, open_house
 from tests.contracts.records import DETAILS, START_AT, event, item
 
@@ -213,7 +213,7 @@ def test_the_log_is_trimmed_behind_the_slower_reader(house: House) -> None:
 class ForeignLog:
     """A log with foreign entries: every third of thirty is invalid, and so are the last five."""
 
-    def append(self, records: Sequence[Record]) -> Appended:
+    def append(self, records: Sequence[LogRecord]) -> Appended:
         raise AssertionError("a collection only reads")
 
     def append_lines(self, events: EventLines) -> Appended:

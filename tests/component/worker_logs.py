@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from cron.errors import LogGap
 from cron.ports import Appended, Batch, Cursor, EventLog
-from recommender.records.events import EventLines, Record
+from recommender.records.events import EventLines, LogRecord
 from tests.component.at_work import LIMIT_S
 
 
@@ -32,7 +32,7 @@ class StrangeLog:
         self.num_reads = self.num_looks = 0
         self._backlog = backlog
 
-    def append(self, records: Sequence[Record]) -> Appended:
+    def append(self, records: Sequence[LogRecord]) -> Appended:
         return Appended(accepted=0, duplicates=())
 
     def append_lines(self, events: EventLines) -> Appended:

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from cron.project_root import PROJECT_ROOT
 from recommender.records.event_details import EventDetails
 from recommender.records.events import AttributeValue, Event, EventLines, Item, to_json
+from recommender.records.slates import Slate
 
 START_AT = datetime(2026, 1, 1, tzinfo=UTC)
 DETAILS = EventDetails(
@@ -66,6 +67,22 @@ def item(
         at=at,
         hidden=hidden,
         attributes=attributes or {},
+    )
+
+
+def slate(number: int, *, user_id: str | None = "u", at: datetime | None = None) -> Slate:
+    """Return the slate with a number: two items after a pin."""
+    return Slate(
+        event_id=f"s{number:06}",
+        user_id=user_id,
+        placement="home",
+        items=("pinned", f"i{number}", "日本"),
+        propensities=(None, 0.25, 1.0),
+        policy="greedy",
+        version=number,
+        fallback=False,
+        arm=None,
+        at=at or START_AT + timedelta(seconds=number),
     )
 
 

@@ -15,7 +15,7 @@ from cron.journal.relay import relay_once
 from cron.ports import BATCH_BYTES, START, Appended, Batch, Cursor, EventLog, Rejected
 from cron.stored_records import MAX_RAW_BYTES
 from cron.wiring import open_log
-from recommender.records.events import MAX_RECORD_BYTES, Item, Record, to_json
+from recommender.records.events import MAX_RECORD_BYTES, Item, LogRecord, Record, to_json
 from tests.component.house import open_house
 from tests.contracts import foreign_entries, test_event_log
 from tests.contracts.records import START_AT, event, item
@@ -158,7 +158,9 @@ class RelayInto:
     def relay_cursor(self) -> Cursor:
         return self._relayed
 
-    def relay(self, records: Sequence[Record], *, before: Cursor, after: Cursor) -> Appended | None:
+    def relay(
+        self, records: Sequence[LogRecord], *, before: Cursor, after: Cursor
+    ) -> Appended | None:
         assert before == self._relayed
         self._relayed = after
         return self.log.append(records)

@@ -21,7 +21,7 @@ from cron.errors import LogGap
 from cron.ports import START, Appended, Batch, Cursor
 from cron.stored_records import batch_of
 from cron.urls.kafka import KafkaUrl
-from recommender.records.events import EventLines, Record
+from recommender.records.events import EventLines, LogRecord
 
 _MAX_IDLE = 2  # readers kept: the journal's and the follower's
 
@@ -38,7 +38,7 @@ class KafkaEventLog:
         self._lock = threading.Lock()
         self._idle: list[Reader] = []
 
-    def append(self, records: Sequence[Record]) -> Appended:
+    def append(self, records: Sequence[LogRecord]) -> Appended:
         """Send records and wait until all are acknowledged; Kafka reports no duplicates."""
         return self._append([to_message(record, self._url) for record in records])
 

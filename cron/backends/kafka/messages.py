@@ -3,6 +3,7 @@
 Messages of other senders are checked like requests to the gateway. A record's JSON is that of
 `POST /v1/events`, with `kind` where a topic holds both kinds. A message without `event_id` gets one
 from its place, so every reading gives the same id; one without `at` gets Kafka's own timestamp.
+A slate is read as strictly as it was written: only a gateway of ours writes them.
 `at` is compared with that timestamp, not with the reader's clock: two readers, or one that reads
 again after an outage, must come to the same verdict.
 """
@@ -19,21 +20,32 @@ from cron.backends.kafka.writer import Outgoing
 from cron.ports import Rejected
 from cron.stored_records import truncated_text
 from cron.urls.kafka import KafkaUrl
-from recommender.records.events import Event, Record, parse_event, parse_item, to_json
+from recommender.records.events import (
+    Event,
+    LogRecord,
+    from_json,
+    parse_event,
+    parse_item,
+    to_json,
+)
 from recommender.records.record_fields import InvalidRecord
+from recommender.records.slates import Slate
 
 # Kafka 4 refuses timestamps an hour ahead of the broker's clock; the second hour is for clocks that
 # differ.
 MAX_LEAD = timedelta(hours=2)
 
 
-def to_message(record: Record, url: KafkaUrl) -> Outgoing:
+def to_message(record: LogRecord, url: KafkaUrl) -> Outgoing:
     """Return the message of a record.
 
-    The key keeps a user's events, and an item's records, in one partition and so in order.
+    The key keeps a user's events, and an item's records, in one partition and so in order. Slates
+    are in the topic of the events.
     """
     if isinstance(record, Event):
         return event_message(record.user_id, to_json(record), url)
+    if isinstance(record, Slate):
+        return event_message(record.user_id or record.event_id, to_json(record), url)
     return Outgoing(url.items, record.item_id.encode(), to_json(record).encode())
 
 
@@ -44,7 +56,7 @@ def event_message(user_id: str, line: str, url: KafkaUrl) -> Outgoing:
 
 def from_message(
     message: Message, url: KafkaUrl, ids: Mapping[str, str], *, now: datetime
-) -> Record | Rejected:
+) -> LogRecord | Rejected:
     """Return the record of a message, or why it is not valid; `ids` are the topics' ids."""
     value = message.value()
     try:
@@ -71,17 +83,20 @@ def place(message: Message, ids: Mapping[str, str]) -> str:
 
 def _parse(
     value: bytes | None, message: Message, url: KafkaUrl, ids: Mapping[str, str], now: datetime
-) -> Record:
+) -> LogRecord:
     if value is None:
         raise InvalidRecord(
             "record",
             found=None,
             expected='a JSON object (an item is removed with "hidden": true)',
         )
-    fields = json.loads(value.decode())
+    text = value.decode()
+    fields = json.loads(text)
     kind = fields.pop("kind", None) if isinstance(fields, dict) else None
+    if kind == "slate":
+        return from_json(text)
     if kind not in (None, "event", "item"):
-        raise InvalidRecord("kind", found=kind, expected='"event" or "item"')
+        raise InvalidRecord("kind", found=kind, expected='"event", "item" or "slate"')
     sent_at = _sent_at(message, now)
     if isinstance(fields, dict) and fields.get("at") is None:
         fields["at"] = sent_at.isoformat()

@@ -25,9 +25,9 @@ from typing import cast
 from cron.backends.redis.server import RedisServer
 from cron.errors import LogGap
 from cron.ports import BATCH_BYTES, START, Appended, Batch, Cursor
-from cron.stored_records import batch_of, read_stored
+from cron.stored_records import batch_of, log_key, read_stored
 from cron.urls.redis import RedisUrl
-from recommender.records.events import EventLines, Record, to_json
+from recommender.records.events import EventLines, LogRecord, to_json
 
 REPLY_TIMEOUT_S = 10.0  # an append of 50,000 records takes half a second
 # of one script call; a larger append is several calls in one MULTI, so it is still all or nothing
@@ -158,7 +158,7 @@ class RedisEventLog:
         stream = f"{{{url.name}}}"
         self._keys = (f"{stream}:log", stream, f"{stream}:ids")
 
-    def append(self, records: Sequence[Record]) -> Appended:
+    def append(self, records: Sequence[LogRecord]) -> Appended:
         """Store records in one transaction."""
         return self._append_now(_entries(records))
 
@@ -171,7 +171,9 @@ class RedisEventLog:
         found = self._server.call("HGET", self._keys[0], "relayed")
         return START if found is None else Cursor(_text(found))
 
-    def relay(self, records: Sequence[Record], *, before: Cursor, after: Cursor) -> Appended | None:
+    def relay(
+        self, records: Sequence[LogRecord], *, before: Cursor, after: Cursor
+    ) -> Appended | None:
         """Append another log's records between two cursors, and store `after`, in one transaction.
 
         Do nothing and return None when the stored cursor is not `before`: another relay, or an
@@ -336,8 +338,8 @@ def open_log(url: RedisUrl) -> RedisEventLog:
     return RedisEventLog(url)
 
 
-def _entries(records: Sequence[Record]) -> list[tuple[str, str]]:
-    return [(record.event_id, to_json(record)) for record in records]
+def _entries(records: Sequence[LogRecord]) -> list[tuple[str, str]]:
+    return [(log_key(record), to_json(record)) for record in records]
 
 
 def _chunks(entries: Sequence[tuple[str, str]]) -> Iterator[tuple[int, list[str], bool]]:

@@ -17,8 +17,8 @@ from cron.errors import LogGap
 from cron.local.shared_turns import SharedTurns
 from cron.local.sqlite_file import SqliteFile
 from cron.ports import BATCH_BYTES, START, Appended, Batch, Cursor
-from cron.stored_records import batch_of, read_stored
-from recommender.records.events import EventLines, Record, to_json
+from cron.stored_records import batch_of, log_key, read_stored
+from recommender.records.events import EventLines, LogRecord, to_json
 
 SHARED_ROWS = 2_000  # at most, of several appends in one transaction
 TRIM_BATCH = 10_000  # takes 0.1 s, in which nobody else writes
@@ -56,9 +56,9 @@ class SqliteEventLog:
             self._identity = str(db.execute("SELECT identity FROM log").fetchone()[0])
         self._appends = SharedTurns(self._append_all, max_size=SHARED_ROWS)
 
-    def append(self, records: Sequence[Record]) -> Appended:
+    def append(self, records: Sequence[LogRecord]) -> Appended:
         """Store records in one transaction, which appends of other threads may share."""
-        ids = [record.event_id for record in records]
+        ids = [log_key(record) for record in records]
         return self._append(ids, [to_json(record) for record in records])
 
     def append_lines(self, events: EventLines) -> Appended:
