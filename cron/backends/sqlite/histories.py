@@ -16,6 +16,7 @@ from zlib import crc32
 
 import msgspec
 
+from cron.backends.sqlite.history_rows import SCHEMA, EventRow, HistoryRows, delete, prune
 from cron.epoch import micros, moment
 from cron.local.sqlite_file import SqliteFile
 from cron.past_event import PastEvent
@@ -23,20 +24,14 @@ from cron.ports import START, Cursor
 from cron.user_keys import hash_without_key
 from recommender.records.events import Event, Item, Record
 
-# per user; the longest history that a tower reads is far shorter, `exclude_seen` needs this many
-KEPT_EVENTS = 1000
 # One event in this many has its user pruned, since that reads the whole history.
 EVENTS_A_PRUNING = 64
 WRITE_WAIT_S = 2.0  # then a gateway goes on: the follower writes it later
 
-# By user and event id, in one tree: a repeat is harmless even when a sender's retry has another
-# time, and the cost of an event does not grow with a second tree over all ids. `events` is that of
-# an earlier Freshet, which had both; its rows move into `history`.
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS history (
-    user_id TEXT NOT NULL, event_id TEXT NOT NULL, at_us INTEGER NOT NULL,
-    item_id TEXT NOT NULL, type TEXT NOT NULL, rating REAL,
-    PRIMARY KEY (user_id, event_id)) WITHOUT ROWID;
+# `events` is the table of an earlier Freshet, with a second tree over all ids; its rows move into
+# `history`.
+_SCHEMA = f"""
+{SCHEMA}
 CREATE TABLE IF NOT EXISTS events (
     user_id TEXT NOT NULL, at_us INTEGER NOT NULL, event_id TEXT NOT NULL UNIQUE,
     item_id TEXT NOT NULL, type TEXT NOT NULL, rating REAL,
@@ -57,16 +52,10 @@ INSERT INTO items VALUES (?, ?, ?, ?) ON CONFLICT (item_id) DO UPDATE
 SET at_us = excluded.at_us, event_id = excluded.event_id, hidden = excluded.hidden
 WHERE (excluded.at_us, excluded.event_id) > (items.at_us, items.event_id)
 """
-_ADD_EVENT = "INSERT OR IGNORE INTO history VALUES (?, ?, ?, ?, ?, ?)"
 # A mark never moves back.
 _MARK = """
 INSERT INTO marks VALUES (?, ?)
 ON CONFLICT (user_key) DO UPDATE SET at_us = max(at_us, excluded.at_us)
-"""
-_PRUNE = """
-DELETE FROM history WHERE user_id = ?1 AND (at_us, event_id) <
-    (SELECT at_us, event_id FROM history WHERE user_id = ?1
-     ORDER BY at_us DESC, event_id DESC LIMIT 1 OFFSET ?2)
 """
 # One row of JSON, not a row for each event: Python gives up its lock for every row, and another
 # thread may keep it for 5 ms. `quote` writes every digit of a rating.
@@ -74,6 +63,7 @@ _PAST = """
 SELECT json_group_array(json_array(at_us, event_id, item_id, type,
     iif(rating IS NULL, NULL, quote(rating))))
 FROM (SELECT at_us, event_id, item_id, type, rating FROM history WHERE user_id = ?1
+      UNION ALL SELECT at_us, event_id, item_id, type, rating FROM fresh WHERE user_id = ?1
       UNION ALL SELECT at_us, event_id, item_id, type, rating FROM events WHERE user_id = ?1
       ORDER BY 1 DESC, 2 DESC LIMIT ?2)
 """
@@ -90,8 +80,6 @@ SELECT user_id, event_id, at_us, item_id, type, rating FROM events WHERE user_id
 # The users of the next rows to move, which takes some .05 s.
 _NEXT_TO_MOVE = "SELECT DISTINCT user_id FROM (SELECT user_id FROM events LIMIT 2000)"
 
-EventRow = tuple[str, str, int, str, str, float | None]
-
 
 class SqliteHistories:
     """Histories on a SQLite file; threads and processes may share them."""
@@ -107,10 +95,10 @@ class SqliteHistories:
             schema=_SCHEMA,
             write_wait_s=WRITE_WAIT_S,
         )
+        self._rows = HistoryRows()
 
     def append(self, records: Sequence[Record], *, cursor: Cursor | None = None) -> None:
         """Add records and move the follower's cursor in one transaction."""
-        # In the order of the tree, its pages are each changed once.
         events = sorted(_rows(records), key=itemgetter(0, 1))
         users = {row[0] for row in events}
         due = {row[0] for row in events if crc32(row[1].encode()) % EVENTS_A_PRUNING == 0}
@@ -125,8 +113,8 @@ class SqliteHistories:
             # The follower and a rebuild may bring events from before a user was forgotten.
             if marks := self._marks_among(db, users):
                 events = [row for row in events if row[2] > marks.get(row[0], 0)]
-            db.executemany(_ADD_EVENT, events)
-            _prune(db, sorted(due))
+            self._rows.add(db, events)
+            prune(db, sorted(due))
             db.executemany(_ADD_ITEM, items)
             if cursor is not None:
                 db.execute("INSERT OR REPLACE INTO follower VALUES (1, ?)", (cursor,))
@@ -152,12 +140,9 @@ class SqliteHistories:
         with self._file.transaction() as db:
             self._hash_old_marks(db)
             _move_old(db, [user_id])
-            latest = db.execute(
-                "SELECT max(at_us) FROM history WHERE user_id = ?", (user_id,)
-            ).fetchone()[0]
+            latest = delete(db, user_id)
             # an event may have a time ahead of our clock
             db.execute(_MARK, (user_key, max(micros(at), latest or 0)))
-            db.execute("DELETE FROM history WHERE user_id = ?", (user_id,))
             at_us = db.execute(
                 "SELECT at_us FROM marks WHERE user_key = ?", (user_key,)
             ).fetchone()[0]
@@ -201,7 +186,7 @@ class SqliteHistories:
     def clear(self) -> None:
         """Delete everything, cursor included, but who was forgotten."""
         with self._file.transaction() as db:
-            for table in ("history", "events", "items", "follower"):
+            for table in ("history", "fresh", "events", "items", "follower"):
                 db.execute(f"DELETE FROM {table}")
 
     def close(self) -> None:
@@ -250,14 +235,6 @@ def _rows(records: Iterable[Record]) -> list[EventRow]:
         for record in records
         if isinstance(record, Event) and record.type != "impression"
     ]
-
-
-def _prune(db: sqlite3.Connection, user_ids: Iterable[str]) -> None:
-    """Delete all but the newest events of users."""
-    count = "SELECT count(*) FROM history WHERE user_id = ?"
-    for user_id in user_ids:
-        if db.execute(count, (user_id,)).fetchone()[0] > KEPT_EVENTS:
-            db.execute(_PRUNE, (user_id, KEPT_EVENTS - 1))
 
 
 def _move_old(

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from cron.backends.sqlite.histories import KEPT_EVENTS, SqliteHistories, open_histories
+from cron.backends.sqlite.histories import SqliteHistories, open_histories
+from cron.backends.sqlite.history_rows import KEPT_EVENTS
 from cron.epoch import micros
 from cron.ports import Cursor
 from recommender.records.events import Event
