@@ -38,6 +38,9 @@ BENCHES: Mapping[str, Bench] = {
     "quality": Bench(room="ranking", phrase="ranking and rating quality of Freshet and its peers"),
     "prequential": Bench(room="ranking", phrase="what retraining brings, window by window"),
     "cold": Bench(room="ranking", phrase="new items, ranked by their text alone"),
+    "decisions": Bench(
+        room="decisions", phrase="experiments that are looked at every day: errors, time to find"
+    ),
     "tune": Bench(room="ranking", phrase="a search for training settings (writes no results)"),
     "shop": Bench(room="data", phrase="makes a shop with planted structure (writes no results)"),
     "tables": Bench(room="report", phrase="renders results/*.md and the README's tables"),

@@ -1,0 +1,1 @@
+"""The bench of decisions: experiments, policies and what they are worth."""

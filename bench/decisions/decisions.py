@@ -1,0 +1,29 @@
+"""What decisions rest on: the statistics of experiments, and what else `--parts` names.
+
+    python -m bench decisions [--parts experiments]
+
+Each part has a page of results of its own. Nothing is served: the visitors are simulated.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Mapping, Sequence
+
+from bench.decisions.experiments import measure_experiments
+
+COMMAND = "python -m bench decisions"
+PARTS: Mapping[str, Callable[[str], None]] = {"experiments": measure_experiments}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure the chosen parts; each writes its own results."""
+    parser = argparse.ArgumentParser(prog=COMMAND, description="What decisions rest on.")
+    parser.add_argument(
+        "--parts", default=",".join(PARTS), help=f"the parts to measure, of {', '.join(PARTS)}"
+    )
+    names = parser.parse_args(arguments).parts.split(",")
+    if unknown := [name for name in names if name not in PARTS]:
+        parser.error(f"--parts {unknown[0]}: no such part; there are {', '.join(PARTS)}")
+    for name in names:
+        PARTS[name](COMMAND)
