@@ -33,7 +33,7 @@ NUM_PILOTS = 40  # experiments without an effect, from which the power calculati
 LIFTS = {
     "new visitors each day": 0.3,
     "visitors who return": 0.12,
-    "the same visitors every day": 0.07,
+    "the same visitors every day": 0.1,
     "few and skewed purchases": 0.3,
 }
 _RATIO_USERS = 100_000

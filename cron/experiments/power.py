@@ -94,7 +94,9 @@ def crossing_probabilities(
         math.sqrt(one) * critical_ratio(one, scale=1.0, alpha=alpha) for one in relative.tolist()
     ]
     grid = _GRID * math.sqrt(float(steps.min()))
-    half = math.ceil((max(borders) + _TAIL * math.sqrt(float(steps.max()))) / grid)
+    # the score is never farther from zero, nor are scores outside the border of use
+    farthest = float(relative[-1] + _TAIL * math.sqrt(relative[-1]))
+    half = math.ceil((min(max(borders), farthest) + _TAIL * math.sqrt(float(steps.max()))) / grid)
     scores = np.arange(-half, half + 1) * grid
     density = np.zeros(len(scores))
     density[half] = 1.0
