@@ -1,4 +1,4 @@
-"""Visitors who click on interleaved lists, or on one of two lists: how soon is the better found?
+"""Visitors who click on interleaved lists or on one of two: how soon is the better found?
 
 Each visitor has a relevance for every item, and sees lists made by two rankers with different
 amounts of noise. A click's probability falls with the position.
