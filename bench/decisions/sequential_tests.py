@@ -16,7 +16,7 @@ _LAW = 1.7  # the factor of the law of the iterated logarithm, as in the paper
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Look:
+class TestedDay:
     """What a border may depend on: the information, the day from 1, the effect looked for."""
 
     information: float
@@ -24,22 +24,22 @@ class Look:
     scale: float
 
 
-def mixture_border(look: Look) -> float:
+def mixture_border(look: TestedDay) -> float:
     """Return the border of the normal mixture: the product's."""
     return critical_ratio(look.information, scale=look.scale, alpha=ALPHA)
 
 
-def single_look_border(_: Look) -> float:
+def single_look_border(_: TestedDay) -> float:
     """Return the border of a test that was made for one look, used every day."""
     return NormalDist().inv_cdf(1 - ALPHA / 2)
 
 
-def daily_share_border(_: Look) -> float:
+def daily_share_border(_: TestedDay) -> float:
     """Return the border for alpha divided by the number of days (Bonferroni)."""
     return NormalDist().inv_cdf(1 - ALPHA / NUM_DAYS / 2)
 
 
-def stitched_border(look: Look) -> float:
+def stitched_border(look: TestedDay) -> float:
     """Return the stitched border of Howard, Ramdas, McAuliffe, Sekhon (2021), equation 1.
 
     Its time is the information in units of that of one day.
@@ -47,7 +47,7 @@ def stitched_border(look: Look) -> float:
     return _LAW * math.sqrt(math.log(math.log(2 * look.day) + 1) + 0.72 * math.log(10.4 / ALPHA))
 
 
-BORDERS: Mapping[str, Callable[[Look], float]] = {
+BORDERS: Mapping[str, Callable[[TestedDay], float]] = {
     "normal mixture": mixture_border,
     "stitched": stitched_border,
     "Bonferroni over the days": daily_share_border,
@@ -57,7 +57,7 @@ BORDERS: Mapping[str, Callable[[Look], float]] = {
 
 def found_on_day(
     days: Sequence[DayOfArms],
-    border: Callable[[Look], float],
+    border: Callable[[TestedDay], float],
     *,
     effect: float,
     adjust: bool = True,
@@ -69,7 +69,7 @@ def found_on_day(
             continue
         scale = effect * mean_reward(control + treatment)
         ratio = abs(found.value) / math.sqrt(found.variance)
-        if ratio > border(Look(information=1 / found.variance, day=day, scale=scale)):
+        if ratio > border(TestedDay(information=1 / found.variance, day=day, scale=scale)):
             return day
     return None
 

@@ -1,1 +1,1 @@
-"""The statistics of experiments: pure functions of numbers, which may be looked at every day."""
+"""The statistics of experiments: pure functions; their results may be looked at every day."""

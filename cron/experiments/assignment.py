@@ -1,4 +1,4 @@
-"""Which arm a user is in: a salted hash, so every gateway gives the same answer without asking.
+"""Which arm a user is in: a salted hash, which every gateway computes alike.
 
 A layer is the line from 0 to 1. Each experiment of the layer has a range of it, and ranges do not
 overlap, so a user takes part in at most one experiment of a layer. A user's place on the line is

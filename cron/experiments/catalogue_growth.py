@@ -14,7 +14,7 @@ from collections.abc import Collection, Sequence
 
 
 def expected_items(times_shown: Collection[int], num_shown: int) -> float:
-    """Return how many distinct items are expected among `num_shown`, at most all that were shown.
+    """Return how many distinct items are expected among `num_shown` of those that were shown.
 
     `times_shown` has the number of times of each item that was shown.
     """

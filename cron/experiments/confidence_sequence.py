@@ -26,7 +26,7 @@ from cron.experiments.differences import Estimate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Interval:
+class AnytimeInterval:
     """The values from `low` to `high`."""
 
     low: float
@@ -37,16 +37,16 @@ class Interval:
         return self.low <= value <= self.high
 
 
-EVERYTHING = Interval(low=-math.inf, high=math.inf)
+EVERYTHING = AnytimeInterval(low=-math.inf, high=math.inf)
 
 
-def interval_at_all_times(estimate: Estimate, *, scale: float, alpha: float) -> Interval:
+def interval_at_all_times(estimate: Estimate, *, scale: float, alpha: float) -> AnytimeInterval:
     """Return the interval of a confidence sequence at this time; all values without information."""
     if estimate.variance <= 0 or scale <= 0:
         return EVERYTHING
     radius = critical_ratio(1 / estimate.variance, scale=scale, alpha=alpha)
     radius *= math.sqrt(estimate.variance)
-    return Interval(low=estimate.value - radius, high=estimate.value + radius)
+    return AnytimeInterval(low=estimate.value - radius, high=estimate.value + radius)
 
 
 def critical_ratio(information: float, *, scale: float, alpha: float) -> float:

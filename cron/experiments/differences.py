@@ -58,7 +58,7 @@ def user_variance(sums: UserSums) -> float | None:
 
 
 def difference(control: UserSums, treatment: UserSums, *, adjust: bool = True) -> Estimate | None:
-    """Return the treatment's reward minus the control's; None for fewer than two users in an arm.
+    """Return the treatment's reward minus the control's; None with fewer than two users.
 
     `adjust` uses the rewards before the experiment. Where no user has any, nothing changes.
     """

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from cron.experiments.confidence_sequence import Interval, interval_at_all_times
+from cron.experiments.confidence_sequence import AnytimeInterval, interval_at_all_times
 from cron.experiments.differences import difference, mean_reward
 from cron.experiments.user_sums import UserSums
 
@@ -34,7 +34,7 @@ class GuardrailCheck:
     name: str
     control: float
     treatment: float
-    interval: Interval
+    interval: AnytimeInterval
     is_harmed: bool
 
 

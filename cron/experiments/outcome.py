@@ -1,4 +1,4 @@
-"""What an experiment says so far: better, worse, the same, harmful, broken, or not known yet.
+"""What an experiment says so far: better, worse, the same, harmful, broken, or undecided.
 
 The first arm is the control. Each other one is compared with it; the permitted error is divided
 among them (Bonferroni). An experiment may be judged at any time and as often as one likes.
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from cron.experiments.confidence_sequence import (
-    Interval,
+    AnytimeInterval,
     interval_at_all_times,
     p_value_at_all_times,
 )
@@ -56,7 +56,7 @@ class ArmComparison:
 
     arm: str
     estimate: Estimate
-    interval: Interval
+    interval: AnytimeInterval
     p_value: float
     finding: Finding
     guardrails: tuple[GuardrailCheck, ...]
@@ -108,7 +108,7 @@ def _compare(
     )
 
 
-def _finding(interval: Interval, checks: Sequence[GuardrailCheck], worth: float) -> Finding:
+def _finding(interval: AnytimeInterval, checks: Sequence[GuardrailCheck], worth: float) -> Finding:
     if any(check.is_harmed for check in checks):
         return "harmful"
     if interval.low > 0:

@@ -1,4 +1,4 @@
-"""How many users and days an experiment needs: for one look at its end, and for looks every day.
+"""How many users and days an experiment needs, with one look at its end or one every day.
 
 One look: the information I = ((z(1 - alpha / 2) + z(power)) / effect)^2 (any text book, such as
 Lehr 1992). Looks every day: the probability of having crossed the border of
@@ -42,7 +42,7 @@ class Traffic:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class ExperimentPlan:
     """What an experiment needs; `None` days are more than two years.
 
     `users` and `days` are those until an effect is found with the wanted probability, with a look
@@ -56,14 +56,16 @@ class Plan:
     fixed_users: int
 
 
-def plan(traffic: Traffic, *, effect: float, alpha: float = 0.05, power: float = 0.8) -> Plan:
+def plan(
+    traffic: Traffic, *, effect: float, alpha: float = 0.05, power: float = 0.8
+) -> ExperimentPlan:
     """Return what finding an effect (a difference of rewards, not zero) needs."""
     step = traffic.information_per_day
     information = [step * day for day in range(1, MAX_DAYS + 1)]
     found = crossing_probabilities(information, effect=effect, alpha=alpha, until=power)
     days, median_days = first_day(found, power), first_day(found, 0.5)
     fixed_days = fixed_information(effect, alpha=alpha, power=power) / step
-    return Plan(
+    return ExperimentPlan(
         users=None if days is None else math.ceil(days * traffic.users_per_day),
         days=days,
         median_days=median_days,

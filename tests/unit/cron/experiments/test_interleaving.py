@@ -1,4 +1,4 @@
-"""Team drafts: a fair list, credit to the team that picked, and no preference without a reason."""
+"""Team drafts: a fair list, credit to the team that picked, no preference without reason."""
 
 from __future__ import annotations
 
