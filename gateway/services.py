@@ -38,6 +38,7 @@ from gateway.intake.record_ids import RecordIds
 from gateway.intake.record_intake import RecordIntake
 from gateway.items.rankings import ItemRankings
 from gateway.metrics import GatewayMetrics
+from gateway.model.fallback import Fallback
 from gateway.model.inference import Inference
 from gateway.model.live_release import LiveRelease
 from gateway.model.readiness import Readiness
@@ -194,7 +195,8 @@ def _lists(
     live: LiveRelease,
 ) -> PlacementLists:
     max_history = settings.train.model.max_history
-    recommendations = Recommendations(histories, inference, live, max_history=max_history)
+    fallback = Fallback(histories, item_records, live)
+    recommendations = Recommendations(histories, inference, fallback, max_history=max_history)
     return PlacementLists(recommendations, placements, histories, item_records)
 
 

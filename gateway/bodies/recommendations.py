@@ -235,7 +235,7 @@ class FallbackAnswer:
     ] = "popular"
     items: Annotated[
         tuple[FallbackItem | PinnedItem, ...],
-        Field(description="At most `k` items, most popular first. Empty with a `filter`."),
+        Field(description="At most `k` items, most popular first, after the placement's rules."),
     ]
     placement: ForPlacement = None
     not_applied: NotApplied = ()

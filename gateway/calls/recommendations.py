@@ -30,12 +30,8 @@ from gateway.http.user_paths import USER_ID, check_length
 from gateway.metrics import FALLBACK, GatewayMetrics
 from gateway.model.recommendation_body import parse_recommendation
 from gateway.model.recommendation_lines import answer_lines
-from gateway.model.recommendations import (
-    LEFT_TO_PLACEMENTS,
-    Answered,
-    RecommendationRequest,
-    parse_filter,
-)
+from gateway.model.recommendation_request import LEFT_TO_PLACEMENTS, RecommendationRequest
+from gateway.model.recommendations import Answered, parse_filter
 from gateway.openapi import answer, questions_body, refusals
 from gateway.services import GatewayServices
 from recommender.requests.wire import MAX_K

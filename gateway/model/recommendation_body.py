@@ -11,7 +11,7 @@ from dataclasses import fields
 from cron.placement import check_name
 from gateway.bodies.recommendation_request import DEFAULT_K, MAX_LISTED, RecommendationBody
 from gateway.bodies.recommendations import FilterValue
-from gateway.model.recommendations import LEFT_TO_PLACEMENTS, RecommendationRequest
+from gateway.model.recommendation_request import LEFT_TO_PLACEMENTS, RecommendationRequest
 from recommender.requests.body import read_history, read_time
 from recommender.requests.body_fields import (
     describe,

@@ -11,7 +11,8 @@ from cron.errors import FreshetError
 from gateway.bodies.refusal import refusal
 from gateway.content.record_bodies import Raw, Readable
 from gateway.model.recommendation_body import parse_recommendation
-from gateway.model.recommendations import Answered, RecommendationRequest
+from gateway.model.recommendation_request import RecommendationRequest
+from gateway.model.recommendations import Answered
 from gateway.waiting_queue import Overloaded
 from recommender.requests.wire import BadRequest
 

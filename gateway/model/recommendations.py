@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from msgspec import structs
@@ -17,29 +17,25 @@ from cron.past_event import PastEvent
 from cron.ports import Histories
 from gateway.bodies.recommendations import (
     FallbackAnswer,
-    FallbackItem,
     FilterValue,
-    ItemReason,
     RankedAnswer,
     RankedItem,
 )
 from gateway.bodies.refusal import Refusal
 from gateway.errors import BadQuery
 from gateway.model.answers import NoAnswer, Ranked, TooLarge
+from gateway.model.fallback import Fallback
 from gateway.model.inference import Inference
-from gateway.model.live_release import LiveRelease
 from gateway.model.questions import (
     QuestionElement,
-    RulesQuestion,
     TopItemsQuestion,
     encode_filter,
     session_element,
     stored_element,
 )
+from gateway.model.recommendation_request import RecommendationRequest
 from gateway.model.stored_history import hidden_items, larger_k, past_events
-from recommender.requests.wire import Element
 
-LEFT_TO_PLACEMENTS = frozenset({"k", "exclude_seen"})  # fields that a placement has too
 NUM_SEEN = 1000  # the newest seen items that are excluded; Histories keeps at least as many
 # a decimal number; 01234 is a code and not the same as 1234
 _NUMBER = re.compile(r"-?(0|[1-9]\d{0,14})(\.\d{1,15})?")
@@ -48,39 +44,15 @@ _IN_HISTORY = re.compile(r"user_seq\[(\d+)\]")
 Answered = RankedAnswer | FallbackAnswer | Refusal
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecommendationRequest:
-    """What a client asks for.
-
-    `history` follows the user's stored one. `context` is the id of the item on the visitor's page.
-    `placement` is a name, and `left_out` has the fields that the client leaves to it. `rules` are
-    those of its rules that the model applies.
-    """
-
-    user_id: str | None
-    k: int
-    exclude_seen: bool = True
-    filter: Mapping[str, FilterValue]
-    history: tuple[Element, ...] = ()
-    exclude: tuple[str, ...] = ()
-    candidates: tuple[str, ...] | None = None
-    context: str | None = None
-    at: datetime | None = None
-    explain: bool = False
-    placement: str | None = None
-    left_out: frozenset[str] = frozenset()
-    rules: RulesQuestion | None = None
-
-
 class Recommendations:
     """Answers recommendation requests; one for the whole process."""
 
     def __init__(
-        self, histories: Histories, inference: Inference, live: LiveRelease, *, max_history: int
+        self, histories: Histories, inference: Inference, fallback: Fallback, *, max_history: int
     ) -> None:
         self._histories = histories
         self._inference = inference
-        self._live = live
+        self._fallback = fallback
         self._max_history = max_history
 
     async def answer(self, request: RecommendationRequest, events: Sequence[PastEvent]) -> Answered:
@@ -91,7 +63,7 @@ class Recommendations:
         try:
             return await self._rank(request, events)
         except (NoAnswer, TooLarge) as why:
-            return await run_in_threadpool(self._fall_back, request, events, str(why))
+            return await run_in_threadpool(self._fallback.answer, request, events, str(why))
 
     async def stored_events(self, request: RecommendationRequest) -> Sequence[PastEvent]:
         """Return the user's stored events up to the time of the question."""
@@ -172,35 +144,6 @@ class Recommendations:
             context=context,
             explain=request.explain,
             rules=request.rules,
-        )
-
-    def _fall_back(
-        self, request: RecommendationRequest, events: Sequence[PastEvent], why: str
-    ) -> FallbackAnswer:
-        release = self._live.get()
-        popular = release.manifest.popular if release else ()
-        if request.candidates is not None:
-            candidates = frozenset(request.candidates)
-            popular = tuple(item for item in popular if item.item_id in candidates)
-        unwanted = {*request.exclude} | ({request.context} if request.context else set())
-        unwanted |= self._histories.hidden_among([item.item_id for item in popular])
-        if request.exclude_seen:
-            unwanted |= {event.item_id for event in events}
-            unwanted |= {one.name.value for one in request.history if one.name.kind != "text"}
-        left = [item for item in popular if not {item.item_id, item.title} & unwanted]
-        # the popular list has no attributes, and an item that may not match must not be returned
-        if request.filter:
-            left, why = [], f"{why}, and the popular items can't be filtered"
-        reason = ItemReason(shared={}, popular=True, new=False) if request.explain else None
-        return FallbackAnswer(
-            recommendation_id=draw_list_id(None),
-            user_id=request.user_id,
-            model_version=release.version if release else None,
-            items=tuple(
-                FallbackItem(rank=rank, id=item.item_id, title=item.title, reason=reason)
-                for rank, item in enumerate(left[: request.k], 1)
-            ),
-            reason=why,
         )
 
 

@@ -14,7 +14,8 @@ from cron.ports import Histories, ItemRecords
 from gateway.bodies.recommendations import FallbackAnswer
 from gateway.bodies.refusal import Refusal
 from gateway.items.matching import item_filter
-from gateway.model.recommendations import Answered, RecommendationRequest, Recommendations
+from gateway.model.recommendation_request import RecommendationRequest
+from gateway.model.recommendations import Answered, Recommendations
 from gateway.placements.named import NamedPlacements
 from gateway.placements.new_items import NewItems
 from gateway.placements.pins import ShownPin, popular_with_pins, ranked_with_pins
@@ -85,7 +86,7 @@ class PlacementLists:
         if isinstance(answered, Refusal) and answered.error.field == _RULES:
             not_applied = names
             wanted = {**placed.filter, **wanted_values(placement)}
-            plain = replace(placed, rules=None, filter=wanted)
+            plain = replace(placed, rules=None, also_filter={}, filter=wanted)
             answered = await self._recommendations.answer(plain, events)
         if isinstance(answered, Refusal):
             return answered
@@ -94,7 +95,7 @@ class PlacementLists:
                 answered,
                 items=popular_with_pins(answered.items, pins, k=placed.k),
                 placement=placed.placement,
-                not_applied=names,
+                not_applied=not_applied or answered.not_applied,
             )
         return replace(
             answered,

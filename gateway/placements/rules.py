@@ -15,7 +15,7 @@ from gateway.model.questions import (
     RulesQuestion,
     encode_filter,
 )
-from gateway.model.recommendations import RecommendationRequest
+from gateway.model.recommendation_request import RecommendationRequest
 from recommender.requests.wire import Element
 
 
@@ -54,6 +54,7 @@ def apply_placement(
         filter={**wanted, **request.filter},
         exclude=(*request.exclude, *excluded_ids(placement, request.history, events, at=at)),
         exclude_seen=leaves_out_seen(request, placement),
+        also_filter=both,
         rules=rules if rules.names or rules.pinned else None,
     )
 

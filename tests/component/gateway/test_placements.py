@@ -263,7 +263,7 @@ def test_a_release_older_than_rules_is_asked_without(shop: RunningGateway) -> No
 
 
 def test_the_fallback_names_what_it_cannot_apply(shop: RunningGateway) -> None:
-    """Pins, k and exclusions apply without the model; a filter leaves nothing, as always."""
+    """What reads the items' records applies without the model."""
     send(shop, "/v1/items", item("p/1 é"), item("p3"))
     shop.model.status = 500
     pinned = ask(shop, history=[], placement="pinned", at="2026-01-01")
@@ -271,7 +271,24 @@ def test_the_fallback_names_what_it_cannot_apply(shop: RunningGateway) -> None:
     assert ids(pinned)[:2] == ["p3", "p/1 é"]
     assert len(ids(pinned)) <= 3
     home = ask(shop, history=[], placement="home")
-    assert home["not_applied"] == ["boosts[0]", "freshness", "min_rating", "diversity", "at_most"]
+    assert (home["items"], home["not_applied"]) == ([], ["min_rating", "diversity"])
+
+
+def test_the_fallback_follows_filters_and_rules(shop: RunningGateway) -> None:
+    """Film 1 is most popular: buried here; of films 2 to 4, two may be of one brand."""
+    send(
+        shop,
+        "/v1/items",
+        item("1", attributes={"genre": "Comedy", "brand": "Acme"}),
+        *(item(one, attributes={"genre": ["Comedy"], "brand": "Bolt"}) for one in ("2", "3", "4")),
+        item("5", attributes={"genre": "Drama"}),
+        item("6", attributes={"genre": ["Drama", "Comedy"]}),
+    )
+    shop.model.status = 500
+    assert ids(ask(shop, history=[], placement="home")) == ["2", "3", "1", "6"]
+    both = ask(shop, history=[], placement="home", filter={"genre": "Drama"})
+    assert (ids(both), both["not_applied"]) == (["6"], ["min_rating", "diversity"])
+    assert ids(ask(shop, history=[], filter={"genre": "Drama"})) == ["5", "6"]
 
 
 def test_lines_of_a_batch_name_placements(shop: RunningGateway) -> None:

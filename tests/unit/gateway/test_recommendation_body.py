@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from gateway.model.recommendation_body import parse_recommendation
-from gateway.model.recommendations import LEFT_TO_PLACEMENTS, RecommendationRequest
+from gateway.model.recommendation_request import LEFT_TO_PLACEMENTS, RecommendationRequest
 from recommender.requests.wire import BadRequest, Element, Name
 
 WEIRD = "a/b%2F..é 🎬.json"

@@ -13,7 +13,8 @@ from gateway.model.recommendation_lines import (
     AnswerOne,
     answer_lines,
 )
-from gateway.model.recommendations import Answered, RecommendationRequest
+from gateway.model.recommendation_request import RecommendationRequest
+from gateway.model.recommendations import Answered
 from gateway.waiting_queue import Overloaded
 
 

@@ -1,0 +1,81 @@
+"""The list while the model does not answer: popular items, with the rules that need no model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from cron.list_ids import draw_list_id
+from cron.past_event import PastEvent
+from cron.ports import Histories, ItemRecords
+from gateway.bodies.recommendations import FallbackAnswer, FallbackItem, ItemReason
+from gateway.items.matching import item_filter
+from gateway.model.fallback_rules import NEED_THE_MODEL, Attributes, choose, reads_attributes
+from gateway.model.live_release import LiveRelease
+from gateway.model.questions import RulesQuestion
+from gateway.model.recommendation_request import RecommendationRequest
+from trainer.report import PopularItem
+
+
+class Fallback:
+    """Lists of the live release's popular items. Threads may share it; it blocks."""
+
+    def __init__(self, histories: Histories, item_records: ItemRecords, live: LiveRelease) -> None:
+        self._histories = histories
+        self._item_records = item_records
+        self._live = live
+
+    def answer(
+        self, request: RecommendationRequest, events: Sequence[PastEvent], why: str
+    ) -> FallbackAnswer:
+        """Return popular items; `why` says why the model did not answer.
+
+        An item without a record matches no filter, since an item that may not match must not be
+        returned.
+        """
+        release = self._live.get()
+        popular = self._offered(release.manifest.popular if release else (), request, events)
+        rules = request.rules or RulesQuestion()
+        filters = [item_filter(one) for one in (request.filter, request.also_filter) if one]
+        known: Mapping[str, Attributes] = {}
+        if popular and (filters or reads_attributes(rules)):
+            known = self._attributes([*(item.item_id for item in popular), *rules.pinned])
+        if filters:
+            found = [item for item in popular if item.item_id in known]
+            popular = [
+                item for item in found if all(one.matches(known[item.item_id]) for one in filters)
+            ]
+        titles = {item.item_id: item.title for item in popular}
+        chosen = choose([*titles], known, rules, request.k)
+        reason = ItemReason(shared={}, popular=True, new=False) if request.explain else None
+        return FallbackAnswer(
+            recommendation_id=draw_list_id(None),
+            user_id=request.user_id,
+            model_version=release.version if release else None,
+            items=tuple(
+                FallbackItem(rank=rank, id=item_id, title=titles[item_id], reason=reason)
+                for rank, item_id in enumerate(chosen, 1)
+            ),
+            not_applied=tuple(name for name in rules.names if name in NEED_THE_MODEL),
+            reason=why,
+        )
+
+    def _offered(
+        self,
+        popular: Sequence[PopularItem],
+        request: RecommendationRequest,
+        events: Sequence[PastEvent],
+    ) -> Sequence[PopularItem]:
+        """Return the popular items that are candidates, not excluded, not seen and not hidden."""
+        if request.candidates is not None:
+            candidates = frozenset(request.candidates)
+            popular = [item for item in popular if item.item_id in candidates]
+        unwanted = {*request.exclude} | ({request.context} if request.context else set())
+        unwanted |= self._histories.hidden_among([item.item_id for item in popular])
+        if request.exclude_seen:
+            unwanted |= {event.item_id for event in events}
+            unwanted |= {one.name.value for one in request.history if one.name.kind != "text"}
+        return [item for item in popular if not {item.item_id, item.title} & unwanted]
+
+    def _attributes(self, item_ids: Sequence[str]) -> Mapping[str, Attributes]:
+        known = self._item_records.find(item_ids)
+        return {item_id: one.record.attributes for item_id, one in known.items()}

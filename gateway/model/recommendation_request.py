@@ -1,0 +1,39 @@
+"""A request for recommendations, as a client's call or line says it, with a placement's rules."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from gateway.bodies.recommendations import FilterValue
+from gateway.model.questions import RulesQuestion
+from recommender.requests.wire import Element
+
+LEFT_TO_PLACEMENTS = frozenset({"k", "exclude_seen"})  # fields that a placement has too
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecommendationRequest:
+    """What a client asks for.
+
+    `history` follows the user's stored one. `context` is the id of the item on the visitor's page.
+    `placement` is a name, and `left_out` has the fields that the client leaves to it. `rules` are
+    those of its rules that the model applies; `also_filter` is among them, the placement's filter
+    by attributes that `filter` has too.
+    """
+
+    user_id: str | None
+    k: int
+    exclude_seen: bool = True
+    filter: Mapping[str, FilterValue]
+    history: tuple[Element, ...] = ()
+    exclude: tuple[str, ...] = ()
+    candidates: tuple[str, ...] | None = None
+    context: str | None = None
+    at: datetime | None = None
+    explain: bool = False
+    placement: str | None = None
+    left_out: frozenset[str] = frozenset()
+    rules: RulesQuestion | None = None
+    also_filter: Mapping[str, FilterValue] = field(default_factory=dict)
