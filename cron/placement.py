@@ -39,6 +39,7 @@ MAX_NAME_CHARS = 64
 MAX_PLACEMENTS = 200  # each gateway process keeps all of them
 MAX_EXCLUDED_TYPES = 20
 FOREVER = "forever"
+IMPRESSION = "impression"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 _AGE = re.compile(r"([1-9][0-9]{0,4})([smhdw])")
 _UNIT_S = {"w": 604_800, "d": 86_400, "h": 3_600, "m": 60, "s": 1}
@@ -182,6 +183,9 @@ def _exclusions(raw: object, where: str) -> dict[str, int | None]:
         place = f"{where}.{field_name(type_)}"
         if not isinstance(type_, str) or not type_.strip() or len(type_) > MAX_TYPE_CHARS:
             raise BadRequest(place, found=describe(type_), expected="an event type")
+        if type_ == IMPRESSION:
+            expected = "another event type: histories keep no impressions, so it could never apply"
+            raise BadRequest(place, found=describe(type_), expected=expected)
         ages[type_] = None if age == FOREVER else _age(age, place)
     return ages
 

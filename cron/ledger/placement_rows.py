@@ -16,7 +16,13 @@ import sqlalchemy as sa
 from cron.errors import TooManyPlacements
 from cron.ledger import schema
 from cron.ledger.ledger import Ledger
-from cron.placement import MAX_PLACEMENTS, Placement, parse_placement, placement_json
+from cron.placement import (
+    IMPRESSION,
+    MAX_PLACEMENTS,
+    Placement,
+    parse_placement,
+    placement_json,
+)
 
 KEPT = 10_000  # so that a program that changes placements cannot fill the ledger
 
@@ -90,7 +96,7 @@ def _existing(connection: sa.Connection) -> dict[str, Placement]:
     table = schema.placement_changes
     query = sa.select(table.c.name, table.c.after).where(table.c.id.in_(_existing_ids()))
     rows = connection.execute(query).all()
-    found = {row.name: parse_placement(json.loads(row.after)) for row in rows}
+    found = {row.name: _parse(row.after) for row in rows}
     # not by the database, whose order of text depends on its locale
     return dict(sorted(found.items()))
 
@@ -107,4 +113,11 @@ def _to_text(placement: Placement | None) -> str | None:
 
 
 def _from_text(text: str | None) -> Placement | None:
-    return None if text is None else parse_placement(json.loads(text))
+    return None if text is None else _parse(text)
+
+
+def _parse(text: str) -> Placement:
+    """Parse a stored placement, without an exclusion of impressions, which was once allowed."""
+    raw = json.loads(text)
+    raw.get("exclude", {}).pop(IMPRESSION, None)
+    return parse_placement(raw)

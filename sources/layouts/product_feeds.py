@@ -90,8 +90,14 @@ class _FeedItems:
     def __iter__(self) -> Iterator[RawRecord]:
         for number, row in enumerate(self.rows()):
             if not isinstance(row.found, InvalidRecord):
-                own = {"event_id": f"{self.digest[:16]}:{number:09}:{row.line}"}
-                yield {"at": self.at_s} | row.found | own
+                at = row.found.get("at")
+                yield (
+                    row.found
+                    | {
+                        "at": self.at_s if at is None else at,  # null counts as missing
+                        "event_id": f"{self.digest[:16]}:{number:09}:{row.line}",
+                    }
+                )
 
     def rows(self, on_block: Callable[[bytes], None] | None = None) -> Iterator[_Row]:
         """Yield all rows; raise SourceError."""

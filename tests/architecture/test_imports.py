@@ -156,6 +156,7 @@ ALLOWED: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
             "recommender.requests.list_rules",
             "recommender.records.record_fields",
             "recommender.records.slates",
+            "recommender.requests.rule_fields",
             "recommender.requests.wire",
             "sources.feeds",
             "trainer.report",

@@ -38,6 +38,13 @@ def test_a_placement_comes_back_as_it_was_written(ledger: Ledger, url: str) -> N
     again.close()
 
 
+def test_a_stored_exclusion_of_impressions_is_dropped(ledger: Ledger) -> None:
+    """It was once allowed; a gateway must not fail to start for it."""
+    old = Placement(exclude={"impression": 60, "view": 3_600})
+    placement_rows.change(ledger, "home", old, by="ann")
+    assert placement_rows.every(ledger) == {"home": Placement(exclude={"view": 3_600})}
+
+
 def test_the_history_says_who_changed_what(ledger: Ledger) -> None:
     first, second = Placement(k=3), Placement(k=4)
     placement_rows.change(ledger, "home", first, by="ann")

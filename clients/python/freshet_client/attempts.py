@@ -16,6 +16,7 @@ from freshet_client.errors import Refused, Unavailable
 
 Answer = TypeVar("Answer")
 LATER = (429, 502, 503, 504)  # the statuses that say "later"
+OF_BODY = (400, 413)  # and those that say what is wrong with a body
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,8 @@ class Attempts(Generic[Answer]):
         if reply.status >= 500:
             raise _unavailable(reply)
         refused = None if reply.status < 300 else _refusal(reply)
+        if refused is not None and self._call.refused and refused.status in OF_BODY:
+            return self._call.refused(refused)
         # when all records of a call were rejected, the answer is a 400 that lists them
         if refused is not None or (reply.status >= 300 and reply.status != 400):
             raise refused or _unreadable(reply)

@@ -38,7 +38,10 @@ _SIMPLE = {"user_id", "k", "exclude_seen", "placement"}  # what GET takes
 
 @dataclass(frozen=True)
 class Call(Generic[Answer_co]):
-    """One call: `path` is quoted, and `parse` reads the body of its answer."""
+    """One call: `path` is quoted, and `parse` reads the body of its answer.
+
+    `refused` returns the answer that a refusal of the body stands for, where it is no error.
+    """
 
     method: str
     path: str
@@ -46,6 +49,7 @@ class Call(Generic[Answer_co]):
     params: Mapping[str, str] = field(default_factory=dict)
     content: Optional[bytes] = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    refused: Optional[Callable[[Refused], Answer_co]] = None
 
 
 def recommend(question: Question) -> Call[answers.Recommendations]:
@@ -63,7 +67,8 @@ def recommend_many(
 ) -> Iterator[Call[tuple[answers.ListOrError, ...]]]:
     """Yield calls that ask some of the questions each, in their order."""
     for lines in chunks(map(to_json, questions), max_lines=QUESTIONS_A_CALL):
-        call = Call("POST", "/v1/recommendations", _lists_reader(len(lines)))
+        num = len(lines)
+        call = Call("POST", "/v1/recommendations", _lists_reader(num), refused=_error_for_each(num))
         yield _with_body(call, b"\n".join(lines), NDJSON)
 
 
@@ -242,6 +247,10 @@ def _lists_reader(num_questions: int) -> Callable[[bytes], tuple[answers.ListOrE
         return lists
 
     return parse
+
+
+def _error_for_each(num_questions: int) -> Callable[[Refused], tuple[answers.ListOrError, ...]]:
+    return lambda refused: (refused,) * num_questions
 
 
 def _list_or_error(value: object) -> answers.ListOrError:

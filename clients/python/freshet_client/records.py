@@ -78,6 +78,12 @@ def record_line(record: Record) -> bytes:
     return to_json({name: value for name, value in values.items() if value is not None})
 
 
+def num_in_call(records: Iterable[Record]) -> int:
+    """Return how many of the first records one call takes; 0 when there are none."""
+    lines = (record_line(record) for record in records)
+    return len(next(chunks(lines, max_lines=MAX_CALL_RECORDS), ()))
+
+
 def chunks(lines: Iterable[bytes], *, max_lines: int) -> Iterator[list[bytes]]:
     """Yield lists of at most `max_lines` lines and MAX_CALL_BYTES."""
     chunk: list[bytes] = []
@@ -95,6 +101,10 @@ def chunks(lines: Iterable[bytes], *, max_lines: int) -> Iterator[list[bytes]]:
 
 def _plain(value: object) -> object:
     if isinstance(value, datetime):
+        if value.utcoffset() is None:
+            raise ValueError(
+                f"{value!r} has no time zone; use an aware time such as datetime.now(timezone.utc)"
+            )
         return value.isoformat()
     if isinstance(value, (Sequence, frozenset, set)):
         return list(value)

@@ -14,7 +14,7 @@ from typing import Callable, Optional
 
 from freshet_client.answers import Stored
 from freshet_client.errors import FreshetError, Refused, Unavailable
-from freshet_client.records import Event
+from freshet_client.records import Event, num_in_call
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +26,7 @@ class QueueLimits:
     """How many events a queue holds, and when it sends them."""
 
     capacity: int = 10_000
-    batch: int = 500  # events of a call
+    batch: int = 500  # events of a call, which takes at most 1,000
     max_age_s: float = 1.0  # the oldest event waits no longer for a full batch
     pause_s: float = 1.0  # after a batch for which no answer came
 
@@ -73,8 +73,12 @@ class WaitingEvents:
         return max(0.0, self._waiting[0][0] + self._limits.max_age_s - now)
 
     def batch(self) -> tuple[Event, ...]:
-        """Return the oldest events, as many as a batch has; they keep their places."""
-        return tuple(event for _, event in islice(self._waiting, self._limits.batch))
+        """Return the oldest events, as many as a batch and a call have; they keep their places.
+
+        A batch of several calls would be reported as a whole when the gateway refuses one of them.
+        """
+        events = tuple(event for _, event in islice(self._waiting, self._limits.batch))
+        return events[: num_in_call(events)]
 
     def settle(self, num_events: int) -> None:
         """Remove the oldest events: they were sent, or reported."""

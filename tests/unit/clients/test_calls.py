@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from freshet_client import Event, Item, Refused, Unavailable, calls
+from freshet_client import Event, Item, Refused, Retries, Unavailable, calls
 from freshet_client.answers import Recommendations
+from freshet_client.attempts import Attempts, Reply
 from freshet_client.decoding import WrongAnswer
 from freshet_client.records import MAX_CALL_BYTES, new_event_id, record_line
 
@@ -80,6 +81,25 @@ def test_each_line_of_many_is_a_list_or_why_there_is_none() -> None:
     assert [type(one) for one in call.parse(content)] == [Recommendations, Refused, Unavailable]
     with pytest.raises(WrongAnswer, match="2 lists came for 3"):
         call.parse(content[: content.rindex(b"\n")])
+
+
+@pytest.mark.parametrize("status", [400, 413])
+def test_a_refused_body_of_many_questions_refuses_each(status: int) -> None:
+    (call,) = calls.recommend_many([{"user_id": "ann"}] * 3)
+    reply = Reply(status, b'{"error": {"field": "body", "reason": "too large"}}')
+    found = Attempts(call, Retries()).settle(reply)
+    assert found is not None
+    assert [str(one) for one in found] == [f"too large (field body, status {status})"] * 3
+    with pytest.raises(Refused, match="no key"):
+        Attempts(call, Retries()).settle(Reply(403, reply.content.replace(b"too large", b"no key")))
+
+
+def test_a_time_without_a_zone_is_refused() -> None:
+    at = datetime(2026, 1, 31, 12)  # noqa: DTZ001
+    with pytest.raises(ValueError, match="no time zone"):
+        record_line(Event("ann", "5", "view", at=at))
+    with pytest.raises(ValueError, match="no time zone"):
+        calls.recommend({"user_id": "ann", "at": at})
 
 
 def test_an_event_keeps_the_id_and_time_that_it_got_first() -> None:

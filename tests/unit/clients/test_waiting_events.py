@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from freshet_client import Event, FreshetError, QueueLimits, Refused
+from freshet_client import Event, FreshetError, QueueLimits, Refused, calls
 from freshet_client.answers import RejectedRecord, Stored
 from freshet_client.waiting_events import WaitingEvents, report, report_rejected
 
@@ -22,6 +22,22 @@ def test_a_batch_is_due_when_it_is_full_or_old() -> None:
     assert waiting.due_in_s(99.0) == 0.0
     assert waiting.add(VIEWS[1], 10.25)
     assert waiting.due_in_s(10.25) == 0.0
+
+
+def test_a_batch_is_one_call() -> None:
+    """What a first call stored must not be reported when a second one is refused."""
+    waiting = WaitingEvents(QueueLimits(batch=5_000))
+    for _ in range(1_200):
+        waiting.add(VIEWS[0], 0.0)
+    assert len(waiting.batch()) == 1_000
+    waiting.settle(1_000)
+    assert len(waiting.batch()) == 200
+    large = WaitingEvents(QueueLimits())
+    for _ in range(40):
+        large.add(Event("ann", "5", "view", query="x" * 250_000), 0.0)
+    (call,) = calls.send_events(large.batch())
+    assert len(large.batch()) == 33
+    assert call.content is not None
 
 
 def test_a_batch_keeps_its_room_until_it_is_settled() -> None:

@@ -73,6 +73,7 @@ def test_long_ages_are_written_in_weeks() -> None:
         ({"exclude": {"purchase": "-30d"}}, "exclude.purchase"),
         ({"exclude": {"purchase": "0d"}}, "exclude.purchase"),
         ({"exclude": {" ": "1d"}}, "exclude. "),
+        ({"exclude": {"impression": "1d"}}, "exclude.impression"),
         ({"boosts": [{"attribute": "a", "value": "b", "add": "much"}]}, "boosts[0].add"),
         ({"freshness": {"add": 1}}, "freshness.half_life"),
         ({"freshness": {"add": 1, "half_life": "-1d"}}, "freshness.half_life"),

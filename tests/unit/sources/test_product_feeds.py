@@ -311,6 +311,12 @@ def test_items_of_a_file_are_as_old_as_the_file(tmp_path: Path) -> None:
     assert {record["event_id"] for record in open_source(path).items}.isdisjoint(event_ids)
 
 
+def test_an_item_whose_time_is_null_is_as_old_as_the_file(tmp_path: Path) -> None:
+    own, null = ({"item_id": one, "title": one, "at": at} for one, at in (("a", 5), ("b", None)))
+    path = write(tmp_path / "items.jsonl", f"{json.dumps(own)}\n{json.dumps(null)}\n")
+    assert [record["at"] for record in open_source(path).items] == [5, 1_700_000_000]
+
+
 def test_bad_rows_of_a_file_are_rejects(tmp_path: Path) -> None:
     text = "id,title,price\n1,x,free\n2,y,3 USD\n3,z,4 USD,more\n"
     source = open_source(write(tmp_path / "feed.csv", text))
