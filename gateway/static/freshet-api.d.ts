@@ -136,7 +136,7 @@ export interface FallbackAnswer {
   model_version: number | null;
   /** How the list was chosen: by popularity. */
   policy?: "popular";
-  /** At most `k` items, most popular first. Empty with a `filter`. */
+  /** At most `k` items, most popular first, after the placement's rules. */
   items: (FallbackItem | PinnedItem)[];
   /** The placement whose rules the list follows. Only when one was named. */
   placement?: string | null;
