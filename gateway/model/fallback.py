@@ -1,4 +1,4 @@
-"""The list while the model does not answer: popular items, with the rules that need no model."""
+"""The list while the model does not answer: popular items, by the rules that need no model."""
 
 from __future__ import annotations
 
