@@ -33,12 +33,12 @@ class Fallback:
         returned.
         """
         release = self._live.get()
-        popular = self._offered(release.manifest.popular if release else (), request, events)
+        popular = self._to_offer(release.manifest.popular if release else (), request, events)
         rules = request.rules or RulesQuestion()
         filters = [item_filter(one) for one in (request.filter, request.also_filter) if one]
         known: Mapping[str, Attributes] = {}
         if popular and (filters or reads_attributes(rules)):
-            known = self._attributes([*(item.item_id for item in popular), *rules.pinned])
+            known = self._attributes_by_id([*(item.item_id for item in popular), *rules.pinned])
         if filters:
             found = [item for item in popular if item.item_id in known]
             popular = [
@@ -59,7 +59,7 @@ class Fallback:
             reason=why,
         )
 
-    def _offered(
+    def _to_offer(
         self,
         popular: Sequence[PopularItem],
         request: RecommendationRequest,
@@ -76,6 +76,6 @@ class Fallback:
             unwanted |= {one.name.value for one in request.history if one.name.kind != "text"}
         return [item for item in popular if not {item.item_id, item.title} & unwanted]
 
-    def _attributes(self, item_ids: Sequence[str]) -> Mapping[str, Attributes]:
+    def _attributes_by_id(self, item_ids: Sequence[str]) -> Mapping[str, Attributes]:
         known = self._item_records.find(item_ids)
         return {item_id: one.record.attributes for item_id, one in known.items()}

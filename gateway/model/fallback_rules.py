@@ -1,4 +1,4 @@
-"""The rules of a list, applied to popular items by what their records say.
+"""The rules of a list for popular items, by what their records say.
 
 They are those of `recommender.lists.rule_engine`, in the same order, without what needs the model:
 predicted ratings and diversity. Popular items have no scores, so their places are the scores.
@@ -30,7 +30,7 @@ def reads_attributes(rules: RulesQuestion) -> bool:
 def choose(
     item_ids: Sequence[str], attributes: Mapping[str, Attributes], rules: RulesQuestion, k: int
 ) -> list[str]:
-    """Return at most k of the items, best first. `attributes` are by item id; ties keep the order.
+    """Return at most k of the items, best first. Ties keep the order.
 
     Pinned items are left out, and count where a value may have at most n items.
     """

@@ -1,4 +1,4 @@
-"""A request for recommendations, as a client's call or line says it, with a placement's rules."""
+"""A request for recommendations, with the rules of its placement."""
 
 from __future__ import annotations
 

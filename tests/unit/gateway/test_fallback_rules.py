@@ -1,4 +1,4 @@
-"""The rules of a list without the model: the model's own, where an item's place is its score."""
+"""The rules without the model: its own, where an item's place is its score."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_the_list_is_that_of_the_model_s_rules(
     known = {item_id: attributes_of(brand) for item_id, brand in zip(ids, shelf, strict=True)}
     chosen = choose([*ids, "p"][: len(ids)], {**known, "p": {"brand": "Acme"}}, rules, k)
     amounts = {
-        f"boosts[{index}]": np.array([add if brand in values_of(one) else 0.0 for one in shelf])
+        f"boosts[{index}]": np.array([add * (brand in values_of(one)) for one in shelf])
         for index, (brand, add) in enumerate(adds)
     }
     amounts["freshness"] = np.array([0.9 * (item_id == "i3") for item_id in ids])
