@@ -37,6 +37,7 @@ Answer = JsonObject | list[JsonObject] | BadRequest | Busy
 
 PLANS_AT_ONCE = 64  # scores of 64 users over 100,000 items take 26 MB
 DECIMALS = 6  # float32 holds no more
+PROPENSITY_DIGITS = 9  # significant ones: small propensities weigh most in an evaluation
 
 
 def answer_batch(ranker: Ranker, bodies: Sequence[object]) -> list[Answer]:
@@ -147,19 +148,34 @@ def _top(ranker: Ranker, plans: Sequence[Plan], texts_MT: Tensor | None) -> Iter
         for item, reason in zip(items, explained.get(user, ()), strict=False):
             item["reason"] = reason
         answer: JsonObject = {"items": items, "resolved": list(one.resolved)}
+        if _asks_for_propensities(one):
+            found = list(map(_round_propensity, ruled[user].propensities))
+            answer = {"propensities": found, "resolved": list(one.resolved)}
         if user in ruled:
             _add_rules(answer, items, ruled[user])
         yield answer | {"unknown": list(one.unknown)} if one.unknown else answer
 
 
 def _add_rules(answer: JsonObject, items: Sequence[JsonObject], ruled: RuledList) -> None:
-    """Add which rules moved each item, if that was asked for, and which could not be applied."""
+    """Add the policy with its propensities, the moves, and which rules could not be applied."""
+    if ruled.policy is not None:
+        answer["policy"] = ruled.policy
+    for item, propensity in zip(items, ruled.propensities, strict=False):
+        item["propensity"] = _round_propensity(propensity)
     for item, moves in zip(items, ruled.moves, strict=False):
         item["moved"] = [
             {"rule": move.rule, "before": move.before, "after": move.after} for move in moves
         ]
     if ruled.not_applied:
         answer["not_applied"] = list(ruled.not_applied)
+
+
+def _asks_for_propensities(one: Plan) -> bool:
+    return isinstance(one.request, TopRequest) and one.request.propensities_of is not None
+
+
+def _round_propensity(propensity: float) -> float:
+    return float(f"{propensity:.{PROPENSITY_DIGITS}g}")
 
 
 def _lists(

@@ -182,7 +182,7 @@ def _plan_list(ranker: Ranker, request: TopRequest, texts: Texts) -> Plan:
     if request.candidates is not None:
         rows = {item_id: catalogue.row(item_id) for item_id in request.candidates}
         unknown += [item_id for item_id, row in rows.items() if row is None]
-        candidates = _left_of(rows.values(), excluded, allowed_N)
+        candidates = left_of(rows.values(), excluded, allowed_N)
     return Plan(
         request=request,
         history=_history(ranker, read, read_found, texts),
@@ -204,7 +204,7 @@ def _context(how: Resolved, row: int | None, name: Name, texts: Texts) -> ItemRe
     return ItemRef(text_row=texts.row(name.value, field="context"))
 
 
-def _left_of(
+def left_of(
     candidates: Iterable[int | None], excluded: Sequence[int], allowed_N: Mask | None
 ) -> Rows:
     """Return the rows of candidates that are neither excluded nor filtered out, ascending."""

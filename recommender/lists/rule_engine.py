@@ -1,7 +1,8 @@
 """Applies the rules of a list to a pool of items: pure arithmetic, without a model.
 
 The order is: boosts and freshness, minimum rating, then diversity and at most n of a value
-together. Filter and exclusions come before, with the pool; pins come after, at the gateway.
+together. Filter and exclusions come before, with the pool; pins come after, at the gateway. With a
+policy, `recommender.lists.policy_choice` takes the last step, slot by slot.
 
 P  items of the pool, best first    D  width of a vector    K  chosen items
 """
@@ -31,7 +32,7 @@ class Pool:
     `amounts` are the spreads that a boost adds to each item, by the boost's name, in order.
     `ratings_P` and the unit vectors `unit_PD` are there if a rule reads them. `values` returns an
     item's values of an attribute. `taken` counts the values of items that are shown beside the
-    list.
+    list. For a policy, new items and others may follow the first `num_listed` items.
     """
 
     scores_P: Floats
@@ -40,6 +41,8 @@ class Pool:
     unit_PD: npt.NDArray[np.float32] | None = None
     values: Callable[[int, str], Sequence[Value]] = lambda _place, _name: ()
     taken: Mapping[str, Counter[Value]] = field(default_factory=dict)
+    num_listed: int | None = None
+    is_new_P: npt.NDArray[np.bool_] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,18 +58,51 @@ class Move:
 class Choice:
     """The chosen items by their places in the pool, best first, with their scores after boosts.
 
-    `moves` has an entry for each chosen item, if moves were asked for.
+    `moves` has an entry for each chosen item, if moves were asked for, and `orders` the places
+    after each rule. A policy's choice has propensities.
     """
 
     places_K: Places
     scores_K: Floats
     moves: Sequence[tuple[Move, ...]] = ()
+    orders: Sequence[tuple[str, Places]] = ()
+    propensities: tuple[float, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Arranged:
+    """The places of a pool by score after boosts, without those below the minimum rating.
+
+    `orders` has the places after each rule, if moves were asked for.
+    """
+
+    order: Places
+    scores_P: Floats
+    spread: float
+    orders: tuple[tuple[str, Places], ...]
 
 
 def choose(rules: ListRules, pool: Pool, k: int, *, is_traced: bool = False) -> Choice:
     """Return at most k items of the pool. Ties keep the pool's order."""
-    scores_P, spread = pool.scores_P.copy(), spread_of(pool.scores_P)
-    order = np.arange(len(scores_P))
+    arranged = arrange(rules, pool, is_traced=is_traced)
+    order, scores_P = arranged.order, arranged.scores_P
+    orders = [*arranged.orders]
+    if rules.diversity > 0 and rules.at_most and is_traced:
+        alone = _Greedy(pool, scores_P, order, rules.diversity, {})
+        orders.append(("diversity", alone.order(k)))
+    if rules.diversity > 0 or rules.at_most:
+        chosen = _Greedy(pool, scores_P, order, rules.diversity, rules.at_most)
+        orders.append(("at_most" if rules.at_most else "diversity", chosen.order(k)))
+        order = np.array(chosen.places, np.int64)
+    places_K = order[:k]
+    moves = moves_between(orders, places_K) if is_traced else ()
+    return Choice(places_K=places_K, scores_K=scores_P[places_K], moves=moves, orders=orders)
+
+
+def arrange(rules: ListRules, pool: Pool, *, is_traced: bool = False) -> Arranged:
+    """Return the pool after boosts, freshness and the minimum rating."""
+    scores_P, spread = pool.scores_P.copy(), spread_of(pool.scores_P[: pool.num_listed])
+    order = _best_first(scores_P)
     orders: list[tuple[str, Places]] = [("", order)]
     for name, amount_P in pool.amounts.items():
         scores_P += amount_P * spread
@@ -76,16 +112,7 @@ def choose(rules: ListRules, pool: Pool, k: int, *, is_traced: bool = False) -> 
     if rules.min_rating is not None and pool.ratings_P is not None:
         order = order[pool.ratings_P[order] >= rules.min_rating]
         orders.append(("min_rating", order))
-    if rules.diversity > 0 and rules.at_most and is_traced:
-        alone = _Greedy(pool, scores_P, order, rules.diversity, {})
-        orders.append(("diversity", alone.order(k)))
-    if rules.diversity > 0 or rules.at_most:
-        chosen = _Greedy(pool, scores_P, order, rules.diversity, rules.at_most)
-        orders.append(("at_most" if rules.at_most else "diversity", chosen.order(k)))
-        order = np.array(chosen.places, np.int64)
-    places_K = order[:k]
-    moves = _moves(orders, places_K) if is_traced else ()
-    return Choice(places_K=places_K, scores_K=scores_P[places_K], moves=moves)
+    return Arranged(order=order, scores_P=scores_P, spread=spread, orders=tuple(orders))
 
 
 def spread_of(scores_P: Floats) -> float:
@@ -117,7 +144,7 @@ class _Greedy:
         self._pool, self._order, self._diversity = pool, order, diversity
         self._at_most = at_most
         self._counts = {name: Counter(pool.taken.get(name, {})) for name in at_most}
-        self._relevance = _relevance(scores_P[order])
+        self._relevance = relevance(scores_P[order], scores_P[order])
         self.places: list[int] = []
 
     def order(self, k: int) -> Places:
@@ -155,14 +182,15 @@ class _Greedy:
         return True
 
 
-def _relevance(scores_P: Floats) -> Floats:
-    if not len(scores_P):
-        return scores_P
-    low, high = scores_P[:SPREAD_OF][-1], scores_P[0]
+def relevance(scores_P: Floats, best_first: Floats) -> Floats:
+    """Return what scores are worth: 1 for the best of some scores, 0 for the SPREAD_OF-th."""
+    if not len(best_first):
+        return np.zeros(len(scores_P))
+    low, high = best_first[:SPREAD_OF][-1], best_first[0]
     return (scores_P - low) / (high - low) if high > low else np.zeros(len(scores_P))
 
 
-def _moves(orders: Sequence[tuple[str, Places]], places_K: Places) -> list[tuple[Move, ...]]:
+def moves_between(orders: Sequence[tuple[str, Places]], places_K: Places) -> list[tuple[Move, ...]]:
     """Return by item which rules changed its rank; every order has all chosen items."""
     found: list[list[Move]] = [[] for _ in places_K]
     before = _ranks(orders[0][1], places_K)

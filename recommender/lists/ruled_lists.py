@@ -1,7 +1,8 @@
 """Lists with rules: a pool of the best items from the ranker, and the rules applied to it.
 
 The pool is deeper than the list, and all its scores are exact. When the rules leave fewer items
-than wanted, a pool ten times as deep is asked for, up to MAX_POOL.
+than wanted, a pool ten times as deep is asked for, up to MAX_POOL. A policy chooses from the pool
+that the rules alone need, so chance does not decide how deep it is.
 
 P  items of the pool, best first
 """
@@ -19,9 +20,11 @@ from torch import Tensor
 from recommender.arrays.best_rows import Rows, Scores
 from recommender.catalogue.attribute_index import Value
 from recommender.catalogue.catalogue import Catalogue, UnknownAttribute
-from recommender.lists.resolve import Plan
+from recommender.lists.policy_choice import choose_by_policy, propensities_of
+from recommender.lists.resolve import Plan, left_of
 from recommender.lists.rule_engine import Choice, Floats, Move, Pool, choose
 from recommender.ranking.ranker import Ranker
+from recommender.requests.list_policy import ListPolicy, PolicyName
 from recommender.requests.list_rules import MAX_POOL, DateBoost, ListRules, first_pool
 from recommender.requests.rule_fields import date_of
 from recommender.requests.wire import TopRequest
@@ -31,19 +34,25 @@ _DEEPER = 10
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class RuledList:
-    """A list after its rules, best first, and the rules that could not be applied."""
+    """A list after its rules, best first, and the rules that could not be applied.
+
+    `propensities` are those of a policy: of these items, or of the list that was asked about, in
+    which case there are no items.
+    """
 
     rows: Rows
     scores: Scores
     moves: Sequence[tuple[Move, ...]]
     not_applied: tuple[str, ...]
+    policy: PolicyName | None = None
+    propensities: tuple[float, ...] = ()
 
 
 def ruled_lists(ranker: Ranker, plans: Sequence[Plan], state_BD: Tensor) -> dict[int, RuledList]:
-    """Return the lists of the plans that have rules, by place. Their pools come together."""
+    """Return the lists of plans with rules or a policy, by place. Their pools come together."""
     lists: dict[int, RuledList] = {}
     asked = {
-        user: _RuledQuestion.of(ranker, one) for user, one in enumerate(plans) if _has_rules(one)
+        user: _RuledQuestion.of(ranker, one) for user, one in enumerate(plans) if _has_pool(one)
     }
     if not asked:
         return lists
@@ -62,41 +71,69 @@ def ruled_lists(ranker: Ranker, plans: Sequence[Plan], state_BD: Tensor) -> dict
             state_1D = state_BD[[user]]
             rows_P, scores_P = ranker.best_of(one.plan.candidate_rows, state_1D, MAX_POOL)
             lists[user] = _apply(ranker, one, state_1D, rows_P, scores_P)
+            if one.policy is not None:
+                lists[user] = _apply_policy(ranker, one, state_1D, rows_P, scores_P)
     return lists
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _RuledQuestion:
-    """A plan whose pinned items are excluded, and its rules."""
+    """A plan whose pinned items are excluded, its rules and its policy.
+
+    `new_rows` are new items that may be chosen, ascending. `drawn_before` is the list whose
+    propensities are asked for; None in it is an item that the release does not know.
+    """
 
     plan: Plan
     rules: ListRules
     k: int
     is_traced: bool
     pinned_rows: tuple[int, ...]
+    policy: ListPolicy | None
+    new_rows: Rows
+    drawn_before: tuple[int | None, ...] | None
 
     @classmethod
     def of(cls, ranker: Ranker, plan: Plan) -> _RuledQuestion:
         request = plan.request
         assert isinstance(request, TopRequest)
-        assert request.rules is not None
-        found = [ranker.catalogue.row(item_id) for item_id in request.rules.pinned]
+        rules = ListRules() if request.rules is None else request.rules
+        row = ranker.catalogue.row
+        found = [row(item_id) for item_id in rules.pinned]
         pinned = tuple(row for row in found if row is not None)
         candidates = plan.candidate_rows
         if candidates is not None:
             candidates = candidates[~np.isin(candidates, pinned)]
-        excluded = (*plan.excluded_rows, *pinned)
+        plan = replace(
+            plan, excluded_rows=(*plan.excluded_rows, *pinned), candidate_rows=candidates
+        )
+        before = request.propensities_of
         return cls(
-            plan=replace(plan, excluded_rows=excluded, candidate_rows=candidates),
-            rules=request.rules,
+            plan=plan,
+            rules=rules,
             k=request.k,
             is_traced=request.explain,
             pinned_rows=pinned,
+            policy=request.policy,
+            new_rows=_new_rows(ranker, plan, request.policy),
+            drawn_before=None if before is None else tuple(map(row, before)),
         )
 
 
-def _has_rules(plan: Plan) -> bool:
-    return isinstance(plan.request, TopRequest) and plan.request.rules is not None
+def _has_pool(plan: Plan) -> bool:
+    request = plan.request
+    if not isinstance(request, TopRequest):
+        return False
+    return request.rules is not None or request.policy is not None
+
+
+def _new_rows(ranker: Ranker, plan: Plan, policy: ListPolicy | None) -> Rows:
+    """Return the rows of a policy's new items that the question allows."""
+    if policy is None or policy.new_items is None:
+        return np.zeros(0, np.int64)
+    found = map(ranker.catalogue.row, policy.new_items.ids)
+    rows = left_of(found, plan.excluded_rows, plan.allowed_N)
+    return rows if plan.candidate_rows is None else np.intersect1d(rows, plan.candidate_rows)
 
 
 def _deep_enough(
@@ -107,7 +144,10 @@ def _deep_enough(
     rows_P: Rows,
     scores_P: Scores,
 ) -> RuledList:
-    """Apply the rules to a pool; while they leave too few items, to a deeper one."""
+    """Apply the rules to a pool; while they leave too few items, to a deeper one.
+
+    The policy comes last.
+    """
     found = _apply(ranker, asked, state_1D, rows_P, scores_P)
     while len(found.rows) < asked.k and len(rows_P) == size and size < MAX_POOL:
         size = min(_DEEPER * size, MAX_POOL)
@@ -116,6 +156,8 @@ def _deep_enough(
             state_1D, [size], [plan.allowed_N], [plan.excluded_rows]
         )
         found = _apply(ranker, asked, state_1D, rows_P, scores_P)
+    if asked.policy is not None:
+        return _apply_policy(ranker, asked, state_1D, rows_P, scores_P)
     return found
 
 
@@ -123,14 +165,58 @@ def _apply(
     ranker: Ranker, asked: _RuledQuestion, state_1D: Tensor, rows_P: Rows, scores_P: Scores
 ) -> RuledList:
     pool = _pool(ranker, asked, state_1D, rows_P, scores_P)
-    choice: Choice = choose(asked.rules, pool, asked.k, is_traced=asked.is_traced)
-    has_ratings = asked.rules.min_rating is None or ranker.has_ratings
+    is_traced = asked.is_traced and asked.policy is None
+    choice: Choice = choose(asked.rules, pool, asked.k, is_traced=is_traced)
     return RuledList(
         rows=rows_P[choice.places_K],
         scores=choice.scores_K.astype(np.float32),
         moves=choice.moves,
-        not_applied=() if has_ratings else ("min_rating",),
+        not_applied=_not_applied(ranker, asked),
     )
+
+
+def _apply_policy(
+    ranker: Ranker, asked: _RuledQuestion, state_1D: Tensor, rows_P: Rows, scores_P: Scores
+) -> RuledList:
+    """Let the policy choose from a pool and the new items, or return what it thinks of a list."""
+    assert asked.policy is not None
+    before = [row for row in asked.drawn_before or () if row is not None]
+    more_X = np.setdiff1d(np.array([*asked.new_rows, *before], np.int64), rows_P)
+    num_listed = len(rows_P)
+    if len(more_X):
+        more_rows, more_scores = ranker.best_of(more_X, state_1D, len(more_X))
+        rows_P = np.concatenate([rows_P, more_rows])
+        scores_P = np.concatenate([scores_P, more_scores])
+    pool = replace(
+        _pool(ranker, asked, state_1D, rows_P, scores_P),
+        num_listed=num_listed,
+        is_new_P=np.isin(rows_P, asked.new_rows),
+    )
+    if asked.drawn_before is not None:
+        place_of: dict[int | None, int] = {row: place for place, row in enumerate(rows_P.tolist())}
+        places = [place_of.get(row) for row in asked.drawn_before]
+        choice = Choice(
+            places_K=np.zeros(0, np.int64),
+            scores_K=np.zeros(0),
+            propensities=propensities_of(asked.policy, asked.rules, pool, places),
+        )
+    else:
+        choice = choose_by_policy(
+            asked.policy, asked.rules, pool, asked.k, is_traced=asked.is_traced
+        )
+    return RuledList(
+        rows=rows_P[choice.places_K],
+        scores=choice.scores_K.astype(np.float32),
+        moves=choice.moves,
+        not_applied=_not_applied(ranker, asked),
+        policy=asked.policy.name,
+        propensities=choice.propensities or (),
+    )
+
+
+def _not_applied(ranker: Ranker, asked: _RuledQuestion) -> tuple[str, ...]:
+    has_ratings = asked.rules.min_rating is None or ranker.has_ratings
+    return () if has_ratings else ("min_rating",)
 
 
 def _pool(

@@ -1,8 +1,8 @@
 """Limits on the work in one batch, since all its requests wait for one another.
 
 Two things are counted: JSON values, before the body is parsed; and elements, which are the entries
-of a request's lists plus the items that it asks for, or that its rules choose from. Nothing here
-validates a request.
+of a request's lists plus the items that it asks for, or that its rules or its policy choose from.
+Nothing here validates a request.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ MAX_ELEMENTS = 250_000
 # A request of at most this size is answered whatever else is in its batch. Requests from the
 # gateway have at most 2,100 elements, history included, where the client sends no long lists.
 SMALL = 10_000
+SLOT_WORK = 4  # a policy weighs its whole pool for each slot, so an item counts more than once
 _LISTS = ("user_seq", "items", "exclude", "candidates")
 
 
@@ -66,6 +67,13 @@ def _num_elements(body: object) -> int:
     listed = [body[name] for name in _LISTS if name in body]
     k = body.get("k", DEFAULT_SIMILAR)
     k = min(k, MAX_K) if isinstance(k, int) and k > 0 else 0
-    return sum(len(one) for one in listed if isinstance(one, list)) + (
-        first_pool(k) if "rules" in body else k
-    )
+    num = sum(len(one) for one in listed if isinstance(one, list))
+    if "policy" in body:
+        return num + SLOT_WORK * first_pool(k) + _num_new(body["policy"])
+    return num + (first_pool(k) if "rules" in body else k)
+
+
+def _num_new(policy: object) -> int:
+    new_items = policy.get("new_items") if isinstance(policy, dict) else None
+    ids = new_items.get("ids") if isinstance(new_items, dict) else None
+    return len(ids) if isinstance(ids, list) else 0

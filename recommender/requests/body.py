@@ -27,6 +27,7 @@ from recommender.requests.body_fields import (
     read_number,
     read_text,
 )
+from recommender.requests.policy_fields import read_policy
 from recommender.requests.rule_fields import read_rules
 from recommender.requests.wire import (
     DEFAULT_FOUND,
@@ -60,6 +61,8 @@ _FIELDS = {
     "context",
     "explain",
     "rules",
+    "policy",
+    "propensities_of",
     "similar_to",
     "by",
     "search",
@@ -181,9 +184,14 @@ def _top(body: Mapping[str, object]) -> TopRequest:
     candidates = None
     if "candidates" in body:
         candidates = read_ids(body["candidates"], "candidates", limit=MAX_RANKED_IDS)
+    k = read_count(body["k"])
+    is_drawn = "propensities_of" not in body
+    policy = None
+    if "policy" in body:
+        policy = read_policy(body["policy"], "policy", is_drawn=is_drawn)
     return TopRequest(
         history=_history(body),
-        k=read_count(body["k"]),
+        k=k,
         exclude_seen=read_flag(body, "exclude_seen", default=True),
         exclude=read_ids(body.get("exclude", []), "exclude", limit=MAX_EXCLUDED),
         filter=read_filter(body.get("filter", {})),
@@ -191,7 +199,18 @@ def _top(body: Mapping[str, object]) -> TopRequest:
         context=_element(body["context"], "context") if "context" in body else None,
         explain=read_flag(body, "explain", default=False),
         rules=read_rules(body["rules"], "rules") if "rules" in body else None,
+        policy=policy,
+        propensities_of=None if is_drawn else _drawn_before(body, k=k),
     )
+
+
+def _drawn_before(body: Mapping[str, object], *, k: int) -> tuple[str, ...]:
+    """Return the list whose propensities are asked for, in a question that has a policy."""
+    if "policy" not in body:
+        raise BadRequest("policy", found="nothing", expected="the policy of propensities_of")
+    if read_flag(body, "explain", default=False):
+        raise BadRequest("explain", found="true", expected="no explain with propensities_of")
+    return read_ids(body["propensities_of"], "propensities_of", limit=k)
 
 
 def _history(body: Mapping[str, object]) -> tuple[Element, ...]:

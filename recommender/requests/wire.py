@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, TypeGuard, get_args
 
+from recommender.requests.list_policy import ListPolicy
 from recommender.requests.list_rules import ListRules
 
 MAX_K = 1_000
@@ -89,7 +90,8 @@ class ScoreRequest:
 class TopRequest:
     """Recommend k items, of the `candidates` alone if there are any.
 
-    `context` is the item that the user looks at now.
+    `context` is the item that the user looks at now. With `propensities_of` no list is made: the
+    answer has the policy's propensities of that one.
     """
 
     history: tuple[Element, ...]
@@ -101,6 +103,8 @@ class TopRequest:
     context: Element | None = None
     explain: bool = False
     rules: ListRules | None = None
+    policy: ListPolicy | None = None
+    propensities_of: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,8 @@ from recommender.encoder.encoder import CHARACTERS_A_TOKEN
 from recommender.lists.answer import answer_batch
 from recommender.lists.resolve import CHARS_A_TEXT, MAX_FREE_CHARS, Texts
 from recommender.ranking.ranker import Ranker
-from recommender.requests.batch_work import MAX_ELEMENTS, SMALL
+from recommender.requests.batch_work import MAX_ELEMENTS, SLOT_WORK, SMALL, Work
+from recommender.requests.list_rules import first_pool
 from recommender.requests.wire import MAX_BODIES, MAX_HISTORY, MAX_K, MAX_VALUES, BadRequest, Busy
 from tests.unit.recommender.lists.answers import ask, refusal
 
@@ -114,3 +115,15 @@ def test_json_of_a_batch_is_parsed_up_to_a_limit(ranker: Ranker) -> None:
     junk = b"[" + b"[]," * (MAX_VALUES * 2 // 5) + b"[]]"  # four fifths of the values of a body
     answers = answer_batch(ranker, [junk, junk, {"user_seq": [], "k": 1}])
     assert [type(answer) for answer in answers] == [BadRequest, Busy, dict]
+
+
+def test_long_lists_by_a_policy_fill_a_batch_sooner() -> None:
+    """Their slots cost more than their items; new items count too."""
+    policy = {"name": "greedy", "seed": 1, "new_items": {"share": 0.5, "ids": ["i1"] * 1_000}}
+    body = {"user_seq": [], "k": 1_000, "policy": policy}
+    fit = MAX_ELEMENTS // (SLOT_WORK * first_pool(1_000) + 1_000)
+    work = Work()
+    for _ in range(fit):
+        work.take(body)
+    with pytest.raises(Busy):
+        work.take(body)

@@ -1,0 +1,1 @@
+"""Policies: how the items of a list are chosen from their scores, with exact propensities."""

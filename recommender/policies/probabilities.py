@@ -1,0 +1,67 @@
+"""The probability with which a policy chooses each item for the next slot.
+
+`greedy` takes the item that is worth most. `epsilon` does, except that with probability ε it takes
+any item that may come, each with the same probability. `plackett_luce` takes an item in proportion
+to exp(worth / temperature), both in spreads of the list: drawing so without replacement is the
+model of Luce (1959) and Plackett (1975).
+
+With a share of new items, the slot is one of theirs with that probability, and the policy's with
+the rest. A new item is then taken in proportion to exp(worth / s), where s is the spread of the new
+items' scores: those that fit the reader come more often, and every one may come.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from recommender.policies.slots import Floats, Mask, PolicyPool, Slots
+from recommender.requests.list_policy import ListPolicy
+
+
+def slot_probabilities(policy: ListPolicy, slots: Slots) -> Floats:
+    """Return the probability of each item for the next slot.
+
+    Their sum is 1, or 0 if no item may come. When only new items may come, or none of them, the
+    share has no effect. Ties go to the item that is first in the pool.
+    """
+    is_listed_P = slots.is_open_P & slots.pool.is_listed_P
+    of_policy_P = _policy_probabilities(policy, slots, is_listed_P)
+    if policy.new_items is None:
+        return of_policy_P
+    is_new_P = slots.is_open_P & slots.pool.is_new_P
+    if not is_new_P.any():
+        return of_policy_P
+    of_new_P = _proportions(slots.spreads_P / _new_spread(slots.pool), is_new_P)
+    if not is_listed_P.any():
+        return of_new_P
+    share = policy.new_items.share
+    return (1 - share) * of_policy_P + share * of_new_P
+
+
+def _policy_probabilities(policy: ListPolicy, slots: Slots, is_listed_P: Mask) -> Floats:
+    chance_P = np.zeros(len(is_listed_P))
+    if not is_listed_P.any():
+        return chance_P
+    if policy.name == "plackett_luce":
+        return _proportions(slots.spreads_P / policy.temperature, is_listed_P)
+    epsilon = policy.epsilon if policy.name == "epsilon" else 0.0
+    chance_P[is_listed_P] = epsilon / np.count_nonzero(is_listed_P)
+    chance_P[int(np.where(is_listed_P, slots.worth_P, -np.inf).argmax())] += 1 - epsilon
+    return chance_P
+
+
+def _proportions(logits_P: Floats, is_open_P: Mask) -> Floats:
+    """Return the softmax of the logits of open items, of which there is at least one."""
+    logits_P = np.where(is_open_P, logits_P, -np.inf)
+    weights_P = np.exp(logits_P - logits_P.max())
+    chance_P: Floats = weights_P / weights_P.sum()
+    return chance_P
+
+
+def _new_spread(pool: PolicyPool) -> float:
+    """Return the standard deviation of the new items' scores, in spreads of the list.
+
+    It is 1 if they are all the same.
+    """
+    spread = float(pool.scores_P[pool.is_new_P].std()) / pool.spread
+    return spread if spread > 0 else 1.0

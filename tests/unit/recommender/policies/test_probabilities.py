@@ -1,0 +1,66 @@
+"""The probabilities of one slot: they sum to 1, and each policy's are what it says."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from recommender.policies.probabilities import slot_probabilities
+from recommender.policies.slots import PolicyPool, Slots
+from recommender.requests.list_policy import ListPolicy, NewItemsShare
+from tests.unit.recommender.policies.pools import (
+    NEW,
+    SCORES,
+    pool,
+    random_policies,
+    random_pools,
+)
+
+
+@given(policy=random_policies, of=random_pools(), places=st.lists(st.integers(0, 7)))
+def test_the_probabilities_of_a_slot_sum_to_one(
+    policy: ListPolicy, of: PolicyPool, places: list[int]
+) -> None:
+    """Whatever came before; they are 0 when no item is left."""
+    slots = Slots(of)
+    for place in places:
+        slots.take(place % len(of.scores_P))
+    chance_P = slot_probabilities(policy, slots)
+    may_come_P = of.is_listed_P | (of.is_new_P & (policy.new_items is not None))
+    assert (chance_P >= 0).all()
+    assert not chance_P[~(slots.is_open_P & may_come_P)].any()
+    assert chance_P.sum() == pytest.approx(float((slots.is_open_P & may_come_P).any()), abs=1e-12)
+
+
+def test_epsilon_is_spread_over_all_open_items() -> None:
+    slots = Slots(pool())
+    slots.take(0)
+    found = slot_probabilities(ListPolicy(name="epsilon", epsilon=0.5), slots)
+    assert found == pytest.approx([0, 0.6, 0.1, 0.1, 0.1, 0.1, 0])
+
+
+def test_plackett_luce_is_a_softmax_in_spreads() -> None:
+    found = slot_probabilities(ListPolicy(name="plackett_luce", temperature=2.0), Slots(pool()))
+    weights = np.exp(SCORES[:6] / SCORES.std() / 2)
+    assert found[:6] == pytest.approx(weights / weights.sum())
+    assert found[6] == 0
+
+
+def test_new_items_that_fit_come_more_often() -> None:
+    share = NewItemsShare(share=0.5, ids=())
+    found = slot_probabilities(ListPolicy(name="greedy", new_items=share), Slots(pool()))
+    new = SCORES[[*NEW]]
+    weights = np.exp(new / new.std())
+    assert found[[*NEW]] == pytest.approx(0.5 * weights / weights.sum())
+    assert found[0] == 0.5
+
+
+def test_one_new_item_gets_the_whole_share() -> None:
+    one = replace(pool(), is_new_P=np.arange(7) == 6)
+    share = NewItemsShare(share=0.25, ids=())
+    found = slot_probabilities(ListPolicy(name="greedy", new_items=share), Slots(one))
+    assert found.tolist() == [0.75, 0, 0, 0, 0, 0, 0.25]
