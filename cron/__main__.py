@@ -28,6 +28,7 @@ VERBS = (
     "run-once",
     "ingest",
     "replay",
+    "visit",
     "recommend",
     "relay",
     "follow",

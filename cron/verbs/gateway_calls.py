@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from cron.errors import FreshetError, Unavailable
@@ -34,7 +34,7 @@ def add_url_argument(parser: argparse.ArgumentParser) -> None:
 
 
 class GatewayCalls:
-    """Posts bodies to one path of a gateway. A call must be safe to make twice.
+    """Makes the calls of one path of a gateway. A call must be safe to make twice.
 
     `say` is called once for each call that waits.
     """
@@ -53,9 +53,8 @@ class GatewayCalls:
         self._url = (url or gateway_url(gateway)).rstrip("/") + path
         self._say = say
         self._while_down = while_down
-        self._client = httpx.Client(
-            timeout=30.0, headers=authorization(gateway.api_key), trust_env=False
-        )
+        self._headers = authorization(gateway.api_key)
+        self._client = httpx.Client(timeout=30.0, trust_env=False)
 
     def __enter__(self) -> GatewayCalls:
         return self
@@ -65,7 +64,18 @@ class GatewayCalls:
 
     def post(self, content: bytes, content_type: str) -> httpx.Response:
         """Post one body, waiting while the gateway is down; raise Unavailable if it stays down."""
+        import httpx
 
+        headers = {"Content-Type": content_type}
+        return self._send(httpx.Request("POST", self._url, content=content, headers=headers))
+
+    def get(self, query: Mapping[str, str]) -> httpx.Response:
+        """Get what the query asks for; otherwise like `post`."""
+        import httpx
+
+        return self._send(httpx.Request("GET", self._url, params=query))
+
+    def _send(self, request: httpx.Request) -> httpx.Response:
         def report(error: BaseException, num_tries: int) -> None:
             if num_tries == 1:
                 self._say(
@@ -73,21 +83,19 @@ class GatewayCalls:
                     "waiting to send the same again"
                 )
 
+        request.headers.update(self._headers)
         try:
             return call_with_retries(
-                self._while_down,
-                lambda: self._post_once(content, content_type),
-                before_pause=report,
+                self._while_down, lambda: self._send_once(request), before_pause=report
             )
         except _GatewayDown as error:
             raise Unavailable("the gateway", where=self._url, why=str(error)) from error
 
-    def _post_once(self, content: bytes, content_type: str) -> httpx.Response:
+    def _send_once(self, request: httpx.Request) -> httpx.Response:
         import httpx
 
-        headers = {"Content-Type": content_type}
         try:
-            answer = self._client.post(self._url, content=content, headers=headers)
+            answer = self._client.send(request)
         except httpx.TransportError as error:
             raise _GatewayDown(type(error).__name__) from error
         if answer.status_code in (429, 503):

@@ -8,10 +8,9 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import islice
 from pathlib import Path
 
 from cron.errors import FreshetError
@@ -21,14 +20,13 @@ from cron.verbs.datasets.first_ingest import read_note
 from cron.verbs.datasets.table_options import add_column_arguments, columns_of, read_source
 from cron.verbs.datasets.timeline_slice import TimelineSlice, parse_slice
 from cron.verbs.gateway_calls import GatewayCalls, add_url_argument, unexpected_answer
+from cron.verbs.pace import even_batches
 from cron.verbs.table import count
 
 RawEvent = Mapping[str, object]
 
 SUMMARY = "send the rest of the data to the gateway as if it happened now"
-BATCHES_PER_S = 20  # one batch per 50 ms: even at any speed, and few calls
 MAX_BATCH = 5_000  # under 1 MiB of JSON
-MAX_LAG_S = 1.0  # how much of the time lost by a slow answer is made up for
 
 
 @dataclass(slots=True, kw_only=True)
@@ -85,6 +83,7 @@ def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
         for batch in even_batches(
             source.events.between(first, last),
             arguments.speed,
+            max_batch=MAX_BATCH,
             clock=time.monotonic,
             sleep=time.sleep,
         ):
@@ -134,26 +133,6 @@ def _data(path: Path | None, part: TimelineSlice | None, var: Path) -> tuple[Pat
         return note.path, part or TimelineSlice(first=rest_from, last=1.0)
     assert path is not None
     return path, part or TimelineSlice()
-
-
-def even_batches(
-    events: Iterable[RawEvent],
-    speed: float,
-    *,
-    clock: Callable[[], float],
-    sleep: Callable[[float], None],
-) -> Iterator[list[RawEvent]]:
-    """Yield batches at `speed` events per second.
-
-    Time lost while waiting for the gateway is not made up for by a burst.
-    """
-    size = min(MAX_BATCH, max(1, round(speed / BATCHES_PER_S)))
-    stream = iter(events)
-    due = clock()
-    while batch := list(islice(stream, size)):
-        sleep(max(0.0, due - clock()))
-        yield batch
-        due = max(due + len(batch) / speed, clock() - MAX_LAG_S)
 
 
 def _with_sending_time(batch: Sequence[RawEvent], now: datetime) -> list[RawEvent]:

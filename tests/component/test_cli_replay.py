@@ -15,6 +15,7 @@ from cron.errors import Unavailable
 from cron.settings.tree import GatewaySettings, Settings
 from cron.verbs import replay
 from cron.verbs.gateway_calls import WHILE_DOWN, GatewayCalls
+from cron.verbs.pace import even_batches
 from sources.formats import open_source
 from tests.component import story
 from tests.component.command_line import logged_records
@@ -135,7 +136,7 @@ def test_the_pace_is_kept_and_lost_time_is_not_made_up() -> None:
 
     events: list[replay.RawEvent] = [{"event_id": str(number)} for number in range(40)]
     sizes = []
-    for batch in replay.even_batches(events, 200.0, clock=now, sleep=sleep):
+    for batch in even_batches(events, 200.0, max_batch=5_000, clock=now, sleep=sleep):
         sizes.append(len(batch))
         if len(sizes) == 2:
             clock.move(1)  # the gateway was away for a minute
