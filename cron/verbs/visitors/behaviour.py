@@ -1,8 +1,9 @@
 """What a simulated visitor likes, looks at, clicks and buys.
 
-Everything is the same for the same seed. A visitor likes some values of one attribute, such as two genres. Which items of a list are looked
-at depends on the position alone, and a click also on the item: a position-based click model
-(Craswell et al. 2008, "An experimental comparison of click position-bias models").
+Everything is the same for the same seed. A visitor likes some values of one attribute, such as two
+genres. Which items of a list are looked at depends on the position alone, and a click also on the
+item: a position-based click model (Craswell et al. 2008, "An experimental comparison of click
+position-bias models").
 
     P(looks at position p) = p ** -POSITION_BIAS                (Joachims et al. 2017, eta)
     P(click | looks)       = INDIFFERENT + ATTRACTED * share of the liked values that the item has
