@@ -242,6 +242,7 @@ def _visitor_rules(gateway: GatewaySettings, metrics: GatewayMetrics) -> Visitor
     return VisitorRules(
         types=gateway.browser_types,
         id_chars=gateway.browser_id_chars,
+        private_attributes=gateway.private_attributes,
         floods=FloodLimits(
             user_events_min=gateway.user_events_min,
             item_events_min=gateway.item_events_min,

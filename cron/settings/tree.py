@@ -178,6 +178,8 @@ class GatewaySettings:
     )
     # of the ids of users and events sent with a browser key; fewer random characters can be guessed
     browser_id_chars: CountInt = 16
+    # of items, which browser keys may not ask for; feeds of Google Merchant have this one
+    private_attributes: tuple[str, ...] = ("cost_of_goods_sold",)
     # by each process, with bursts of five seconds' worth; a page makes a few calls, and an office
     # or a mobile network may be one address
     address_calls_s: PositiveFloat | None = 50.0  # of browser keys, and of calls without a key

@@ -8,6 +8,7 @@ from typing import Annotated
 from pydantic import Field
 
 from gateway.bodies.codec import is_none
+from gateway.bodies.items import ShownAttributes
 
 Id = Annotated[str, Field(description="The item's id.", examples=["50"])]
 Title = Annotated[
@@ -30,6 +31,7 @@ class SimilarItem:
         float,
         Field(description="The cosine of the items' vectors, or their mean.", examples=[0.922643]),
     ]
+    attributes: ShownAttributes = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +60,7 @@ class PopularItemAnswer:
             exclude_if=is_none,
         ),
     ] = None
+    attributes: ShownAttributes = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +103,7 @@ class TrendingItem:
             examples=[31.5],
         ),
     ]
+    attributes: ShownAttributes = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +129,7 @@ class NewItem:
             examples=["2026-01-31T12:00:00+00:00"],
         ),
     ]
+    attributes: ShownAttributes = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,6 +19,15 @@ NextCursor = Annotated[
     ),
 ]
 Attributes = dict[str, str | int | float | tuple[str, ...]]
+ShownAttributes = Annotated[
+    Attributes | None,
+    Field(
+        description="Those of the `attributes` asked for that the item's newest record has. Only "
+        "when attributes were asked for.",
+        examples=[{"genre": ["Drama"], "price": 9.5}],
+        exclude_if=is_none,
+    ),
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -112,6 +112,14 @@ class RecommendationBody:
             examples=["home"],
         ),
     ] = None
+    attributes: Annotated[
+        list[str] | None,
+        Field(
+            max_length=20,
+            description="Attributes to return with each item, from the items' newest records.",
+            examples=[["genre", "price"]],
+        ),
+    ] = None
     explain: Annotated[
         bool | None,
         Field(description="Return a `reason` with each item. Default: false."),

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from gateway.bodies.codec import is_empty, is_none
+from gateway.bodies.items import ShownAttributes
 from recommender.requests.list_policy import PolicyName
 
 FilterValue = str | int | float | bool | None | list[object] | dict[str, object]
@@ -133,6 +134,7 @@ class RankedItem:
     reason: Reason = None
     moved: Moved = None
     propensity: Propensity = None
+    attributes: ShownAttributes = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,6 +145,7 @@ class PinnedItem:
     id: ItemId
     title: Title
     pinned: Annotated[Literal[True], Field(description="Always true.")] = True
+    attributes: ShownAttributes = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,6 +156,7 @@ class FallbackItem:
     id: ItemId
     title: Title
     reason: Reason = None
+    attributes: ShownAttributes = None
 
 
 RecommendationId = Annotated[

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from gateway.bodies.items import ShownAttributes
 from gateway.bodies.recommendations import ForUser, ItemId, Rank, Score, Title
 
 Match = Annotated[
@@ -28,6 +29,7 @@ class FoundItem:
     title: Title
     score: Score
     match: Match
+    attributes: ShownAttributes = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

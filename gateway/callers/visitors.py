@@ -14,6 +14,7 @@ from cron.errors import WrongUserId
 from gateway.callers.flood_limits import FloodLimits
 from gateway.callers.keyring import Caller
 from recommender.records.events import Event, Record
+from recommender.records.excerpt import excerpt
 from recommender.records.record_fields import InvalidRecord
 from recommender.requests.wire import BadRequest, Element
 
@@ -36,10 +37,18 @@ class WrongSite(Exception):
 
 
 class VisitorRules:
-    """The rules, with the types of events and the length of user ids that a shop decides."""
+    """The rules, with the types of events, the length of ids and the attributes of a shop."""
 
-    def __init__(self, *, types: Collection[str], id_chars: int, floods: FloodLimits) -> None:
+    def __init__(
+        self,
+        *,
+        types: Collection[str],
+        id_chars: int,
+        private_attributes: Collection[str],
+        floods: FloodLimits,
+    ) -> None:
         self._types = frozenset(types)
+        self._private_attributes = frozenset(private_attributes)
         self._id_chars = id_chars
         self._floods = floods
 
@@ -81,6 +90,13 @@ class VisitorRules:
                 expected=f"at most {MAX_SESSION_CHARS:,} with a browser key; name items by id, as "
                 '{"id": "50"}',
             )
+
+    def check_attributes(self, names: Sequence[str]) -> None:
+        """Raise BadRequest for an attribute that the shop keeps to itself."""
+        private = [name for name in names if name in self._private_attributes]
+        if private:
+            expected = "attributes that a browser key may read (gateway.private_attributes)"
+            raise BadRequest("attributes", found=excerpt(private[0]), expected=expected)
 
     def _long_id(self) -> str:
         return (

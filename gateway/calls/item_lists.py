@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
@@ -18,9 +19,11 @@ from gateway.bodies.item_lists import (
     TrendingItem,
 )
 from gateway.http.access import UseServices, require_key
+from gateway.http.attributes import AttributeNames
 from gateway.http.problems import json_response
 from gateway.http.query import FilterTexts, refuse_unknown_parameters
 from gateway.items.matching import ItemFilter, item_filter
+from gateway.items.shown_attributes import with_attributes
 from gateway.items.windows import parse_window
 from gateway.model.recommendations import parse_filter
 from gateway.openapi import answer, refusals
@@ -55,6 +58,7 @@ NumItems = Annotated[int, Query(ge=1, le=MAX_K, description="How many items.")]
 )
 async def list_popular(
     services: UseServices,
+    attributes: AttributeNames,
     k: NumItems = 10,
     window: Annotated[
         str | None,
@@ -74,9 +78,12 @@ async def list_popular(
     length = None if window is None else parse_window(window, longest=MAX_WINDOW)
     async with services.list_queue.turn():
         if length is None:
-            return json_response(await run_in_threadpool(_of_release, services, filter_, k))
-        items = await run_in_threadpool(services.item_rankings.popular, length, filter_, k)
-    return json_response(PopularAnswer(items=tuple(items), model_version=None))
+            found = await run_in_threadpool(_of_release, services, filter_, k)
+        else:
+            items = await run_in_threadpool(services.item_rankings.popular, length, filter_, k)
+            found = PopularAnswer(items=tuple(items), model_version=None)
+        shown = await with_attributes(found.items, attributes, services.item_records)
+    return json_response(replace(found, items=shown))
 
 
 @router.get(
@@ -98,6 +105,7 @@ async def list_popular(
 )
 async def list_trending(
     services: UseServices,
+    attributes: AttributeNames,
     k: NumItems = 10,
     window: Annotated[
         str, Query(description="The time to look at: `1h` to `48h`, or `1d` to `7d`.")
@@ -113,7 +121,8 @@ async def list_trending(
     length = parse_window(window, longest=MAX_COMPARED_WINDOW)
     async with services.list_queue.turn():
         items = await run_in_threadpool(services.item_rankings.trending, length, filter_, k)
-    return json_response(TrendingAnswer(items=tuple(items)))
+        shown = await with_attributes(items, attributes, services.item_records)
+    return json_response(TrendingAnswer(items=shown))
 
 
 @router.get(
@@ -133,12 +142,18 @@ async def list_trending(
         **refusals(400, 401, 403, 503),
     },
 )
-async def list_new(services: UseServices, k: NumItems = 10, wanted: FilterTexts = None) -> Response:
+async def list_new(
+    services: UseServices,
+    attributes: AttributeNames,
+    k: NumItems = 10,
+    wanted: FilterTexts = None,
+) -> Response:
     """List the items whose first record is newest, without hidden ones."""
     filter_ = item_filter(parse_filter(wanted or []))
     async with services.list_queue.turn():
         items = await run_in_threadpool(services.item_rankings.newest, filter_, k)
-    return json_response(NewAnswer(items=tuple(items)))
+        shown = await with_attributes(items, attributes, services.item_records)
+    return json_response(NewAnswer(items=shown))
 
 
 def _of_release(services: GatewayServices, wanted: ItemFilter, k: int) -> PopularAnswer:

@@ -17,23 +17,24 @@ from gateway.callers.keyring import Caller
 from gateway.callers.roles import CALLS
 from gateway.content.record_bodies import parse_object
 from gateway.errors import BadQuery, UnknownItem
-from gateway.http.access import UseServices, WrongRole, caller_of, require_key
+from gateway.http.access import UseServices, WrongRole, caller_of, require_key, services_of
+from gateway.http.attributes import AttributeNames
 from gateway.http.problems import json_response
 from gateway.http.query import FilterTexts, PageCursor, refuse_unknown_parameters
 from gateway.http.user_paths import ITEM_ID
 from gateway.items.matching import ItemFilter, item_filter
 from gateway.items.pages import cursor_after_id, read_id
+from gateway.items.shown_attributes import attributes_json, with_attributes
 from gateway.model.recommendations import parse_filter
 from gateway.model.similar_items import SimilarRequestOfShop
 from gateway.openapi import answer, object_body, refusals
-from recommender.records.events import MAX_RECORD_BYTES, AttributeValue
+from recommender.records.events import MAX_RECORD_BYTES
 from recommender.records.excerpt import excerpt
 from recommender.requests.wire import is_similarity
 
 MAX_LIMIT = 1_000
 MAX_EXAMINED = 20_000  # records of one call that a filter looks at
 READ_AT_ONCE = 1_000
-MAX_EXACT = 2**53  # of whole numbers in a float
 
 router = APIRouter(
     prefix="/v1",
@@ -96,7 +97,7 @@ def list_items(
 async def list_similar(
     item_id: ItemIdInPath,
     request: Request,
-    services: UseServices,
+    attributes: AttributeNames,
     k: Annotated[int, Query(ge=1, le=MAX_LIMIT, description="How many items.")] = 10,
     by: Annotated[
         str,
@@ -112,6 +113,7 @@ async def list_similar(
 
     An item that is newer than the live release is compared by its text.
     """
+    services = await services_of(request)
     if not request.scope["raw_path"].endswith(b"/similar"):
         _check_may_read(await caller_of(request))
         return get_item(f"{item_id}/similar", services)  # the slash is part of the id
@@ -123,8 +125,9 @@ async def list_similar(
     if isinstance(found, Refusal):
         return json_response(found, status=400)
     items = [SimilarItem(id=one.id, title=one.title, score=one.score) for one in found.items]
+    shown = await with_attributes(items, attributes, services.item_records)
     return json_response(
-        SimilarAnswer(item_id=item_id, model_version=found.model_version, items=tuple(items))
+        SimilarAnswer(item_id=item_id, model_version=found.model_version, items=shown)
     )
 
 
@@ -200,18 +203,11 @@ def item_answer(known: KnownItem) -> ItemAnswer:
         item_id=record.item_id,
         title=record.title,
         text=record.text,
-        attributes={name: _plain(value) for name, value in record.attributes.items()},
+        attributes=attributes_json(record.attributes),
         hidden=record.hidden,
         at=record.at.isoformat(),
         first_at=known.first_at.isoformat(),
     )
-
-
-def _plain(value: AttributeValue) -> str | int | float | tuple[str, ...]:
-    """Return 2026 for 2026.0, as its sender wrote it."""
-    if isinstance(value, float) and value.is_integer() and abs(value) < MAX_EXACT:
-        return int(value)
-    return value
 
 
 def _page(records: ItemRecords, filter_: ItemFilter, *, after: str, limit: int) -> ItemsPage:

@@ -172,6 +172,7 @@ async def post_recommendations(
         asked = parse_recommendation(parse_object(content))
     if caller.is_browser:
         services.visitors.check_session(asked.history)
+        services.visitors.check_attributes(asked.attributes)
         if asked.user_id is not None:
             services.visitors.check_user_id(asked.user_id)
     return await _answer(asked, services)

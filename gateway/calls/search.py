@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
@@ -11,9 +12,11 @@ from starlette.responses import Response
 from gateway.bodies.refusal import Refusal
 from gateway.bodies.search import FoundItem, SearchAnswer
 from gateway.http.access import UseServices, require_key
+from gateway.http.attributes import AttributeNames
 from gateway.http.problems import json_response
 from gateway.http.query import FilterTexts, refuse_unknown_parameters
 from gateway.http.user_paths import check_length
+from gateway.items.shown_attributes import with_attributes
 from gateway.model.recommendations import parse_filter
 from gateway.model.search import SearchRequestOfShop, check_text
 from gateway.openapi import answer, refusals
@@ -47,6 +50,7 @@ router = APIRouter(
 )
 async def search(
     services: UseServices,
+    attributes: AttributeNames,
     q: Annotated[
         str,
         Query(
@@ -80,4 +84,5 @@ async def search(
     if isinstance(found, Refusal):
         return json_response(found, status=400)
     services.metrics.answers.add("search", found.model_version, time.perf_counter() - began)
-    return json_response(found)
+    shown = await with_attributes(found.items, attributes, services.item_records)
+    return json_response(replace(found, items=shown))

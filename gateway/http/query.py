@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import typing
+from collections.abc import Iterator
 from typing import Annotated
 
 from fastapi import Query, Request
+from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 from pydantic.fields import FieldInfo
 
@@ -67,7 +69,15 @@ def _parameters(request: Request) -> dict[str, FieldInfo]:
     route = request.scope.get("route")
     if not isinstance(route, APIRoute):
         return {}
-    return {one.alias: one.field_info for one in route.dependant.query_params}
+    return dict(_declared(route.dependant))
+
+
+def _declared(dependant: Dependant) -> Iterator[tuple[str, FieldInfo]]:
+    """Yield the parameters of a function and of what it depends on."""
+    for one in dependant.query_params:
+        yield one.alias, one.field_info
+    for inner in dependant.dependencies:
+        yield from _declared(inner)
 
 
 def _limit(field: FieldInfo, name: str) -> int:

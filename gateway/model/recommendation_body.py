@@ -11,6 +11,7 @@ from dataclasses import fields
 from cron.placement import check_name
 from gateway.bodies.recommendation_request import DEFAULT_K, MAX_LISTED, RecommendationBody
 from gateway.bodies.recommendations import FilterValue
+from gateway.items.shown_attributes import read_names
 from gateway.model.recommendation_request import LEFT_TO_PLACEMENTS, RecommendationRequest
 from recommender.requests.body import read_history, read_time
 from recommender.requests.body_fields import (
@@ -50,6 +51,7 @@ def parse_recommendation(body: Mapping[str, object]) -> RecommendationRequest:
         candidates=candidates,
         context=_context(given["context"]) if "context" in given else None,
         at=read_time(given["at"], "at") if "at" in given else None,
+        attributes=read_names(given.get("attributes", [])),
         explain=read_flag(given, "explain", default=False),
         placement=check_name(given["placement"], "placement") if "placement" in given else None,
         left_out=LEFT_TO_PLACEMENTS - given.keys(),

@@ -18,6 +18,7 @@ class RecommendationRequest:
     """What a client asks for.
 
     `history` follows the user's stored one. `context` is the id of the item on the visitor's page.
+    `attributes` are the names of those to show with each item.
     `placement` is a name, and `left_out` has the fields that the client leaves to it. `rules` are
     those of its rules that the model applies; `also_filter` is among them, the placement's filter
     by attributes that `filter` has too.
@@ -33,6 +34,7 @@ class RecommendationRequest:
     context: str | None = None
     at: datetime | None = None
     explain: bool = False
+    attributes: tuple[str, ...] = ()
     placement: str | None = None
     left_out: frozenset[str] = frozenset()
     rules: RulesQuestion | None = None

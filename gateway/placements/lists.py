@@ -14,6 +14,7 @@ from cron.ports import Histories, ItemRecords
 from gateway.bodies.recommendations import FallbackAnswer
 from gateway.bodies.refusal import Refusal
 from gateway.items.matching import item_filter
+from gateway.items.shown_attributes import with_attributes
 from gateway.model.recommendation_request import RecommendationRequest
 from gateway.model.recommendations import Answered, Recommendations
 from gateway.placements.named import NamedPlacements
@@ -48,6 +49,16 @@ class PlacementLists:
 
     async def answer(self, request: RecommendationRequest) -> Answered:
         """Return the list; raise BadRequest for a placement that there is not."""
+        answered = await self._answer(request)
+        if isinstance(answered, Refusal) or not request.attributes:
+            return answered
+        records, names = self._item_records, request.attributes
+        if isinstance(answered, FallbackAnswer):
+            popular = await with_attributes(answered.items, names, records)
+            return replace(answered, items=popular)
+        return replace(answered, items=await with_attributes(answered.items, names, records))
+
+    async def _answer(self, request: RecommendationRequest) -> Answered:
         placement = None
         if request.placement is not None:
             placement = self._placements.find(request.placement)

@@ -162,6 +162,11 @@ export interface FallbackItem {
   title: string | null;
   /** Why the item was recommended. Only with `explain`. */
   reason?: ItemReason | null;
+  /**
+   * Those of the `attributes` asked for that the item's newest record has. Only when attributes
+   * were asked for.
+   */
+  attributes?: Record<string, string | number | string[]> | null;
 }
 
 /** What became of the events of one call. Accepted ones are durable. */
@@ -207,6 +212,11 @@ export interface FoundItem {
    * some of them. `text`: by what its text means alone.
    */
   match: "exact" | "title" | "text";
+  /**
+   * Those of the `attributes` asked for that the item's newest record has. Only when attributes
+   * were asked for.
+   */
+  attributes?: Record<string, string | number | string[]> | null;
 }
 
 /** New items get `add` spreads, halved with each half-life. */
@@ -467,6 +477,11 @@ export interface NewItem {
   title: string | null;
   /** The earliest time of a record of this item. */
   first_at: string;
+  /**
+   * Those of the `attributes` asked for that the item's newest record has. Only when attributes
+   * were asked for.
+   */
+  attributes?: Record<string, string | number | string[]> | null;
 }
 
 /** Where the list will be shown. */
@@ -512,6 +527,11 @@ export interface PinnedItem {
   title: string | null;
   /** Always true. */
   pinned?: true;
+  /**
+   * Those of the `attributes` asked for that the item's newest record has. Only when attributes
+   * were asked for.
+   */
+  attributes?: Record<string, string | number | string[]> | null;
 }
 
 /** A placement. */
@@ -595,6 +615,11 @@ export interface PopularItemAnswer {
   title: string | null;
   /** Its events in the window; missing without a window. */
   events?: number | null;
+  /**
+   * Those of the `attributes` asked for that the item's newest record has. Only when attributes
+   * were asked for.
+   */
+  attributes?: Record<string, string | number | string[]> | null;
 }
 
 /** A predicted rating. The header `X-Model-Version` names the release. */
@@ -714,6 +739,11 @@ export interface RankedItem {
    * Only when the placement has a policy that explores.
    */
   propensity?: number | null;
+  /**
+   * Those of the `attributes` asked for that the item's newest record has. Only when attributes
+   * were asked for.
+   */
+  attributes?: Record<string, string | number | string[]> | null;
 }
 
 /** A live model answers. */
@@ -782,6 +812,8 @@ export interface RecommendationBody {
    * override its own; `filter` and `exclude` are added.
    */
   placement?: string | null;
+  /** Attributes to return with each item, from the items' newest records. */
+  attributes?: string[] | null;
   /** Return a `reason` with each item. Default: false. */
   explain?: boolean | null;
 }
@@ -965,6 +997,11 @@ export interface SimilarItem {
   title: string | null;
   /** The cosine of the items' vectors, or their mean. */
   score: number;
+  /**
+   * Those of the `attributes` asked for that the item's newest record has. Only when attributes
+   * were asked for.
+   */
+  attributes?: Record<string, string | number | string[]> | null;
 }
 
 /** The whole system at one moment. */
@@ -1059,6 +1096,11 @@ export interface TrendingItem {
   events: number;
   /** The events that it would have by its share of the four weeks before. */
   expected: number;
+  /**
+   * Those of the `attributes` asked for that the item's newest record has. Only when attributes
+   * were asked for.
+   */
+  attributes?: Record<string, string | number | string[]> | null;
 }
 
 /** What the gate decided about recent updates. */
@@ -1131,11 +1173,11 @@ export interface Calls {
     answer: DeletedItem;
   };
   "GET /v1/items/{item_id}/similar": {
-    query: { k?: number; by?: "taste" | "text" | "both"; filter?: string[] | null };
+    query: { k?: number; by?: "taste" | "text" | "both"; filter?: string[] | null; attributes?: string[] | null };
     answer: SimilarAnswer;
   };
   "GET /v1/new": {
-    query: { k?: number; filter?: string[] | null };
+    query: { k?: number; filter?: string[] | null; attributes?: string[] | null };
     answer: NewAnswer;
   };
   "POST /v1/operate/pause": {
@@ -1172,7 +1214,7 @@ export interface Calls {
     answer: PlacementChanges;
   };
   "GET /v1/popular": {
-    query: { k?: number; window?: string | null; filter?: string[] | null };
+    query: { k?: number; window?: string | null; filter?: string[] | null; attributes?: string[] | null };
     answer: PopularAnswer;
   };
   "POST /v1/recommendations": {
@@ -1187,7 +1229,7 @@ export interface Calls {
     answer: ReleaseAnswer;
   };
   "GET /v1/search": {
-    query: { q?: string; user_id?: string | null; k?: number; filter?: string[] | null };
+    query: { q?: string; user_id?: string | null; k?: number; filter?: string[] | null; attributes?: string[] | null };
     answer: SearchAnswer;
   };
   "GET /v1/status": {
@@ -1198,7 +1240,7 @@ export interface Calls {
     answer: ForeignAnswer;
   };
   "GET /v1/trending": {
-    query: { k?: number; window?: string; filter?: string[] | null };
+    query: { k?: number; window?: string; filter?: string[] | null; attributes?: string[] | null };
     answer: TrendingAnswer;
   };
   "DELETE /v1/users/{user_id}": {

@@ -4,7 +4,10 @@
 
 const ROW_LENGTH = 12;
 const byId = (id) => document.getElementById(id);
+const FACTS = ["genre", "year", "brand", "price", "currency"]; // of items that have them
+const WITH_FACTS = { k: ROW_LENGTH, attributes: FACTS };
 const titles = new Map(); // of the items that were shown, by id
+const facts = new Map();
 
 // 1. Start. Without keys the gateway answers pages of its own machine; with keys, this page needs a
 // browser key, which is public, so it may be in the address: /shop?key=freshet_…
@@ -33,6 +36,7 @@ async function showRow(id, heading, ask, { ifEmpty = "" } = {}) {
   if (section.asked !== asked) return;
   const named = list.items.flatMap((item) => [item, ...(item.reason?.nearest ?? [])]);
   for (const { id, title } of named) if (title) titles.set(id, title);
+  for (const { id, attributes } of list.items) facts.set(id, factsOf(attributes));
   nameItem();
   const text = list.items.length ? heading : ifEmpty;
   const row = element("ul", { class: "row" });
@@ -55,10 +59,18 @@ function cardOf(item, list) {
     { class: "card", href: `#item=${encodeURIComponent(item.id)}` },
     cover,
     element("span", { class: "title" }, title),
+    element("span", { class: "facts" }, facts.get(item.id)),
     element("span", { class: "why" }, reasonOf(item)),
   );
   freshet.shown(card, item.id, list.recommendation_id);
   return element("li", {}, card);
+}
+
+// Say what an item is, in a line: its newest record may have none of this.
+function factsOf({ genre = [], year, brand, price, currency } = {}) {
+  const genres = [].concat(genre).slice(0, 2).join(", ");
+  const cost = typeof price === "number" ? `${price.toFixed(2)} ${currency ?? ""}`.trim() : price;
+  return [brand, genres, year, cost].filter(Boolean).join(" · ");
 }
 
 // Say why an item is there: answers with `explain` have the reason.
@@ -84,7 +96,7 @@ function showPage() {
 // `recommend` knows the clicks of the last second too, so the row changes with each click.
 function showPicked() {
   showRow("picked", freshet.visitor ? "Picked for you" : "To begin with", () =>
-    freshet.recommend({ k: ROW_LENGTH, explain: true }),
+    freshet.recommend({ ...WITH_FACTS, explain: true }),
   );
 }
 
@@ -103,15 +115,17 @@ function showItem(itemId) {
     showPicked();
   };
   freshet.view(itemId);
-  showRow("similar", "Similar", () => freshet.similar(itemId, { k: ROW_LENGTH, by: "both" }));
+  showRow("similar", "Similar", () => freshet.similar(itemId, { ...WITH_FACTS, by: "both" }));
   showRow("because", "Because you looked at it", () =>
-    freshet.recommend({ k: ROW_LENGTH, context: { item_id: itemId } }),
+    freshet.recommend({ ...WITH_FACTS, context: { item_id: itemId } }),
   );
 }
 
 function nameItem() {
   const itemId = inAddress("item");
-  if (itemId !== null) byId("item-title").textContent = nameOf(itemId);
+  if (itemId === null) return;
+  byId("item-title").textContent = nameOf(itemId);
+  byId("item-facts").textContent = facts.get(itemId) ?? "";
 }
 
 // Hide rows. An answer that is under way is not shown any more.
@@ -138,7 +152,7 @@ byId("search").addEventListener("submit", (event) => {
 function showFound(q) {
   byId("search").elements.q.value = q ?? "";
   if (!q) return closeRows("found");
-  showRow("found", `Found for “${q}”`, () => freshet.search({ q, k: ROW_LENGTH }), {
+  showRow("found", `Found for “${q}”`, () => freshet.search({ q, ...WITH_FACTS }), {
     ifEmpty: `Nothing found for “${q}”`,
   });
 }
@@ -200,5 +214,5 @@ function hueOf(id) {
 }
 
 showPage();
-showRow("popular", "Popular", () => freshet.popular({ k: ROW_LENGTH }));
-showRow("new", "New", () => freshet.newest({ k: ROW_LENGTH }));
+showRow("popular", "Popular", () => freshet.popular(WITH_FACTS));
+showRow("new", "New", () => freshet.newest(WITH_FACTS));

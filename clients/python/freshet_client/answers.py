@@ -59,6 +59,7 @@ class RecommendedItem:
     moved: tuple[RuleMove, ...] = ()
     pinned: bool = False
     propensity: Optional[float] = None
+    attributes: Optional[dict[str, Attribute]] = None
 
 
 @dataclass(frozen=True)
@@ -90,6 +91,7 @@ class FoundItem:
     title: Optional[str]
     score: float
     match: str
+    attributes: Optional[dict[str, Attribute]] = None
 
 
 @dataclass(frozen=True)
@@ -108,6 +110,7 @@ class SimilarItem:
     id: str
     title: Optional[str]
     score: float
+    attributes: Optional[dict[str, Attribute]] = None
 
 
 @dataclass(frozen=True)
@@ -126,6 +129,7 @@ class PopularItem:
     id: str
     title: Optional[str]
     events: Optional[int] = None
+    attributes: Optional[dict[str, Attribute]] = None
 
 
 @dataclass(frozen=True)
@@ -145,6 +149,7 @@ class TrendingItem:
     score: float
     events: int
     expected: float
+    attributes: Optional[dict[str, Attribute]] = None
 
 
 @dataclass(frozen=True)
@@ -161,6 +166,7 @@ class NewItem:
     id: str
     title: Optional[str]
     first_at: datetime
+    attributes: Optional[dict[str, Attribute]] = None
 
 
 @dataclass(frozen=True)

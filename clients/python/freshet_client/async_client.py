@@ -11,6 +11,7 @@ import httpx
 from freshet_client import answers, calls
 from freshet_client.async_event_queue import AsyncEventQueue
 from freshet_client.attempts import USUAL_RETRIES, Attempts, NoReply, Reply, Retries
+from freshet_client.calls import Names
 from freshet_client.connection import gateway_at, no_reply, reply_of
 from freshet_client.questions import Filter, Id, ItemChange, Question
 from freshet_client.records import Event, Item
@@ -62,32 +63,56 @@ class AsyncFreshet:
                 yield answered
 
     async def search(
-        self, q: str, *, user_id: Optional[Id] = None, k: int = 10, filter: Optional[Filter] = None
+        self,
+        q: str,
+        *,
+        user_id: Optional[Id] = None,
+        k: int = 10,
+        filter: Optional[Filter] = None,
+        attributes: Names = None,
     ) -> answers.FoundItems:
         """Find items by the words of their titles and by what their texts mean."""
-        return await self._send(calls.search(q, user_id, k, filter))
+        return await self._send(calls.search(q, user_id, k, filter, attributes))
 
     async def similar(
-        self, item_id: Id, *, by: str = "taste", k: int = 10, filter: Optional[Filter] = None
+        self,
+        item_id: Id,
+        *,
+        by: str = "taste",
+        k: int = 10,
+        filter: Optional[Filter] = None,
+        attributes: Names = None,
     ) -> answers.SimilarItems:
         """List the items similar to one, by `taste`, by `text` or by `both`."""
-        return await self._send(calls.similar(item_id, by, k, filter))
+        return await self._send(calls.similar(item_id, by, k, filter, attributes))
 
     async def popular(
-        self, *, window: Optional[str] = None, k: int = 10, filter: Optional[Filter] = None
+        self,
+        *,
+        window: Optional[str] = None,
+        k: int = 10,
+        filter: Optional[Filter] = None,
+        attributes: Names = None,
     ) -> answers.PopularItems:
         """List popular items, of a window such as `7d` or of all time."""
-        return await self._send(calls.popular(window, k, filter))
+        return await self._send(calls.popular(window, k, filter, attributes))
 
     async def trending(
-        self, *, window: str = "24h", k: int = 10, filter: Optional[Filter] = None
+        self,
+        *,
+        window: str = "24h",
+        k: int = 10,
+        filter: Optional[Filter] = None,
+        attributes: Names = None,
     ) -> answers.TrendingItems:
         """List the items whose share of the events grew most unusually."""
-        return await self._send(calls.trending(window, k, filter))
+        return await self._send(calls.trending(window, k, filter, attributes))
 
-    async def new(self, *, k: int = 10, filter: Optional[Filter] = None) -> answers.NewItems:
+    async def new(
+        self, *, k: int = 10, filter: Optional[Filter] = None, attributes: Names = None
+    ) -> answers.NewItems:
         """List the newest items."""
-        return await self._send(calls.new(k, filter))
+        return await self._send(calls.new(k, filter, attributes))
 
     async def item(self, item_id: Id) -> answers.StoredItem:
         """Read an item; Refused with status 404 when it has no record."""

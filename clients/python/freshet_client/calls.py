@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Callable, Generic, Optional, TypeVar
+from typing import Callable, Generic, Optional, TypeVar, Union
 from urllib.parse import quote
 
 from freshet_client import answers
@@ -30,6 +30,8 @@ from freshet_client.status import Status
 Answer = TypeVar("Answer")
 Answer_co = TypeVar("Answer_co", covariant=True)
 
+Names = Optional[Sequence[str]]  # of attributes to return with each item
+
 NDJSON = "application/x-ndjson"
 GZIP_ABOVE_BYTES = 16 * 1024  # a smaller body is sent sooner than it is packed
 QUESTIONS_A_CALL = 256  # few enough that the first answers come soon, and memory stays small
@@ -46,7 +48,7 @@ class Call(Generic[Answer_co]):
     method: str
     path: str
     parse: Callable[[bytes], Answer_co]
-    params: Mapping[str, str] = field(default_factory=dict)
+    params: Mapping[str, Union[str, list[str]]] = field(default_factory=dict)
     content: Optional[bytes] = None
     headers: Mapping[str, str] = field(default_factory=dict)
     refused: Optional[Callable[[Refused], Answer_co]] = None
@@ -73,36 +75,42 @@ def recommend_many(
 
 
 def search(
-    q: str, user_id: Optional[Id], k: int, filter_: Optional[Filter]
+    q: str, user_id: Optional[Id], k: int, filter_: Optional[Filter], attributes: Names
 ) -> Call[answers.FoundItems]:
     """Find items by words."""
     user = None if user_id is None else str(user_id)
-    params = _params({"q": q, "user_id": user, "k": k, "filter": filter_})
+    params = _params({"q": q, "user_id": user, "k": k, "filter": filter_, "attributes": attributes})
     return Call("GET", "/v1/search", _reader(answers.FoundItems), params)
 
 
-def similar(item_id: Id, by: str, k: int, filter_: Optional[Filter]) -> Call[answers.SimilarItems]:
+def similar(
+    item_id: Id, by: str, k: int, filter_: Optional[Filter], attributes: Names
+) -> Call[answers.SimilarItems]:
     """List the items similar to one."""
     path = f"/v1/items/{_quote(item_id)}/similar"
-    params = _params({"by": by, "k": k, "filter": filter_})
+    params = _params({"by": by, "k": k, "filter": filter_, "attributes": attributes})
     return Call("GET", path, _reader(answers.SimilarItems), params)
 
 
-def popular(window: Optional[str], k: int, filter_: Optional[Filter]) -> Call[answers.PopularItems]:
+def popular(
+    window: Optional[str], k: int, filter_: Optional[Filter], attributes: Names
+) -> Call[answers.PopularItems]:
     """List popular items, of a window or of all time."""
-    params = _params({"window": window, "k": k, "filter": filter_})
+    params = _params({"window": window, "k": k, "filter": filter_, "attributes": attributes})
     return Call("GET", "/v1/popular", _reader(answers.PopularItems), params)
 
 
-def trending(window: str, k: int, filter_: Optional[Filter]) -> Call[answers.TrendingItems]:
+def trending(
+    window: str, k: int, filter_: Optional[Filter], attributes: Names
+) -> Call[answers.TrendingItems]:
     """List the items whose share of the events grew."""
-    params = _params({"window": window, "k": k, "filter": filter_})
+    params = _params({"window": window, "k": k, "filter": filter_, "attributes": attributes})
     return Call("GET", "/v1/trending", _reader(answers.TrendingItems), params)
 
 
-def new(k: int, filter_: Optional[Filter]) -> Call[answers.NewItems]:
+def new(k: int, filter_: Optional[Filter], attributes: Names) -> Call[answers.NewItems]:
     """List the newest items."""
-    params = _params({"k": k, "filter": filter_})
+    params = _params({"k": k, "filter": filter_, "attributes": attributes})
     return Call("GET", "/v1/new", _reader(answers.NewItems), params)
 
 
@@ -201,12 +209,14 @@ def _quote(id_: object) -> str:
     return quoted.replace(".", "%2E") if quoted in (".", "..") else quoted
 
 
-def _params(values: Mapping[str, object]) -> dict[str, str]:
-    """Return parameters as text, without those that are None."""
-    params = {}
+def _params(values: Mapping[str, object]) -> dict[str, Union[str, list[str]]]:
+    """Return parameters as text, without those that are None; a list is repeated."""
+    params: dict[str, Union[str, list[str]]] = {}
     for name, value in values.items():
         if isinstance(value, str):
             params[name] = value
+        elif isinstance(value, Sequence):
+            params[name] = [str(one) for one in value]
         elif value is not None:
             params[name] = to_json(value).decode()
     return params

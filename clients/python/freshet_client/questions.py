@@ -41,6 +41,7 @@ class Question(TypedDict, total=False):
     context: Optional[PageContext]
     at: Union[datetime, str, float, None]
     explain: bool
+    attributes: Optional[Sequence[str]]
     placement: Optional[str]
 
 

@@ -20,6 +20,7 @@ from gateway.content.record_bodies import NDJSON
 Schema = Mapping[str, object]
 Kind = type[object]
 FILTER = {"genre": "Drama"}
+NAMES = ["genre", "price"]
 QUESTION: Question = {"user_id": "ann", "k": 3, "exclude_seen": False, "placement": "home"}
 (MANY,) = calls.recommend_many([QUESTION])
 (ITEMS,) = calls.send_items([Item("5", "Five")])
@@ -73,28 +74,28 @@ CALLS = (
     describe_call(
         "search",
         "GET /v1/search",
-        calls.search("river", "ann", 3, FILTER),
+        calls.search("river", "ann", 3, FILTER, NAMES),
         answer=answers.FoundItems,
     ),
     describe_call(
         "similar",
         "GET /v1/items/{item_id}/similar",
-        calls.similar("5", "text", 3, FILTER),
+        calls.similar("5", "text", 3, FILTER, NAMES),
         answer=answers.SimilarItems,
     ),
     describe_call(
         "popular",
         "GET /v1/popular",
-        calls.popular("7d", 3, FILTER),
+        calls.popular("7d", 3, FILTER, NAMES),
         answer=answers.PopularItems,
     ),
     describe_call(
         "trending",
         "GET /v1/trending",
-        calls.trending("1d", 3, FILTER),
+        calls.trending("1d", 3, FILTER, NAMES),
         answer=answers.TrendingItems,
     ),
-    describe_call("new", "GET /v1/new", calls.new(3, FILTER), answer=answers.NewItems),
+    describe_call("new", "GET /v1/new", calls.new(3, FILTER, NAMES), answer=answers.NewItems),
     describe_call("item", "GET /v1/items/{item_id}", calls.item("5"), answer=answers.StoredItem),
     describe_call("items", "GET /v1/items", calls.items(FILTER, 3, "c"), answer=answers.ItemsPage),
     describe_call(
