@@ -69,15 +69,15 @@ def _parameters(request: Request) -> dict[str, FieldInfo]:
     route = request.scope.get("route")
     if not isinstance(route, APIRoute):
         return {}
-    return dict(_declared(route.dependant))
+    return dict(_parameters_of(route.dependant))
 
 
-def _declared(dependant: Dependant) -> Iterator[tuple[str, FieldInfo]]:
+def _parameters_of(dependant: Dependant) -> Iterator[tuple[str, FieldInfo]]:
     """Yield the parameters of a function and of what it depends on."""
     for one in dependant.query_params:
         yield one.alias, one.field_info
     for inner in dependant.dependencies:
-        yield from _declared(inner)
+        yield from _parameters_of(inner)
 
 
 def _limit(field: FieldInfo, name: str) -> int:
