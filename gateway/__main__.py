@@ -6,6 +6,7 @@ python -m gateway [--config FILE]
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import sys
 from contextlib import suppress
@@ -22,6 +23,9 @@ from gateway.http.connections import limits_here, raise_file_limit
 from gateway.http.server import server_config
 
 NOT_STARTED = 3  # uvicorn's own status; its log has the reason
+# Calls keep many objects for some milliseconds, and hardly any are in cycles. With Python's 700,
+# the collector takes a tenth of the time of an event.
+NEW_OBJECTS_A_COLLECTION = 5_000
 
 
 def main(arguments: list[str]) -> int:
@@ -53,9 +57,16 @@ def main(arguments: list[str]) -> int:
             app, host=settings.gateway.host, port=settings.gateway.port, limits=limits_here()
         )
     )
+    _relieve_collector()
     with suppress(KeyboardInterrupt):
         server.run()
     return 0 if server.started else NOT_STARTED
+
+
+def _relieve_collector() -> None:
+    """Let the garbage collector run less often, and pass over all that was made so far."""
+    gc.freeze()
+    gc.set_threshold(NEW_OBJECTS_A_COLLECTION, *gc.get_threshold()[1:])
 
 
 if __name__ == "__main__":

@@ -30,14 +30,22 @@ class GroupedCalls(Generic[Call, Result]):
     """Does calls in their order of arrival, in a thread. Used in one event loop.
 
     `do` returns one result for each call. When it raises, all calls of that group raise it: `do`
-    must then have done nothing. A call larger than `max_size` is a group of its own.
+    must then have done nothing. A call larger than `max_size` is a group of its own. `at_once`
+    groups may be at work: one then waits for the disk while another has the processor.
     """
 
-    def __init__(self, do: Callable[[Sequence[Call]], Sequence[Result]], *, max_size: int) -> None:
+    def __init__(
+        self,
+        do: Callable[[Sequence[Call]], Sequence[Result]],
+        *,
+        max_size: int,
+        at_once: int = 1,
+    ) -> None:
         self._do = do
         self._max_size = max_size
+        self._at_once = at_once
         self._pending: list[_PendingCall[Call, Result]] = []
-        self._working: asyncio.Task[None] | None = None
+        self._working: set[asyncio.Task[None]] = set()
 
     async def take(self, call: Call, *, size: int) -> Result:
         """Do a call, together with others; return its result.
@@ -46,8 +54,8 @@ class GroupedCalls(Generic[Call, Result]):
         """
         result: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         self._pending.append(_PendingCall(call, size, result))
-        if self._working is None:
-            self._working = asyncio.create_task(self._work())
+        if len(self._working) < self._at_once:
+            self._working.add(asyncio.create_task(self._work()))
         return await result
 
     async def _work(self) -> None:
@@ -55,7 +63,7 @@ class GroupedCalls(Generic[Call, Result]):
             while self._pending:
                 await self._do_group(self._next_group())
         finally:
-            self._working = None
+            self._working = {one for one in self._working if one is not asyncio.current_task()}
 
     def _next_group(self) -> list[_PendingCall[Call, Result]]:
         num = num_together((one.size for one in self._pending), max_size=self._max_size)

@@ -13,6 +13,7 @@ from gateway.intake.record_intake import RecordIntake, RecordKind
 from recommender.records.events import Record
 
 MAX_GROUP_RECORDS = 2_000  # of calls that share a transaction
+GROUPS_AT_ONCE = 2  # one is written to the log while the other is written to the histories
 
 
 class RecordGroups:
@@ -20,7 +21,7 @@ class RecordGroups:
 
     def __init__(self, intake: RecordIntake) -> None:
         self._groups: dict[RecordKind, GroupedCalls[Sequence[Record], int]] = {
-            kind: GroupedCalls(intake.store_all, max_size=MAX_GROUP_RECORDS)
+            kind: GroupedCalls(intake.store_all, max_size=MAX_GROUP_RECORDS, at_once=GROUPS_AT_ONCE)
             for kind in get_args(RecordKind)
         }
 

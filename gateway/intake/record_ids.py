@@ -9,9 +9,10 @@ import os
 import secrets
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 _RANDOM_BITS = 74  # 12 before the variant, 62 after it
+_STEPS_BYTES = 4096
 
 
 class RecordIds:
@@ -24,6 +25,7 @@ class RecordIds:
         self._time_ns = time_ns
         self._lock = threading.Lock()
         self._last = 0  # milliseconds and random part, one number
+        self._steps: Iterator[int] = iter(())
 
     def __call__(self) -> str:
         """Return the next id."""
@@ -34,13 +36,25 @@ class RecordIds:
             else:
                 # the random step keeps the next id unguessable; an overflow of the random part
                 # carries into the milliseconds
-                self._last += 1 + int.from_bytes(os.urandom(4))
+                self._last += 1 + self._random_step()
             number = self._last
-        milliseconds, high, low = (
-            number >> _RANDOM_BITS,
-            (number >> 62) & 0xFFF,
-            number & (1 << 62) - 1,
-        )
-        digits = f"{milliseconds << 80 | 7 << 76 | high << 64 | 2 << 62 | low:032x}"
-        # as `str(uuid.UUID(…))` writes it, in a third of the time
-        return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+        return _as_text(number)
+
+    def _random_step(self) -> int:
+        """Return 32 random bits, of which the system returns many at a time."""
+        step = next(self._steps, None)
+        if step is None:
+            self._steps = iter(memoryview(os.urandom(_STEPS_BYTES)).cast("I"))
+            step = next(self._steps)
+        return step
+
+
+def _as_text(number: int) -> str:
+    milliseconds, high, low = (
+        number >> _RANDOM_BITS,
+        (number >> 62) & 0xFFF,
+        number & (1 << 62) - 1,
+    )
+    digits = f"{milliseconds << 80 | 7 << 76 | high << 64 | 2 << 62 | low:032x}"
+    # as `str(uuid.UUID(…))` writes it, in a third of the time
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"

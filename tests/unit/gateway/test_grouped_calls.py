@@ -65,6 +65,25 @@ def test_a_group_has_a_largest_size() -> None:
     asyncio.run(run())
 
 
+def test_some_groups_are_at_work_at_once() -> None:
+    """A call that comes while one group waits for the disk does not wait for that group."""
+
+    async def run() -> None:
+        store = Store()
+        calls = GroupedCalls(store.double, max_size=100, at_once=2)
+        tasks = []
+        for number in (1, 2):
+            tasks.append(asyncio.create_task(calls.take(number, size=1)))
+            while len(store.groups) < number:
+                await asyncio.sleep(0)
+        tasks += await ask_all(calls, store, [3, 4])
+        assert [await task for task in tasks] == [2, 4, 6, 8]
+        assert store.groups == [[1], [2], [3, 4]]
+        assert await calls.take(5, size=5) == 10
+
+    asyncio.run(run())
+
+
 def test_a_failure_is_that_of_its_group_alone() -> None:
     async def run() -> None:
         store = Store()
