@@ -61,7 +61,8 @@ CREATE TEMPORARY TABLE events (
   user_id STRING,
   item_id STRING,
   type STRING,
-  `at` STRING
+  `at` STRING,
+  recommendation_id STRING
 ) WITH (
   'connector' = 'kafka',
   'topic' = '${events}',
@@ -69,6 +70,7 @@ CREATE TEMPORARY TABLE events (
   'key.format' = 'raw',
   'key.fields' = 'user_id',
   'value.format' = 'json',
+  'value.json.encode.ignore-null-fields' = 'true',
   'sink.delivery-guarantee' = 'exactly-once',
   'sink.transactional-id-prefix' = '${name}',
   'sink.transaction-naming-strategy' = 'POOLING',  -- reuses its ids; by default each checkpoint leaves a new one in the broker
@@ -96,6 +98,7 @@ SELECT
   JSON_VALUE(line, '$.click_id') AS click_id,
   JSON_VALUE(line, '$.user_id') AS user_id,
   JSON_VALUE(line, '$.item_id') AS item_id,
+  JSON_VALUE(line, '$.recommendation_id') AS recommendation_id,
   ts, received, arrival, topic, `partition`, `offset`, line
 FROM messages;
 
@@ -111,6 +114,8 @@ SELECT
       THEN 'impression_id: expected a text of 1 to 480 characters, or instead of it a click_id'
     WHEN NOT is_click AND COALESCE(CHAR_LENGTH(TRIM(impression_id)), 0) NOT BETWEEN 1 AND 480
       THEN 'impression_id: expected a text of 1 to 480 characters'
+    WHEN CHAR_LENGTH(TRIM(recommendation_id)) NOT BETWEEN 1 AND 512
+      THEN 'recommendation_id: expected a text of 1 to 512 characters, or none'
     WHEN ts < TO_TIMESTAMP_LTZ(631152000, 0) THEN 'at: expected epoch seconds or ISO 8601, from 1990 on'
     WHEN ts > received + INTERVAL '5' MINUTE THEN 'at: after Kafka got the message; is the sender''s clock right?'
   END AS reason
@@ -137,19 +142,20 @@ SELECT * FROM (
 EXECUTE STATEMENT SET BEGIN
 
 INSERT INTO events
-SELECT event_id, user_id, item_id, type, DATE_FORMAT(ts, 'yyyy-MM-dd''T''HH:mm:ss.SSS') || '+00:00'
+SELECT event_id, user_id, item_id, type, DATE_FORMAT(ts, 'yyyy-MM-dd''T''HH:mm:ss.SSS') || '+00:00', recommendation_id
 FROM (
   SELECT
     CASE WHEN c.impression_id IS NULL THEN 'impression:' || i.impression_id ELSE 'click:' || c.impression_id END AS event_id,
     COALESCE(c.user_id, i.user_id) AS user_id,
     COALESCE(c.item_id, i.item_id) AS item_id,
     CASE WHEN c.impression_id IS NULL THEN 'impression' ELSE 'click' END AS type,
-    COALESCE(c.ts, i.ts) AS ts
+    COALESCE(c.ts, i.ts) AS ts,
+    COALESCE(c.recommendation_id, i.recommendation_id) AS recommendation_id
   FROM shown AS i FULL OUTER JOIN clicked AS c
     ON c.impression_id = i.impression_id AND c.user_id = i.user_id AND c.item_id = i.item_id
     AND c.ts BETWEEN i.ts - INTERVAL '1' MINUTE AND i.ts + INTERVAL '10' MINUTE
   UNION ALL
-  SELECT 'click:direct:' || click_id, user_id, item_id, 'click', CAST(ts AS TIMESTAMP_LTZ(3)) FROM direct
+  SELECT 'click:direct:' || click_id, user_id, item_id, 'click', CAST(ts AS TIMESTAMP_LTZ(3)), recommendation_id FROM direct
 );
 
 INSERT INTO rejected

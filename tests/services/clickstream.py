@@ -23,7 +23,7 @@ Message = Mapping[str, object] | bytes | None
 
 
 def impression(
-    impression_id: str, at: object, *, user_id: str = "u1", item_id: str = "i1"
+    impression_id: str, at: object, *, user_id: str = "u1", item_id: str = "i1", **more: str
 ) -> dict[str, object]:
     """Make a message of `impressions`; a position, as shops send it, is left to them."""
     return {
@@ -32,6 +32,7 @@ def impression(
         "item_id": item_id,
         "at": at,
         "position": 3,
+        **more,
     }
 
 
@@ -42,6 +43,7 @@ def click(
     user_id: str = "u1",
     item_id: str = "i1",
     click_id: str | None = None,
+    **more: str,
 ) -> Click:
     """Make a message of `clicks`."""
     ids = {"impression_id": impression_id, "click_id": click_id}
@@ -50,6 +52,7 @@ def click(
         "user_id": user_id,
         "item_id": item_id,
         "at": at,
+        **more,
     }
 
 

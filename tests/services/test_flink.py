@@ -65,6 +65,10 @@ BROKEN: tuple[tuple[Mapping[str, object] | bytes | None, str], ...] = (
         "item_id: expected a text of 1 to 512 characters",
     ),
     (impression("x" * 481, FIRST_DAY), "impression_id: expected a text of 1 to 480 characters"),
+    (
+        impression("no list", FIRST_DAY, recommendation_id="x" * 513),
+        "recommendation_id: expected a text of 1 to 512 characters, or none",
+    ),
     (impression("milliseconds", FIRST_DAY * 1000), WRONG_TIME),
     (impression("no day", "2024-13-01"), WRONG_TIME),
     (impression("no time", None), WRONG_TIME),
@@ -101,6 +105,9 @@ def rejected_messages(stream: Clickstream) -> Clickstream:
         *[impression("shown twice", at + late, user_id="u2") for late in (0, 5)],
         *[impression("shown twice and clicked", at + late) for late in (0, 5)],
         impression("skewed", at + 30),
+        impression("of a list", at, recommendation_id="shown"),
+        impression("of a list and clicked", at, recommendation_id="shown"),
+        impression("of a list that the click knows", at, recommendation_id="shown"),
         impression("clicked long before", at + 300),
         impression("clicked long after", at),
         impression("clicked by another", at),
@@ -114,6 +121,9 @@ def rejected_messages(stream: Clickstream) -> Clickstream:
         *[click("clicked twice", at + 20), click("clicked twice", at + 25)],
         click("shown twice and clicked", at + 20),
         click("skewed", at),
+        click("of a list and clicked", at + 20),
+        click("of a list that the click knows", at + 20, recommendation_id="clicked"),
+        click(None, at, click_id="of a list alone", recommendation_id="clicked"),
         click("clicked long before", at + 300 - SKEW_S - 1),
         click("clicked long after", at + WINDOW_S + 1),
         click("clicked by another", at + 5, user_id="u2"),
@@ -177,6 +187,17 @@ def test_a_click_that_is_not_of_the_impression_is_kept_beside_it(
         case, ("u1", "i1")
     )
     assert (kept["user_id"], kept["item_id"]) == who
+
+
+def test_events_name_the_list_that_showed_the_item(rejected_messages: Clickstream) -> None:
+    lists = {
+        "impression:of a list": "shown",
+        "click:of a list and clicked": "shown",
+        "click:of a list that the click knows": "clicked",
+        "click:direct:of a list alone": "clicked",
+    }
+    found = {event_id: rejected_messages.event(event_id) or {} for event_id in lists}
+    assert {event_id: one["recommendation_id"] for event_id, one in found.items()} == lists
 
 
 def test_a_click_without_an_impression_is_kept(rejected_messages: Clickstream) -> None:
