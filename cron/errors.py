@@ -37,6 +37,8 @@ A message says what happened, to what, and what to do next.
     ├── UnknownVersion           no release has that version
     ├── KeyNameInUse             an API key with that name was made before
     ├── UnknownKey               no API key has that name
+    ├── UnknownExperiment        no experiment has that name (cron.experiment_errors)
+    ├── ExperimentRefused        an experiment does not fit what is running (the same)
     ├── WrongUserId              the text is not a valid user id
     └── NothingToRollBackTo      there is no earlier good release
 """

@@ -223,6 +223,37 @@ slate_hours = sa.Table(
     sa.Column("num_fallbacks", sa.BigInteger, nullable=False),
 )
 
+# experiments; draft: JSON of what was asked for; range_begin: the begin of their part of the layer;
+# measured: JSON of the arms' sums when they were last computed
+experiments = sa.Table(
+    "experiments",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("draft", sa.Text, nullable=False),
+    sa.Column("range_begin", sa.Float, nullable=False),
+    sa.Column("started_at", sa.Text, nullable=False),
+    sa.Column("started_by", sa.Text, nullable=False),
+    sa.Column("after_seq", sa.BigInteger, nullable=False),
+    sa.Column("ended_at", sa.Text),
+    sa.Column("ended_by", sa.Text),
+    sa.Column("why", sa.Text),
+    sa.Column("winner", sa.Text),
+    sa.Column("measured_at", sa.Text),
+    sa.Column("measured", sa.Text),
+)
+
+# what the gateways answered in the arms of experiments; seconds_2: the sum of squares
+arm_answers = sa.Table(
+    "arm_answers",
+    metadata,
+    sa.Column("experiment", sa.Text, primary_key=True),
+    sa.Column("arm", sa.Text, primary_key=True),
+    sa.Column("num_answers", sa.BigInteger, nullable=False),
+    sa.Column("num_errors", sa.BigInteger, nullable=False),
+    sa.Column("seconds", sa.Float, nullable=False),
+    sa.Column("seconds_2", sa.Float, nullable=False),
+)
+
 
 def newest_versions(connection: sa.Connection) -> list[int]:
     """Return the newest versions that are or were live, ascending, as many as a message lists."""

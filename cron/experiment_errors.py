@@ -1,0 +1,72 @@
+"""Why an experiment is not started or stopped.
+
+FreshetError
+├── UnknownExperiment            no experiment has that name
+└── ExperimentRefused
+    ├── ExperimentNameInUse      one with that name was started before
+    ├── PlacementInExperiment    one of another layer applies to the same lists
+    ├── LayerFull                its layer has no free part of that size
+    ├── TooManyExperiments       as many as there may be are running
+    └── ExperimentEnded          it was stopped before
+"""
+
+from __future__ import annotations
+
+from cron.errors import FreshetError
+
+
+class ExperimentRefused(FreshetError):
+    """An experiment does not fit what is running, or what it was."""
+
+
+class ExperimentNameInUse(ExperimentRefused):
+    """An experiment with that name was started before, and may have ended."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"there was an experiment {name!r} already; give this one another name, since the "
+            "name decides which users are in which arm"
+        )
+
+
+class PlacementInExperiment(ExperimentRefused):
+    """An experiment of another layer applies to the same lists."""
+
+    def __init__(self, placement: str | None, *, experiment: str, layer: str) -> None:
+        lists = "all lists" if placement is None else f"lists of the placement {placement!r}"
+        super().__init__(
+            f"the experiment {experiment!r} of the layer {layer!r} is running on {lists}; stop it, "
+            f"or start this one in the same layer with `layer` {layer!r}"
+        )
+
+
+class LayerFull(ExperimentRefused):
+    """The layer has no free part of the wanted size."""
+
+    def __init__(self, layer: str, *, wanted: float, taken: float) -> None:
+        super().__init__(
+            f"the layer {layer!r} has no free part of {wanted:.0%}: its running experiments take "
+            f"{taken:.0%} of the users; ask for a smaller share, or stop one"
+        )
+
+
+class TooManyExperiments(ExperimentRefused):
+    """As many experiments are running as there may be."""
+
+    def __init__(self, *, limit: int) -> None:
+        super().__init__(f"{limit} experiments are running already; stop one first")
+
+
+class ExperimentEnded(ExperimentRefused):
+    """The experiment was stopped before."""
+
+    def __init__(self, name: str, *, by: str) -> None:
+        super().__init__(f"the experiment {name!r} was stopped before, by {by}")
+
+
+class UnknownExperiment(FreshetError):
+    """No experiment has that name."""
+
+    def __init__(self, name: str, *, known: list[str]) -> None:
+        names = ", ".join(known[:20]) or "none"
+        super().__init__(f"no experiment is named {name!r}; existing experiments: {names}")

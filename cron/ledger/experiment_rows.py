@@ -1,0 +1,243 @@
+"""Experiments: started, stopped and measured; and what the gateways answered in their arms.
+
+A stopped experiment keeps its row and its name: its users were mixed by the name, and its slates
+have it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from cron.experiment import Experiment, ExperimentDraft, ExperimentEnd, draft_json, parse_draft
+from cron.experiment_errors import (
+    ExperimentEnded,
+    ExperimentNameInUse,
+    LayerFull,
+    PlacementInExperiment,
+    TooManyExperiments,
+    UnknownExperiment,
+)
+from cron.experiments.assignment import LayerRange, free_range
+from cron.experiments.outcome import ArmSums
+from cron.experiments.user_sums import UserSums
+from cron.ledger import journal_rows, schema
+from cron.ledger.ledger import Ledger
+
+MAX_RUNNING = 20  # each gateway process keeps all of them
+KEPT = 1_000  # so that a program that starts experiments cannot fill the ledger
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeasuredArms:
+    """What was measured of an experiment, and when; the explored items are at equal numbers."""
+
+    at: datetime
+    arms: tuple[ArmSums, ...]
+    explored: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerCounts:
+    """The answers of gateways in an arm; `seconds_2` is the sum of the squared seconds."""
+
+    num_answers: int = 0
+    num_errors: int = 0
+    seconds: float = 0.0
+    seconds_2: float = 0.0
+
+
+def start(ledger: Ledger, name: str, draft: ExperimentDraft, *, by: str) -> Experiment:
+    """Start an experiment in a free part of its layer.
+
+    Raise ExperimentNameInUse, PlacementInExperiment, LayerFull or TooManyExperiments.
+    """
+    table = schema.experiments
+    after_seq = journal_rows.last_seq(ledger)
+    with ledger.write() as connection:
+        found = [_experiment(row) for row in connection.execute(sa.select(table))]
+        if any(one.name == name for one in found):
+            raise ExperimentNameInUse(name)
+        running = [one for one in found if one.is_running]
+        if len(running) >= MAX_RUNNING:
+            raise TooManyExperiments(limit=MAX_RUNNING)
+        if len(found) >= KEPT:
+            _delete_oldest(connection, found)
+        reserved = _reserve(draft, running)
+        experiment = Experiment(
+            name=name,
+            draft=draft,
+            begin=reserved.begin,
+            started_at=ledger.now(),
+            started_by=by,
+            after_seq=after_seq,
+        )
+        connection.execute(
+            table.insert().values(
+                name=name,
+                draft=json.dumps(draft_json(draft)),
+                range_begin=reserved.begin,
+                started_at=experiment.started_at.isoformat(),
+                started_by=by,
+                after_seq=after_seq,
+            )
+        )
+    return experiment
+
+
+def stop(ledger: Ledger, name: str, *, by: str, why: str, winner: str | None) -> Experiment:
+    """Stop an experiment; raise UnknownExperiment or ExperimentEnded."""
+    table = schema.experiments
+    with ledger.write() as connection:
+        rows = connection.execute(sa.select(table)).all()
+        found = {row.name: _experiment(row) for row in rows}
+        if name not in found:
+            raise UnknownExperiment(name, known=sorted(found))
+        end = found[name].end
+        if end is not None:
+            raise ExperimentEnded(name, by=end.by)
+        values = {"ended_at": ledger.now().isoformat(), "ended_by": by, "why": why}
+        is_name = table.c.name == name
+        connection.execute(table.update().where(is_name).values(**values, winner=winner))
+        return _experiment(connection.execute(sa.select(table).where(is_name)).one())
+
+
+def every(ledger: Ledger) -> tuple[Experiment, ...]:
+    """Return all experiments: the running ones first, then the newest first."""
+    with ledger.read() as connection:
+        found = [_experiment(row) for row in connection.execute(sa.select(schema.experiments))]
+    newest = sorted(found, key=lambda one: one.started_at, reverse=True)
+    return tuple(sorted(newest, key=lambda one: not one.is_running))
+
+
+def running(ledger: Ledger) -> tuple[Experiment, ...]:
+    """Return the running experiments."""
+    table = schema.experiments
+    with ledger.read() as connection:
+        rows = connection.execute(sa.select(table).where(table.c.ended_at.is_(None)))
+        return tuple(_experiment(row) for row in rows)
+
+
+def one(ledger: Ledger, name: str) -> Experiment:
+    """Return an experiment; raise UnknownExperiment."""
+    found = {experiment.name: experiment for experiment in every(ledger)}
+    if name not in found:
+        raise UnknownExperiment(name, known=sorted(found))
+    return found[name]
+
+
+def store_measured(ledger: Ledger, name: str, measured: MeasuredArms) -> None:
+    """Store what was measured, in place of what was measured before."""
+    content = {
+        "arms": [asdict(arm) for arm in measured.arms],
+        "explored": dict(measured.explored),
+    }
+    table = schema.experiments
+    with ledger.write() as connection:
+        connection.execute(
+            table.update()
+            .where(table.c.name == name)
+            .values(measured_at=measured.at.isoformat(), measured=json.dumps(content))
+        )
+
+
+def measured_arms(ledger: Ledger, name: str) -> MeasuredArms | None:
+    """Return what was measured of an experiment last; None before the first time."""
+    table = schema.experiments
+    query = sa.select(table.c.measured_at, table.c.measured).where(table.c.name == name)
+    with ledger.read() as connection:
+        row = connection.execute(query).one_or_none()
+    if row is None or row.measured is None:
+        return None
+    content = json.loads(row.measured)
+    return MeasuredArms(
+        at=datetime.fromisoformat(row.measured_at),
+        arms=tuple(_arm_sums(arm) for arm in content["arms"]),
+        explored=content["explored"],
+    )
+
+
+def add_answers(ledger: Ledger, counts: Mapping[tuple[str, str], AnswerCounts]) -> None:
+    """Add what a gateway counted, by the names of experiment and arm."""
+    table = schema.arm_answers
+    with ledger.write() as connection:
+        for (experiment, arm), count in counts.items():
+            is_arm = (table.c.experiment == experiment) & (table.c.arm == arm)
+            added = asdict(count)
+            more = {name: table.c[name] + value for name, value in added.items()}
+            if connection.execute(table.update().where(is_arm).values(more)).rowcount == 0:
+                values = {"experiment": experiment, "arm": arm, **added}
+                connection.execute(table.insert().values(values))
+
+
+def answers(ledger: Ledger, experiment: str) -> dict[str, AnswerCounts]:
+    """Return what the gateways answered in an experiment, by arm."""
+    table = schema.arm_answers
+    query = sa.select(table).where(table.c.experiment == experiment)
+    with ledger.read() as connection:
+        rows = connection.execute(query).all()
+    return {
+        row.arm: AnswerCounts(
+            num_answers=row.num_answers,
+            num_errors=row.num_errors,
+            seconds=row.seconds,
+            seconds_2=row.seconds_2,
+        )
+        for row in rows
+    }
+
+
+def _reserve(draft: ExperimentDraft, running: Sequence[Experiment]) -> LayerRange:
+    for other in running:
+        is_same_layer = other.draft.layer == draft.layer
+        names = {other.draft.placement, draft.placement}
+        if not is_same_layer and (None in names or len(names) == 1):
+            raise PlacementInExperiment(
+                draft.placement, experiment=other.name, layer=other.draft.layer
+            )
+    taken = [other.reserved for other in running if other.draft.layer == draft.layer]
+    reserved = free_range(taken, draft.share)
+    if reserved is None:
+        raise LayerFull(draft.layer, wanted=draft.share, taken=sum(one.share for one in taken))
+    return reserved
+
+
+def _delete_oldest(connection: sa.Connection, found: Sequence[Experiment]) -> None:
+    ended = [one for one in found if not one.is_running]
+    oldest = min(ended, key=lambda one: one.started_at)
+    table, answers_table = schema.experiments, schema.arm_answers
+    connection.execute(table.delete().where(table.c.name == oldest.name))
+    connection.execute(answers_table.delete().where(answers_table.c.experiment == oldest.name))
+
+
+def _experiment(row: sa.Row[tuple[object, ...]]) -> Experiment:
+    end = None
+    if row.ended_at is not None:
+        end = ExperimentEnd(
+            at=datetime.fromisoformat(row.ended_at), by=row.ended_by, why=row.why, winner=row.winner
+        )
+    return Experiment(
+        name=row.name,
+        draft=parse_draft(json.loads(row.draft)),
+        begin=row.range_begin,
+        started_at=datetime.fromisoformat(row.started_at),
+        started_by=row.started_by,
+        after_seq=row.after_seq,
+        end=end,
+    )
+
+
+def _arm_sums(raw: Mapping[str, object]) -> ArmSums:
+    reward, guardrails = raw["reward"], raw["guardrails"]
+    assert isinstance(reward, dict)
+    assert isinstance(guardrails, dict)
+    return ArmSums(
+        name=str(raw["name"]),
+        share=float(str(raw["share"])),
+        reward=UserSums(**reward),
+        guardrails={name: UserSums(**sums) for name, sums in guardrails.items()},
+    )
