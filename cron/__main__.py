@@ -41,6 +41,7 @@ VERBS = (
     "rollback",
     "pause",
     "resume",
+    "experiment",
     "keys",
     "config",
 )

@@ -13,7 +13,7 @@ from pathlib import Path
 from cron import wiring
 from cron.forgetting.request import Forgotten, forget
 from cron.journal.dead_letters import DeadLetters
-from cron.ledger import journal_rows, key_rows, release_rows, switches
+from cron.ledger import experiment_rows, journal_rows, key_rows, release_rows, switches
 from cron.ledger.forgotten import keys_of
 from cron.ledger.ledger import Ledger
 from cron.metrics.ledger_metrics import LedgerMetrics
@@ -30,6 +30,9 @@ from gateway.callers.flood_limits import FloodLimits
 from gateway.callers.keyring import Keyring
 from gateway.callers.visitors import VisitorRules
 from gateway.content.request_body import RequestBodies
+from gateway.experiments.arm_answers import EVERY_S as FLUSHED_EVERY_S
+from gateway.experiments.arm_answers import ArmAnswers
+from gateway.experiments.running import RunningExperiments
 from gateway.following import follow
 from gateway.intake.foreign_intake import ForeignIntake
 from gateway.intake.item_changes import ItemChanges
@@ -45,7 +48,7 @@ from gateway.model.readiness import Readiness
 from gateway.model.recommendations import Recommendations
 from gateway.model.search import Search
 from gateway.model.similar_items import SimilarItems
-from gateway.placements.lists import PlacementLists
+from gateway.placements.lists import ListExperiments, PlacementLists
 from gateway.placements.named import NamedPlacements
 from gateway.waiting_queue import WaitingQueue
 
@@ -129,7 +132,8 @@ async def open_services(settings: Settings) -> AsyncIterator[GatewayServices]:
     inference = Inference(parse_nodes(store.server), live, timeout_s=timeout_s)
     keyring = _keyring(settings.gateway, ledger)
     placements = _placements(settings, ledger)
-    following = _follow(keyring, placements)
+    experiments = _experiments(ledger)
+    following = _follow(keyring, placements, experiments)
     intake = RecordIntake(event_log, histories, item_records, letters, new_id=RecordIds())
     overview = partial(_overview, ledger, event_log, paths.runs)
     backlog = LedgerMetrics(ledger, overview, lambda: event_log.backlog(histories.cursor()))
@@ -151,7 +155,13 @@ async def open_services(settings: Settings) -> AsyncIterator[GatewayServices]:
             intake=intake,
             foreign=ForeignIntake(intake, new_id=RecordIds()),
             placements=placements,
-            lists=_lists(settings, placements, histories, item_records, inference, live),
+            lists=PlacementLists(
+                _recommendations(settings, histories, item_records, inference, live),
+                placements,
+                histories,
+                item_records,
+                experiments,
+            ),
             metrics=metrics,
             overview=overview,
             decisions=wiring.open_decisions(settings, ledger),
@@ -167,13 +177,19 @@ async def open_services(settings: Settings) -> AsyncIterator[GatewayServices]:
         ledger.close()
 
 
-def _follow(keyring: Keyring, placements: NamedPlacements) -> asyncio.Future[tuple[None, None]]:
+def _follow(
+    keyring: Keyring, placements: NamedPlacements, experiments: ListExperiments
+) -> asyncio.Future[tuple[None, None, None, None]]:
+    answers = follow(experiments.answers.flush, what="answers of arms", every_s=FLUSHED_EVERY_S)
     return asyncio.gather(
-        follow(keyring.refresh, what="keys"), follow(placements.refresh, what="placements")
+        follow(keyring.refresh, what="keys"),
+        follow(placements.refresh, what="placements"),
+        follow(experiments.running.refresh, what="experiments"),
+        answers,
     )
 
 
-async def _end(following: asyncio.Future[tuple[None, None]]) -> None:
+async def _end(following: asyncio.Future[tuple[None, None, None, None]]) -> None:
     """Cancel the tasks that read the ledger again and again, and wait for them."""
     following.cancel()
     with suppress(asyncio.CancelledError):
@@ -186,18 +202,23 @@ def _placements(settings: Settings, ledger: Ledger) -> NamedPlacements:
     return placements
 
 
-def _lists(
+def _recommendations(
     settings: Settings,
-    placements: NamedPlacements,
     histories: Histories,
     item_records: ItemRecords,
     inference: Inference,
     live: LiveRelease,
-) -> PlacementLists:
+) -> Recommendations:
     max_history = settings.train.model.max_history
     fallback = Fallback(histories, item_records, live)
-    recommendations = Recommendations(histories, inference, fallback, max_history=max_history)
-    return PlacementLists(recommendations, placements, histories, item_records)
+    return Recommendations(histories, inference, fallback, max_history=max_history)
+
+
+def _experiments(ledger: Ledger) -> ListExperiments:
+    running = RunningExperiments(partial(experiment_rows.running, ledger))
+    running.refresh()
+    answers = ArmAnswers(partial(experiment_rows.add_answers, ledger))
+    return ListExperiments(running=running, answers=answers)
 
 
 def _answer_queue(timeout_s: float) -> WaitingQueue:

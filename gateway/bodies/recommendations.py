@@ -193,6 +193,23 @@ NotApplied = Annotated[
     ),
 ]
 
+InExperiment = Annotated[
+    str | None,
+    Field(
+        description="The experiment that the list is part of. Only when there is one.",
+        examples=["closer-shelves"],
+        exclude_if=is_none,
+    ),
+]
+InArm = Annotated[
+    str | None,
+    Field(
+        description="The arm of the experiment that the user is in.",
+        examples=["b"],
+        exclude_if=is_none,
+    ),
+]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RankedAnswer:
@@ -214,6 +231,8 @@ class RankedAnswer:
     ]
     placement: ForPlacement = None
     not_applied: NotApplied = ()
+    experiment: InExperiment = None
+    arm: InArm = None
     unknown: Annotated[
         tuple[str, ...],
         Field(
@@ -243,6 +262,8 @@ class FallbackAnswer:
     ]
     placement: ForPlacement = None
     not_applied: NotApplied = ()
+    experiment: InExperiment = None
+    arm: InArm = None
     fallback: Annotated[Literal[True], Field(description="Always true.")] = True
     reason: Annotated[
         str,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from starlette.concurrency import run_in_threadpool
@@ -13,6 +14,8 @@ from cron.placement import Placement
 from cron.ports import Histories, ItemRecords
 from gateway.bodies.recommendations import FallbackAnswer
 from gateway.bodies.refusal import Refusal
+from gateway.experiments.arm_answers import ArmAnswers
+from gateway.experiments.running import ArmOfList, RunningExperiments
 from gateway.items.matching import item_filter
 from gateway.items.shown_attributes import with_attributes
 from gateway.model.recommendation_request import RecommendationRequest
@@ -31,6 +34,14 @@ from gateway.placements.rules import (
 _RULES = "rules"  # the field that releases made before there were rules refuse
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListExperiments:
+    """The running experiments, and the counts of the answers in their arms."""
+
+    running: RunningExperiments
+    answers: ArmAnswers
+
+
 class PlacementLists:
     """Answers recommendation requests with and without a placement."""
 
@@ -40,7 +51,9 @@ class PlacementLists:
         placements: NamedPlacements,
         histories: Histories,
         item_records: ItemRecords,
+        experiments: ListExperiments,
     ) -> None:
+        self._experiments = experiments
         self._recommendations = recommendations
         self._placements = placements
         self._histories = histories
@@ -62,6 +75,36 @@ class PlacementLists:
         placement = None
         if request.placement is not None:
             placement = self._placements.find(request.placement)
+        found = self._experiments.running.find(
+            request.user_id, request.placement, datetime.now(UTC)
+        )
+        if found is None:
+            return await self._answer(request, placement)
+        return await self._answer_in_arm(request, placement, found)
+
+    async def _answer_in_arm(
+        self, request: RecommendationRequest, placement: Placement | None, found: ArmOfList
+    ) -> Answered:
+        """Answer by the rules of an arm; where they are refused, as without an experiment.
+
+        The visitor gets a list in any case, and the arm an error.
+        """
+        began = time.perf_counter()
+        by_name = self._placements.by_name
+        in_arm = self._experiments.running.placement_in(found, placement, by_name)
+        answered = await self._answer(request, in_arm)
+        is_error = False
+        if isinstance(answered, Refusal) and in_arm is not placement:
+            answered, is_error = await self._answer(request, placement), True
+        if isinstance(answered, Refusal):  # because of the request itself
+            return answered
+        seconds = time.perf_counter() - began
+        self._experiments.answers.count(found, seconds=seconds, is_error=is_error)
+        return replace(answered, experiment=found.experiment, arm=found.arm.name)
+
+    async def _answer(
+        self, request: RecommendationRequest, placement: Placement | None
+    ) -> Answered:
         events = await self._recommendations.stored_events(request)
         if placement is None:
             return await self._recommendations.answer(request, events)

@@ -1,0 +1,142 @@
+"""Start an experiment with everything that it names, and report what it says so far.
+
+The command line and the gateway's API use the same two functions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from cron.experiment import (
+    Experiment,
+    ExperimentDraft,
+    check_experiment_name,
+    placements_of,
+)
+from cron.experiments.differences import reward_estimate
+from cron.experiments.outcome import ArmSums, Outcome, judge
+from cron.experiments.user_sums import UserSums
+from cron.ledger import experiment_rows, placement_rows
+from cron.ledger.experiment_rows import AnswerCounts, MeasuredArms
+from cron.ledger.ledger import Ledger
+from cron.placement import Placement
+from recommender.records.excerpt import excerpt
+from recommender.requests.wire import BadRequest
+
+_NUM_SHOWN = 20  # names in a refusal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArmReport:
+    """An arm: its users, their reward per user and day, and its answers.
+
+    `explored` is how many items it shows in as many places of lists as the arm with the fewest.
+    """
+
+    name: str
+    share: float
+    num_users: int
+    reward: float | None
+    explored: float | None
+    num_answers: int
+    num_errors: int
+    mean_ms: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExperimentReport:
+    """An experiment, and what was measured of it last; `outcome` is None before the first time."""
+
+    experiment: Experiment
+    measured_at: datetime | None
+    arms: tuple[ArmReport, ...]
+    outcome: Outcome | None
+
+
+def start_experiment(
+    ledger: Ledger,
+    of_settings: Mapping[str, Placement],
+    name: str,
+    draft: ExperimentDraft,
+    *,
+    by: str,
+) -> Experiment:
+    """Start an experiment; raise BadRequest for a placement that there is not.
+
+    Raise as `experiment_rows.start`.
+    """
+    check_experiment_name(name, "name")
+    by_name = {**of_settings, **placement_rows.every(ledger)}
+    for placement in placements_of(draft):
+        if placement not in by_name:
+            names = ", ".join(sorted(by_name)[:_NUM_SHOWN])
+            expected = f"one of {names}" if names else "no placement, since there are none"
+            raise BadRequest("placement", found=excerpt(placement), expected=expected)
+    return experiment_rows.start(ledger, name, draft, by=by)
+
+
+def report_on(ledger: Ledger, experiment: Experiment) -> ExperimentReport:
+    """Report on an experiment by what was measured last."""
+    measured = experiment_rows.measured_arms(ledger, experiment.name)
+    answers = experiment_rows.answers(ledger, experiment.name)
+    sums = {} if measured is None else {arm.name: arm for arm in measured.arms}
+    explored = {} if measured is None else measured.explored
+    arms = tuple(
+        _arm_report(
+            arm.name,
+            arm.share,
+            sums.get(arm.name),
+            answers.get(arm.name, AnswerCounts()),
+            explored.get(arm.name),
+        )
+        for arm in experiment.draft.arms
+    )
+    return ExperimentReport(
+        experiment=experiment,
+        measured_at=None if measured is None else measured.at,
+        arms=arms,
+        outcome=None if measured is None else judge_measured(experiment, measured, answers),
+    )
+
+
+def judge_measured(
+    experiment: Experiment, measured: MeasuredArms, answers: Mapping[str, AnswerCounts]
+) -> Outcome:
+    """Judge an experiment by its users' rewards, and by what the gateways counted."""
+    return judge(
+        [_with_answers(arm, answers.get(arm.name)) for arm in measured.arms],
+        experiment.draft.rules,
+    )
+
+
+def _with_answers(arm: ArmSums, counts: AnswerCounts | None) -> ArmSums:
+    """Add the guardrails on the answers, each of which is a unit of its own."""
+    if counts is None or counts.num_answers == 0:
+        return arm
+    num, errors = counts.num_answers, float(counts.num_errors)
+    times = _means_of(num, counts.seconds, counts.seconds_2)
+    guardrails = {**arm.guardrails, "latency": times, "errors": _means_of(num, errors, errors)}
+    return ArmSums(name=arm.name, share=arm.share, reward=arm.reward, guardrails=guardrails)
+
+
+def _means_of(num: int, total: float, squares: float) -> UserSums:
+    return UserSums(num_users=num, r=total, n=float(num), rr=squares, nn=float(num), rn=total)
+
+
+def _arm_report(
+    name: str, share: float, sums: ArmSums | None, counts: AnswerCounts, explored: float | None
+) -> ArmReport:
+    estimate = None if sums is None else reward_estimate(sums.reward)
+    num_answers = counts.num_answers
+    return ArmReport(
+        name=name,
+        share=share,
+        num_users=0 if sums is None else sums.reward.num_users,
+        reward=None if estimate is None else estimate.value,
+        explored=explored,
+        num_answers=num_answers,
+        num_errors=counts.num_errors,
+        mean_ms=1000 * counts.seconds / num_answers if num_answers else None,
+    )
