@@ -17,6 +17,7 @@ from pydantic.json_schema import JsonSchemaMode
 from starlette.routing import BaseRoute
 
 from gateway.bodies.codec import codec_of, to_json
+from gateway.bodies.experiments import ExperimentBody, StopBody
 from gateway.bodies.foreign import Ga4Body, TrackBatch, TrackCall
 from gateway.bodies.items import ItemChangeBody
 from gateway.bodies.operate import PauseBody, PromoteBody, ResumeBody, RollbackBody
@@ -38,6 +39,7 @@ TAGS: Sequence[Mapping[str, str]] = (
     {"name": "items", "description": "Read, change and delete items."},
     {"name": "users", "description": "Read what a user did."},
     {"name": "placements", "description": "Read and change the rules of lists."},
+    {"name": "experiments", "description": "Start, read and stop experiments on visitors."},
     {"name": "operation", "description": "Status, metrics and probes."},
 )
 # of the calls that read their bodies themselves
@@ -48,6 +50,8 @@ _BODIES = (
     PredictionBody,
     RecommendationBody,
     PlacementBody,
+    ExperimentBody,
+    StopBody,
     RollbackBody,
     PromoteBody,
     PauseBody,

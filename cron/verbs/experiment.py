@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import getpass
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -216,8 +217,8 @@ def _as_json(report: ExperimentReport) -> dict[str, object]:
             {
                 "arm": one.arm,
                 "difference": one.estimate.value,
-                "low": one.interval.low,
-                "high": one.interval.high,
+                "low": _finite(one.interval.low),
+                "high": _finite(one.interval.high),
                 "p_value": one.p_value,
                 "finding": one.finding,
                 "harmed": [check.name for check in one.guardrails if check.is_harmed],
@@ -240,6 +241,10 @@ def _plan(arguments: argparse.Namespace) -> int:
         print(f"half of them end within {count(found.median_days, 'day')}")
     print(f"a test with one look at its end would need {count(found.fixed_users, 'user')}")
     return 0
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
 
 
 def _person() -> str:

@@ -48,6 +48,10 @@ CALLS: Mapping[str, Roles] = {
     "PUT /v1/placements/{name}": _WRITERS,
     "DELETE /v1/placements/{name}": _WRITERS,
     "GET /v1/placements/{name}/changes": _READERS,
+    "GET /v1/experiments": _WATCHERS,
+    "GET /v1/experiments/{name}": _WATCHERS,
+    "PUT /v1/experiments/{name}": _OPERATORS,
+    "POST /v1/experiments/{name}/stop": _OPERATORS,
     "GET /v1/status": _WATCHERS,
     "GET /metrics": _WATCHERS,
 }

@@ -25,6 +25,7 @@ from cron.errors import (
     UnknownVersion,
     WrongUserId,
 )
+from cron.experiment_errors import ExperimentRefused, UnknownExperiment
 from gateway.bodies.codec import codec_of, to_json
 from gateway.bodies.refusal import refusal
 from gateway.callers.call_limits import TooManyCalls
@@ -79,9 +80,11 @@ def handle_problems(app: FastAPI) -> None:
     app.add_exception_handler(BadRequest, _bad_field)
     app.add_exception_handler(InvalidRecord, _invalid_record)
     app.add_exception_handler(UnknownItem, _unknown_item)
-    app.add_exception_handler(UnknownPlacement, _unknown_placement)
-    app.add_exception_handler(PlacementInSettings, _placement_in_settings)
+    app.add_exception_handler(UnknownPlacement, _unknown_name)
+    app.add_exception_handler(PlacementInSettings, _refused_name)
     app.add_exception_handler(TooManyPlacements, _too_many_placements)
+    app.add_exception_handler(UnknownExperiment, _unknown_name)
+    app.add_exception_handler(ExperimentRefused, _refused_name)
     app.add_exception_handler(OtherSite, _other_site)
     app.add_exception_handler(TooManyCalls, _too_many_calls)
     app.add_exception_handler(WrongRole, _wrong_role)
@@ -117,11 +120,11 @@ def _unknown_item(_request: Request, error: Exception) -> Response:
     return problem(404, field="item_id", reason=str(error))
 
 
-def _unknown_placement(_request: Request, error: Exception) -> Response:
+def _unknown_name(_request: Request, error: Exception) -> Response:
     return problem(404, field="name", reason=str(error))
 
 
-def _placement_in_settings(_request: Request, error: Exception) -> Response:
+def _refused_name(_request: Request, error: Exception) -> Response:
     return problem(409, field="name", reason=str(error))
 
 

@@ -7,6 +7,42 @@ export interface AliveAnswer {
   status?: "alive";
 }
 
+/** An arm and what was measured of it; null where nothing was measured yet. */
+export interface ArmAnswer {
+  /** Its name. */
+  name: string;
+  /** Its planned share of the users. */
+  share: number;
+  /** The placement of its lists. */
+  placement?: string | null;
+  /** Rules that replace those of the placement. */
+  rules?: Record<string, unknown>;
+  /** Users who were served a list. */
+  users: number;
+  /** The reward per user and day. */
+  reward: number | null;
+  /** How many items it shows in as many places of lists as the arm with the fewest. */
+  explored: number | null;
+  /** Lists that the gateways answered. */
+  answers: number;
+  /** Lists that the model refused by the arm's rules. */
+  errors: number;
+  /** The mean time of an answer. */
+  mean_ms: number | null;
+}
+
+/** An arm. Without `placement` and `rules` its lists stay as they are. */
+export interface ArmBody {
+  /** Its name. */
+  name: string;
+  /** Of the experiment's users; the sum is 1. Default: equal shares. */
+  share?: number | null;
+  /** The placement whose rules its lists follow. */
+  placement?: string | null;
+  /** Rules that replace those of the placement. */
+  rules?: PlacementBody | null;
+}
+
 /** The event id that was assigned to a record without one. */
 export interface AssignedId {
   /** The record's place in the call, from 0. */
@@ -23,6 +59,24 @@ export interface BoostBody {
   value: string | number | string[];
   /** Spreads of the list's scores. */
   add: number;
+}
+
+/** An arm compared with the first one. */
+export interface ComparisonAnswer {
+  /** The arm. */
+  arm: string;
+  /** Its reward per user and day minus the control's, adjusted. */
+  difference: number;
+  /** Begin of the interval, which holds at all times; null for none. */
+  low: number | null;
+  /** End of the interval; null for none. */
+  high: number | null;
+  /** The always-valid p-value. */
+  p_value: number;
+  /** `same`: any difference is surely smaller than the effect. */
+  finding: "better" | "worse" | "same" | "harmful" | "undecided";
+  /** Guardrails that it harms. */
+  harmed: string[];
 }
 
 /** The run that is under way. */
@@ -126,6 +180,70 @@ export interface EventBody {
   event_id?: string | number | null;
 }
 
+/** An experiment and what it says so far. */
+export interface ExperimentAnswer {
+  /** Its name. */
+  name: string;
+  /** The placement whose lists take part; null for all. */
+  placement: string | null;
+  /** Its layer. */
+  layer: string;
+  /** Its share of all users. */
+  share: number;
+  /** Days until the share is whole. */
+  ramp_days: number;
+  /** The relative effect worth finding. */
+  effect: number;
+  /** When it was started. */
+  started_at: string;
+  /** Who started it. */
+  started_by: string;
+  /** When it ended; null while it runs. */
+  ended_at: string | null;
+  /** Who stopped it, or `its statistics`. */
+  ended_by: string | null;
+  /** Why it was stopped. */
+  why: string | null;
+  /** The best arm, if it ended by itself. */
+  winner: string | null;
+  /** When it was measured last. */
+  measured_at: string | null;
+  /** `broken`: the arms do not have their shares of the users. */
+  state: "broken" | "decided" | "undecided" | null;
+  /** The state in a sentence. */
+  reason: string | null;
+  /** The always-valid p-value of the arms' shares. */
+  sample_ratio_p: number | null;
+  /** The first is the control. */
+  arms: ArmAnswer[];
+  /** The other arms, with the first one. */
+  comparisons: ComparisonAnswer[];
+}
+
+/** An experiment to start. The first arm is the control. */
+export interface ExperimentBody {
+  /** The placement whose lists take part; null for all lists. */
+  placement?: string | null;
+  /** Experiments of one layer share no users. */
+  layer?: string;
+  /** Of all users. */
+  share?: number;
+  /** Days until the share is whole; it grows evenly. */
+  ramp_days?: number;
+  /** The relative effect worth finding. */
+  effect?: number;
+  /** What an event of each type counts. Default: 1 for every event but an impression. */
+  reward?: Record<string, number> | null;
+  /** The arms. */
+  arms: ArmBody[];
+}
+
+/** Experiments. */
+export interface ExperimentList {
+  /** The running first, then the newest. */
+  experiments: ExperimentAnswer[];
+}
+
 /** The popular items of the live release, while the model server does not answer. */
 export interface FallbackAnswer {
   /** Names this answer: a UUIDv7. */
@@ -146,6 +264,10 @@ export interface FallbackAnswer {
    * there were rules. Only when there are any.
    */
   not_applied?: string[];
+  /** The experiment that the list is part of. Only when there is one. */
+  experiment?: string | null;
+  /** The arm of the experiment that the user is in. */
+  arm?: string | null;
   /** Always true. */
   fallback?: true;
   /** Why the model did not answer. */
@@ -707,6 +829,10 @@ export interface RankedAnswer {
    * there were rules. Only when there are any.
    */
   not_applied?: string[];
+  /** The experiment that the list is part of. Only when there is one. */
+  experiment?: string | null;
+  /** The arm of the experiment that the user is in. */
+  arm?: string | null;
   /**
    * Ids of `candidates` and of `context` that the release does not know. Only when there are any.
    */
@@ -1036,6 +1162,12 @@ export interface StatusAnswer {
   in_service: Record<string, boolean>;
 }
 
+/** Stop an experiment. */
+export interface StopBody {
+  /** Why, on one line; stored and shown with the decision. */
+  reason?: string | null;
+}
+
 /** A change of the live release. */
 export interface SwitchAnswer {
   /** The version that is live, or will be. */
@@ -1153,6 +1285,21 @@ export interface Calls {
   "POST /v1/events/segment": {
     body: TrackBatch | TrackCall | TrackCall[];
     answer: ForeignAnswer;
+  };
+  "GET /v1/experiments": {
+    query: { k?: number };
+    answer: ExperimentList;
+  };
+  "GET /v1/experiments/{name}": {
+    answer: ExperimentAnswer;
+  };
+  "PUT /v1/experiments/{name}": {
+    body: ExperimentBody;
+    answer: ExperimentAnswer;
+  };
+  "POST /v1/experiments/{name}/stop": {
+    body: StopBody;
+    answer: ExperimentAnswer;
   };
   "POST /v1/items": {
     body: ItemBody | ItemBody[];

@@ -76,6 +76,8 @@ class Recommendations:
     reason: Optional[str] = None
     placement: Optional[str] = None
     not_applied: tuple[str, ...] = ()
+    experiment: Optional[str] = None
+    arm: Optional[str] = None
 
 
 # of one question of many: its list, or why there is none
