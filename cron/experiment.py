@@ -96,7 +96,7 @@ class Experiment:
     end: ExperimentEnd | None = None
 
     @property
-    def reserved(self) -> LayerRange:
+    def layer_range(self) -> LayerRange:
         """The range of the layer."""
         return LayerRange(begin=self.begin, share=self.draft.share)
 
@@ -109,7 +109,7 @@ class Experiment:
         """Return a user's arm at a time; None for users who do not take part."""
         draft = self.draft
         ramp = Ramp(started_at=self.started_at, length_s=draft.ramp_days * 86_400)
-        if not is_in_range(draft.layer, unit, self.reserved, part=ramp.part(at)):
+        if not is_in_range(draft.layer, unit, self.layer_range, part=ramp.part(at)):
             return None
         return draft.arms[chosen_arm(self.name, unit, [arm.share for arm in draft.arms])]
 

@@ -67,11 +67,11 @@ def start(ledger: Ledger, name: str, draft: ExperimentDraft, *, by: str) -> Expe
             raise TooManyExperiments(limit=MAX_RUNNING)
         if len(found) >= KEPT:
             _delete_oldest(connection, found)
-        reserved = _reserve(draft, running)
+        layer_range = _reserve(draft, running)
         experiment = Experiment(
             name=name,
             draft=draft,
-            begin=reserved.begin,
+            begin=layer_range.begin,
             started_at=ledger.now(),
             started_by=by,
             after_seq=after_seq,
@@ -80,7 +80,7 @@ def start(ledger: Ledger, name: str, draft: ExperimentDraft, *, by: str) -> Expe
             table.insert().values(
                 name=name,
                 draft=json.dumps(draft_json(draft)),
-                range_begin=reserved.begin,
+                range_begin=layer_range.begin,
                 started_at=experiment.started_at.isoformat(),
                 started_by=by,
                 after_seq=after_seq,
@@ -199,11 +199,11 @@ def _reserve(draft: ExperimentDraft, running: Sequence[Experiment]) -> LayerRang
             raise PlacementInExperiment(
                 draft.placement, experiment=other.name, layer=other.draft.layer
             )
-    taken = [other.reserved for other in running if other.draft.layer == draft.layer]
-    reserved = free_range(taken, draft.share)
-    if reserved is None:
+    taken = [other.layer_range for other in running if other.draft.layer == draft.layer]
+    layer_range = free_range(taken, draft.share)
+    if layer_range is None:
         raise LayerFull(draft.layer, wanted=draft.share, taken=sum(one.share for one in taken))
-    return reserved
+    return layer_range
 
 
 def _delete_oldest(connection: sa.Connection, found: Sequence[Experiment]) -> None:

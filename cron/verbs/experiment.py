@@ -1,4 +1,4 @@
-"""`experiment`: start, follow and stop experiments on real visitors; plan how long one takes."""
+"""`experiment`: start, show and stop experiments on visitors; plan how long one takes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Counts the answers in the arms of experiments, with their times, and adds them to the ledger."""
+"""Counts the answers in the arms of experiments, and adds them to the ledger."""
 
 from __future__ import annotations
 

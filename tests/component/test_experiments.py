@@ -1,4 +1,4 @@
-"""Experiments from their lists and events to a verdict: measured, stopped, and safe to repeat."""
+"""Experiments from their lists and events to a verdict: measured, stopped, repeated."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ def start(house: House, **fields: object) -> datetime:
     return experiment_rows.start(house.ledger, "try", draft, by="ann").started_at
 
 
-def served(number: int, arm: str, at: datetime, *, fallback: bool = False) -> Slate:
+def list_for(number: int, arm: str, at: datetime, *, fallback: bool = False) -> Slate:
     return replace(
         slate(number), user_id=f"user-{number}", arm=f"try/{arm}", at=at, fallback=fallback
     )
 
 
-def bought(number: int, user: int, at: datetime, *, value: float | None = None) -> Event:
+def purchase(number: int, user: int, at: datetime, *, value: float | None = None) -> Event:
     details = None if value is None else EventDetails(value=value)
     return replace(event(number), user_id=f"user-{user}", type="purchase", at=at, details=details)
 
@@ -48,9 +48,9 @@ def visitors(at: datetime, *, rates: dict[str, int], num_users: int = 400) -> li
     records: list[Record | Slate] = []
     for number in range(num_users):
         arm = "ab"[number % 2]
-        records.append(served(number, arm, at))
+        records.append(list_for(number, arm, at))
         if number // 2 % 10 < rates[arm]:
-            records.append(bought(10_000 + number, number, at + timedelta(seconds=1)))
+            records.append(purchase(10_000 + number, number, at + timedelta(seconds=1)))
     return records
 
 
@@ -102,12 +102,12 @@ def test_only_what_came_after_the_first_list_is_a_reward(house: House) -> None:
     report = measure(
         house,
         [
-            served(1, "a", at + timedelta(hours=1)),
-            bought(1, 1, at + timedelta(minutes=30)),
-            bought(2, 1, at - 3 * day),
-            bought(3, 1, at + timedelta(hours=2), value=9.5),
+            list_for(1, "a", at + timedelta(hours=1)),
+            purchase(1, 1, at + timedelta(minutes=30)),
+            purchase(2, 1, at - 3 * day),
+            purchase(3, 1, at + timedelta(hours=2), value=9.5),
             replace(event(4), user_id="user-1", type="view", at=at + timedelta(hours=3)),
-            bought(5, 99, at + timedelta(hours=3)),
+            purchase(5, 99, at + timedelta(hours=3)),
         ],
     )
     measured = experiment_rows.measured_arms(house.ledger, "try")

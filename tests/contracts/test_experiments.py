@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from cron.experiment import parse_draft
+from cron.experiment import Experiment, parse_draft
 from cron.experiment_errors import (
     ExperimentEnded,
     ExperimentNameInUse,
@@ -27,7 +27,7 @@ __all__ = ["EMBEDDED", "ON_SERVERS"]  # read by the suite's fixtures
 ARMS = [{"name": "a"}, {"name": "b", "rules": {"diversity": 0.3, "filter": {"genre": "日本"}}}]
 
 
-def start(ledger: Ledger, name: str, **fields: object) -> experiment_rows.Experiment:
+def start(ledger: Ledger, name: str, **fields: object) -> Experiment:
     asked = parse_draft({"placement": "home", "share": 0.4, "arms": ARMS, **fields})
     return experiment_rows.start(ledger, name, asked, by="ann 日本")
 
@@ -53,7 +53,7 @@ def test_a_stopped_experiment_says_who_stopped_it_and_why(ledger: Ledger) -> Non
 
 def test_experiments_of_a_layer_have_different_users(ledger: Ledger) -> None:
     first, second = start(ledger, "one"), start(ledger, "two")
-    assert first.reserved.end <= second.reserved.begin
+    assert first.layer_range.end <= second.layer_range.begin
     with pytest.raises(LayerFull, match="take 80% of the users"):
         start(ledger, "three")
     experiment_rows.stop(ledger, "one", by="ann", why="enough", winner=None)
