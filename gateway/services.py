@@ -67,6 +67,10 @@ MAX_BATCHES_WAIT_S = 5.0
 MAX_BODIES_BYTES = 64 * 1024 * 1024
 
 
+def _bodies() -> RequestBodies:
+    return RequestBodies(max_bytes=MAX_BODIES_BYTES)
+
+
 def _record_queue() -> WaitingQueue:
     return WaitingQueue(at_once=RECORD_CALLS_AT_ONCE, max_wait_s=MAX_RECORDS_WAIT_S)
 
@@ -108,9 +112,9 @@ class GatewayServices:
     decisions: Decisions
     forget: Callable[[str], Forgotten]
     readiness: Readiness
-    bodies: RequestBodies
     answer_queue: WaitingQueue
     record_groups: RecordGroups
+    bodies: RequestBodies = field(default_factory=_bodies)
     record_queue: WaitingQueue = field(default_factory=_record_queue)
     plain_queue: WaitingQueue = field(default_factory=_plain_queue)
     list_queue: WaitingQueue = field(default_factory=_list_queue)
@@ -133,11 +137,11 @@ async def open_services(settings: Settings) -> AsyncIterator[GatewayServices]:
     keyring = _keyring(settings.gateway, ledger)
     placements = _placements(settings, ledger)
     experiments = _experiments(ledger)
+    recommendations = _recommendations(settings, histories, item_records, inference, live)
     following = _follow(keyring, placements, experiments)
     intake = RecordIntake(event_log, histories, item_records, letters, new_id=RecordIds())
     overview = partial(_overview, ledger, event_log, paths.runs)
-    backlog = LedgerMetrics(ledger, overview, lambda: event_log.backlog(histories.cursor()))
-    metrics = GatewayMetrics(backlog)
+    metrics = _metrics(ledger, overview, event_log, histories)
     try:
         yield GatewayServices(
             settings=settings,
@@ -155,19 +159,12 @@ async def open_services(settings: Settings) -> AsyncIterator[GatewayServices]:
             intake=intake,
             foreign=ForeignIntake(intake, new_id=RecordIds()),
             placements=placements,
-            lists=PlacementLists(
-                _recommendations(settings, histories, item_records, inference, live),
-                placements,
-                histories,
-                item_records,
-                experiments,
-            ),
+            lists=PlacementLists(recommendations, placements, histories, item_records, experiments),
             metrics=metrics,
             overview=overview,
             decisions=wiring.open_decisions(settings, ledger),
             forget=partial(forget, ledger, histories, letters, asked_by="the gateway"),
             readiness=Readiness(inference),
-            bodies=RequestBodies(max_bytes=MAX_BODIES_BYTES),
             answer_queue=_answer_queue(timeout_s),
             record_groups=RecordGroups(intake),
         )
@@ -194,6 +191,13 @@ async def _end(following: asyncio.Future[tuple[None, None, None, None]]) -> None
     following.cancel()
     with suppress(asyncio.CancelledError):
         await following
+
+
+def _metrics(
+    ledger: Ledger, overview: Callable[[], Overview], event_log: EventLog, histories: Histories
+) -> GatewayMetrics:
+    backlog = LedgerMetrics(ledger, overview, lambda: event_log.backlog(histories.cursor()))
+    return GatewayMetrics(backlog)
 
 
 def _placements(settings: Settings, ledger: Ledger) -> NamedPlacements:

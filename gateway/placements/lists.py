@@ -62,7 +62,7 @@ class PlacementLists:
 
     async def answer(self, request: RecommendationRequest) -> Answered:
         """Return the list; raise BadRequest for a placement that there is not."""
-        answered = await self._answer(request)
+        answered = await self._list_for(request)
         if isinstance(answered, Refusal) or not request.attributes:
             return answered
         records, names = self._item_records, request.attributes
@@ -71,7 +71,7 @@ class PlacementLists:
             return replace(answered, items=popular)
         return replace(answered, items=await with_attributes(answered.items, names, records))
 
-    async def _answer(self, request: RecommendationRequest) -> Answered:
+    async def _list_for(self, request: RecommendationRequest) -> Answered:
         placement = None
         if request.placement is not None:
             placement = self._placements.find(request.placement)
@@ -79,7 +79,7 @@ class PlacementLists:
             request.user_id, request.placement, datetime.now(UTC)
         )
         if found is None:
-            return await self._answer(request, placement)
+            return await self._answer_by(request, placement)
         return await self._answer_in_arm(request, placement, found)
 
     async def _answer_in_arm(
@@ -92,17 +92,17 @@ class PlacementLists:
         began = time.perf_counter()
         by_name = self._placements.by_name
         in_arm = self._experiments.running.placement_in(found, placement, by_name)
-        answered = await self._answer(request, in_arm)
+        answered = await self._answer_by(request, in_arm)
         is_error = False
         if isinstance(answered, Refusal) and in_arm is not placement:
-            answered, is_error = await self._answer(request, placement), True
+            answered, is_error = await self._answer_by(request, placement), True
         if isinstance(answered, Refusal):  # because of the request itself
             return answered
         seconds = time.perf_counter() - began
         self._experiments.answers.count(found, seconds=seconds, is_error=is_error)
         return replace(answered, experiment=found.experiment, arm=found.arm.name)
 
-    async def _answer(
+    async def _answer_by(
         self, request: RecommendationRequest, placement: Placement | None
     ) -> Answered:
         events = await self._recommendations.stored_events(request)
