@@ -9,7 +9,7 @@ from ipaddress import ip_network
 
 from cron.placement import MAX_PLACEMENTS, Placement, check_name, parse_placement
 from cron.urls.wrong_url import WrongUrl
-from recommender.records.record_fields import MAX_TYPE_CHARS
+from recommender.records.record_fields import MAX_TYPE_CHARS, is_finite
 from recommender.requests.body_fields import field_name
 from recommender.requests.wire import BadRequest
 
@@ -119,6 +119,19 @@ def parse_placements(table: Mapping[str, object]) -> dict[str, Placement]:
         )
         for name, one in table.items()
     }
+
+
+def parse_weights(table: Mapping[str, object]) -> dict[str, float]:
+    """Parse weights of event types; raise BadRequest."""
+    weights: dict[str, float] = {}
+    for name, value in table.items():
+        where = f"reward.weights.{field_name(name)}"
+        if (expected := is_event_type(name)) is not None:
+            raise BadRequest(where, found=f"{len(name)} characters", expected=expected)
+        if not is_finite(value):
+            raise BadRequest(where, found=repr(value), expected="a number; it may be below 0")
+        weights[name] = float(value)
+    return weights
 
 
 def url_for(parse: Callable[[str], object]) -> Text:

@@ -26,9 +26,11 @@ from cron.settings.rules import (
     is_header_value,
     is_network,
     parse_placements,
+    parse_weights,
     url_for,
 )
 from cron.urls import stores
+from recommender.config import NEGATIVE_TYPES, POSITIVE_TYPES
 from trainer.config import TrainConfig
 
 PositiveFloat = Annotated[float, POSITIVE]
@@ -210,6 +212,28 @@ class SlateSettings:
     keep_days: PositiveFloat = 35.0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RewardSettings:
+    """What an event with a shown item is worth, when policies are compared or learn from it.
+
+    The reward of an event is its type's weight, plus `value_weight` times its value, plus
+    `dwell_weight` times the seconds that the user looked at the item.
+    """
+
+    # what people choose counts 1, what they reject -1, as training reads them
+    weights: Annotated[Mapping[str, float], ParsedTable(parse_weights)] = field(
+        default_factory=lambda: {
+            **dict.fromkeys(POSITIVE_TYPES, 1.0),
+            **dict.fromkeys(NEGATIVE_TYPES, -1.0),
+        }
+    )
+    # 0: a shop with values says how much of them counts beside clicks
+    value_weight: float = 0.0
+    dwell_weight: float = 0.0
+    # after the list was shown; a day, since who comes back tomorrow is shown a new list
+    window_s: PositiveFloat = 86_400.0
+
+
 # TrainConfig belongs to the trainer, which knows nothing of settings files; so its rules are here.
 _TRAIN_RULES: dict[str, Rule] = {
     "average_decay": Bounds(0, 0.99, "a share between 0 and 0.99"),
@@ -252,4 +276,5 @@ class Settings:
     )
     items: ItemSettings = field(default_factory=ItemSettings)
     slates: SlateSettings = field(default_factory=SlateSettings)
+    reward: RewardSettings = field(default_factory=RewardSettings)
     train: TrainConfig = field(default_factory=TrainConfig, metadata={"rules": _TRAIN_RULES})

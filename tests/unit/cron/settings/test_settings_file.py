@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -132,6 +133,8 @@ def test_every_key_can_be_set_from_the_environment() -> None:
         text = "" if value is None else ",".join(value) if isinstance(value, tuple) else str(value)
         if key == "gateway.api_key":
             text = "k"
+        if isinstance(value, Mapping):
+            text = json.dumps(dict(value))
         settings = load_settings(None, {variable(key): text}).settings
         expected = (
             replace(Settings(), gateway=replace(Settings().gateway, api_key="k"))
@@ -195,6 +198,7 @@ def test_every_key_can_be_set_from_the_environment() -> None:
             ["store.ledger = 'mysql://me@host/db'", "sqlite: or postgresql:"],
         ),
         ('[store]\nvar = ""\n', ["store.var", "not empty"]),
+        ('[reward.weights]\nclick = "1"\n', ["reward.weights.click", "'1'", "a number"]),
         ("store = 3\n", ["store = 3", "[store]"]),
         ('[train.model]\ntower = "gru"\n', ["train.model.tower = 'gru'", "'transformer', 'lstm'"]),
         ("[train.model]\nnum_heads = 3\n", ["train.model.dim = 64", "train.model.num_heads"]),
