@@ -1,4 +1,4 @@
-"""Join events to the slates that showed their items, and add up the reward of each shown item.
+"""Join events to the slates that showed their items, and add up the rewards.
 
 An event that names a slate (`recommendation_id`) counts for that slate's item. One that names none,
 or an id that is no slate, counts for the newest slate of the same user that had shown the item.
