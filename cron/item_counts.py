@@ -1,4 +1,6 @@
-"""How many events items had lately: by hour for two days, by day for five weeks.
+"""How many events and impressions items had lately.
+
+Events are counted by hour for two days and by day for five weeks, impressions by day alone.
 
 A window is a set of buckets. One of at most two days is made of hours, a longer one of days (UTC);
 both include the current bucket, so a window covers up to one hour or day more than its length. The
@@ -13,9 +15,11 @@ from datetime import datetime, timedelta
 from typing import NewType
 
 from cron.epoch import micros
+from recommender.config import IMPRESSION
 from recommender.records.events import Event, Record
 
-Bucket = NewType("Bucket", str)  # `h` or `d` and the number of hours or days since 1970
+# `h` or `d` and the number of hours or days since 1970; `i` and the days for impressions
+Bucket = NewType("Bucket", str)
 
 MAX_WINDOW = timedelta(days=28)
 MAX_HOURLY_WINDOW = timedelta(hours=48)
@@ -31,27 +35,35 @@ _DAYS_KEPT = USUAL_DAYS + MAX_COMPARED_WINDOW.days + 2
 class EventCounts:
     """Numbers of events to add, by bucket and item, with each bucket's total as ALL_ITEMS.
 
-    Buckets before `first_hour` and `first_day` are not kept.
+    Impressions have no total. Buckets before `first_hour` and `first_day` are not kept.
     """
 
     numbers: Mapping[tuple[Bucket, str], int]
     first_hour: Bucket
     first_day: Bucket
 
+    @property
+    def first_kept(self) -> tuple[Bucket, ...]:
+        """The first bucket of each kind that is kept."""
+        return self.first_hour, self.first_day, _of_impressions(self.first_day)
+
 
 def count_events(
     records: Iterable[Record], *, counts: Callable[[Event], bool], now: datetime
 ) -> EventCounts:
-    """Count the recent events for which `counts` is true."""
+    """Count the recent impressions, and the recent events for which `counts` is true."""
     this_hour, today = micros(now) // _HOUR_US, micros(now) // _DAY_US
     first_hour, first_day = this_hour - _HOURS_KEPT + 1, today - _DAYS_KEPT + 1
     numbers: dict[tuple[Bucket, str], int] = {}
     for record in records:
         if not isinstance(record, Event) or (at_us := micros(record.at)) < first_day * _DAY_US:
             continue
+        hour, day = at_us // _HOUR_US, at_us // _DAY_US
+        if record.type == IMPRESSION:
+            shown = _of_impressions(_day(day)), record.item_id
+            numbers[shown] = numbers.get(shown, 0) + 1
         if not counts(record):
             continue
-        hour, day = at_us // _HOUR_US, at_us // _DAY_US
         buckets = (_hour(hour), _day(day)) if hour >= first_hour else (_day(day),)
         for bucket in buckets:
             for item_id in (record.item_id, ALL_ITEMS):
@@ -81,6 +93,12 @@ def buckets_of(window: timedelta, *, now: datetime) -> tuple[Bucket, ...]:
     return tuple(map(_day, range(first, last + 1)))
 
 
+def impression_buckets(window: timedelta, *, now: datetime) -> tuple[Bucket, ...]:
+    """Return the buckets of impressions of the window that ends now, in whole days."""
+    last, first = micros(now) // _DAY_US, micros(now - window) // _DAY_US
+    return tuple(_of_impressions(_day(day)) for day in range(first, last + 1))
+
+
 def usual_buckets(window: timedelta, *, now: datetime) -> tuple[Bucket, ...]:
     """Return the days that say what was usual before the window that ends now."""
     first = micros(now - window) // _DAY_US
@@ -93,3 +111,7 @@ def _hour(number: int) -> Bucket:
 
 def _day(number: int) -> Bucket:
     return Bucket(f"d{number:07}")
+
+
+def _of_impressions(day: Bucket) -> Bucket:
+    return Bucket(f"i{day[1:]}")

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from itertools import combinations
 
+from cron.placement_policy import PlacementPolicy, parse_policy, policy_json
 from recommender.records.events import parse_time
 from recommender.records.record_fields import MAX_TYPE_CHARS, InvalidRecord
 from recommender.requests.body_fields import (
@@ -53,6 +54,7 @@ _FIELDS = {
     "min_rating",
     "diversity",
     "at_most",
+    "policy",
     "pins",
 }
 
@@ -102,6 +104,7 @@ class Placement:
     min_rating: float | None = None
     diversity: float = 0.0
     at_most: Mapping[str, int] = field(default_factory=dict)
+    policy: PlacementPolicy | None = None
     pins: tuple[Pin, ...] = ()
 
     @property
@@ -128,7 +131,7 @@ def parse_placement(raw: object, where: str = "") -> Placement:
         )
     expect_known_fields(raw, _FIELDS, where=where.rstrip(".") or None)
     given = {name: value for name, value in raw.items() if value is not None}
-    freshness = given.get("freshness")
+    freshness, policy = given.get("freshness"), given.get("policy")
     return Placement(
         k=read_whole(given["k"], f"{where}k", 1, MAX_K) if "k" in given else None,
         filter=read_filter(given.get("filter", {}), f"{where}filter"),
@@ -138,6 +141,7 @@ def parse_placement(raw: object, where: str = "") -> Placement:
         min_rating=read_min_rating(given.get("min_rating"), f"{where}min_rating"),
         diversity=read_diversity(given.get("diversity", 0), f"{where}diversity"),
         at_most=read_at_most(given.get("at_most", {}), f"{where}at_most"),
+        policy=None if policy is None else parse_policy(policy, f"{where}policy"),
         pins=_pins(given.get("pins", []), f"{where}pins"),
     )
 
@@ -161,6 +165,7 @@ def placement_json(placement: Placement) -> dict[str, object]:
         "min_rating": placement.min_rating,
         "diversity": placement.diversity or None,
         "at_most": dict(placement.at_most),
+        "policy": placement.policy and policy_json(placement.policy),
         "pins": [
             {
                 "item_id": pin.item_id,

@@ -11,7 +11,14 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
 
+from cron.placement_policy import (
+    DEFAULT_DAYS,
+    DEFAULT_IMPRESSIONS,
+    MAX_DAYS,
+    MAX_IMPRESSIONS,
+)
 from gateway.bodies.codec import is_empty, is_none
+from recommender.requests.list_policy import MAX_TEMPERATURE, MIN_TEMPERATURE, PolicyName
 
 _STRICT = ConfigDict(extra="forbid")
 _Age = Annotated[str, Field(examples=["30d"])]
@@ -68,6 +75,66 @@ class PinBody:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NewItemsBudgetBody:
+    """New items get a share of the slots until they are known."""
+
+    __pydantic_config__ = _STRICT
+
+    share: Annotated[float, Field(ge=0, le=1, description="The probability of each slot.")]
+    impressions: Annotated[
+        int | None,
+        Field(
+            ge=1,
+            le=MAX_IMPRESSIONS,
+            description="An item with so many impressions and other events is known. Default: "
+            f"{DEFAULT_IMPRESSIONS}.",
+            exclude_if=is_none,
+        ),
+    ] = None
+    days: Annotated[
+        int | None,
+        Field(
+            ge=1,
+            le=MAX_DAYS,
+            description=f"An item is new for so many days. Default: {DEFAULT_DAYS}.",
+            exclude_if=is_none,
+        ),
+    ] = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlacementPolicyBody:
+    """How the lists explore."""
+
+    __pydantic_config__ = _STRICT
+
+    name: Annotated[PolicyName, Field(description="The policy.", examples=["plackett_luce"])]
+    epsilon: Annotated[
+        float | None,
+        Field(
+            ge=0,
+            le=1,
+            description="Of `epsilon`: the probability of any item of the pool.",
+            exclude_if=is_none,
+        ),
+    ] = None
+    temperature: Annotated[
+        float | None,
+        Field(
+            ge=MIN_TEMPERATURE,
+            le=MAX_TEMPERATURE,
+            description="Of `plackett_luce`: spreads of the list's scores.",
+            examples=[0.5],
+            exclude_if=is_none,
+        ),
+    ] = None
+    new_items: Annotated[
+        NewItemsBudgetBody | None,
+        Field(description="The chance of new items.", exclude_if=is_none),
+    ] = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PlacementBody:
     """The rules of a placement, in the order in which they are applied."""
 
@@ -97,6 +164,9 @@ class PlacementBody:
     at_most: Annotated[
         dict[str, int] | None,
         Field(max_length=10, description="How many items may have the same value."),
+    ] = None
+    policy: Annotated[
+        PlacementPolicyBody | None, Field(description="Whether and how the lists explore.")
     ] = None
     pins: Annotated[
         list[PinBody] | None, Field(max_length=100, description="Items at fixed positions.")

@@ -104,7 +104,8 @@ class RuleMove:
     rule: Annotated[
         str,
         Field(
-            description="`boosts[0]`, `freshness`, `min_rating`, `diversity`, `at_most` or `pins`.",
+            description="`boosts[0]`, `freshness`, `min_rating`, `diversity`, `at_most`, `policy` "
+            "or `pins`.",
             examples=["boosts[0]"],
         ),
     ]
@@ -185,9 +186,9 @@ ForPlacement = Annotated[
 NotApplied = Annotated[
     tuple[str, ...],
     Field(
-        description="Rules of the placement that could not be applied: those that need the model "
-        "in a fallback, the minimum rating in data without ratings, all of them while the live "
-        "release was made before there were rules. Only when there are any.",
+        description="Rules of the placement that could not be applied: those that need the model, "
+        "and the policy, in a fallback; the minimum rating in data without ratings; those that "
+        "the live release does not know, since it is older. Only when there are any.",
         examples=[["diversity"]],
         exclude_if=is_empty,
     ),

@@ -55,7 +55,7 @@ class Fallback:
                 FallbackItem(rank=rank, id=item_id, title=titles[item_id], reason=reason)
                 for rank, item_id in enumerate(chosen, 1)
             ),
-            not_applied=tuple(name for name in rules.names if name in NEED_THE_MODEL),
+            not_applied=_not_applied(request),
             reason=why,
         )
 
@@ -79,3 +79,9 @@ class Fallback:
     def _attributes_by_id(self, item_ids: Sequence[str]) -> Mapping[str, Attributes]:
         known = self._item_records.find(item_ids)
         return {item_id: one.record.attributes for item_id, one in known.items()}
+
+
+def _not_applied(request: RecommendationRequest) -> tuple[str, ...]:
+    rules = request.rules or RulesQuestion()
+    found = [name for name in rules.names if name in NEED_THE_MODEL]
+    return (*found, "policy") if request.policy is not None else tuple(found)

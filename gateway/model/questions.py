@@ -13,6 +13,7 @@ import msgspec
 
 from cron.past_event import PastEvent
 from gateway.bodies.recommendations import FilterValue
+from recommender.requests.list_policy import PolicyName
 from recommender.requests.wire import Element
 
 FilterJson = msgspec.Raw | None  # None for no filter
@@ -68,6 +69,23 @@ class RulesQuestion(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
         return (*found, "at_most") if self.at_most else tuple(found)
 
 
+class NewItemsQuestion(msgspec.Struct, frozen=True, kw_only=True):
+    """New items, of which each slot is one with probability `share`."""
+
+    share: float
+    ids: Sequence[str]
+
+
+class PolicyQuestion(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The policy of a list; `seed` is drawn for it."""
+
+    name: PolicyName
+    seed: int
+    epsilon: float | None = None
+    temperature: float | None = None
+    new_items: NewItemsQuestion | None = None
+
+
 class TopItemsQuestion(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """`k` items for a history, newest last."""
 
@@ -80,6 +98,7 @@ class TopItemsQuestion(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
     context: QuestionElement | None = None
     explain: bool = False
     rules: RulesQuestion | None = None
+    policy: PolicyQuestion | None = None
 
     def encode(self) -> bytes:
         """Return the body of the request."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from gateway.bodies.recommendations import FilterValue
-from gateway.model.questions import RulesQuestion
+from gateway.model.questions import PolicyQuestion, RulesQuestion
 from recommender.requests.wire import Element
 
 LEFT_TO_PLACEMENTS = frozenset({"k", "exclude_seen"})  # fields that a placement has too
@@ -21,7 +21,7 @@ class RecommendationRequest:
     `attributes` are the names of those to show with each item.
     `placement` is a name, and `left_out` has the fields that the client leaves to it. `rules` are
     those of its rules that the model applies; `also_filter` is among them, the placement's filter
-    by attributes that `filter` has too.
+    by attributes that `filter` has too. `policy` is the placement's, with a seed for this list.
     """
 
     user_id: str | None
@@ -39,3 +39,4 @@ class RecommendationRequest:
     left_out: frozenset[str] = frozenset()
     rules: RulesQuestion | None = None
     also_filter: Mapping[str, FilterValue] = field(default_factory=dict)
+    policy: PolicyQuestion | None = None

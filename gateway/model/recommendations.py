@@ -36,6 +36,7 @@ from gateway.model.questions import (
 from gateway.model.recommendation_request import RecommendationRequest
 from gateway.model.stored_history import hidden_items, larger_k, past_events
 
+MAX_DRAWS = 4  # of a list by a policy, while it has items that were hidden after the training
 NUM_SEEN = 1000  # the newest seen items that are excluded; Histories keeps at least as many
 # a decimal number; 01234 is a code and not the same as 1234
 _NUMBER = re.compile(r"-?(0|[1-9]\d{0,14})(\.\d{1,15})?")
@@ -78,25 +79,26 @@ class Recommendations:
     async def _rank(
         self, request: RecommendationRequest, events: Sequence[PastEvent]
     ) -> RankedAnswer | Refusal:
-        """Ask the model, drop items hidden after it was trained, ask for more if too few remain.
+        """Ask the model, drop items hidden after it was trained, ask again if too few remain.
 
         Nearly always nothing is dropped, while a list of all hidden items, perhaps 100,000, would
         slow down every call.
         """
         question, deadline = self._question(request, events), self._inference.deadline()
+        num_asked = 0
         while True:
             answer = await self._inference.recommend(question, deadline=deadline)
             if isinstance(answer, Refusal):
                 return _refuse_in_words_of_the_client(
                     answer, num_stored=len(question.user_seq) - len(request.history)
                 )
+            num_asked += 1
             ids = [item.id for item in answer.items]
             hidden = await hidden_items(self._histories, ids)
-            num_left = sum(item_id not in hidden for item_id in ids)
-            k = larger_k(question.k, num_found=len(ids), num_left=num_left, wanted=request.k)
-            if k is None:
+            again = _next_question(question, ids, hidden, wanted=request.k)
+            if again is None or (request.policy is not None and num_asked == MAX_DRAWS):
                 return self._ranked_answer(request, answer, hidden)
-            question = structs.replace(question, k=k)
+            question = again
 
     def _ranked_answer(
         self, request: RecommendationRequest, answer: Ranked, hidden: frozenset[str]
@@ -144,7 +146,24 @@ class Recommendations:
             context=context,
             explain=request.explain,
             rules=request.rules,
+            policy=request.policy,
         )
+
+
+def _next_question(
+    question: TopItemsQuestion, ids: Sequence[str], hidden: frozenset[str], *, wanted: int
+) -> TopItemsQuestion | None:
+    """Return the question that makes up for hidden items; None if the answer is enough.
+
+    A list that a policy chose is drawn again without them: to leave them out afterwards would
+    change the propensities of the others.
+    """
+    if question.policy is not None:
+        left_out = [*question.exclude, *sorted(hidden)]
+        return structs.replace(question, exclude=left_out) if hidden else None
+    num_left = sum(item_id not in hidden for item_id in ids)
+    k = larger_k(question.k, num_found=len(ids), num_left=num_left, wanted=wanted)
+    return None if k is None else structs.replace(question, k=k)
 
 
 def parse_filter(texts: Sequence[str]) -> dict[str, FilterValue]:

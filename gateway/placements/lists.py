@@ -23,6 +23,7 @@ from gateway.model.recommendations import Answered, Recommendations
 from gateway.placements.named import NamedPlacements
 from gateway.placements.new_items import NewItems
 from gateway.placements.pins import ShownPin, popular_with_pins, ranked_with_pins
+from gateway.placements.policies import for_older_release, policy_question, rule_names
 from gateway.placements.rules import (
     apply_placement,
     excluded_ids,
@@ -30,8 +31,6 @@ from gateway.placements.rules import (
     list_length,
     wanted_values,
 )
-
-_RULES = "rules"  # the field that releases made before there were rules refuse
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,7 +120,8 @@ class PlacementLists:
             pinned=tuple(pin.item_id for pin in pins),
             bonuses=bonuses,
         )
-        return await self._answer_placed(placed, placement, events, pins)
+        policy = await policy_question(placement.policy, self._new_items, at)
+        return await self._answer_placed(replace(placed, policy=policy), placement, events, pins)
 
     async def _answer_placed(
         self,
@@ -130,18 +130,16 @@ class PlacementLists:
         events: Sequence[PastEvent],
         pins: Sequence[ShownPin],
     ) -> Answered:
-        """Ask for the list and place the pins. A release that knows no rules gets none.
-
-        Of two filters for one attribute, such a release gets only the placement's.
-        """
-        names = placed.rules.names if placed.rules is not None else ()
+        """Ask for the list and place the pins. An older release gets the rules that it knows."""
         not_applied = tuple[str, ...]()
         answered = await self._recommendations.answer(placed, events)
-        if isinstance(answered, Refusal) and answered.error.field == _RULES:
-            not_applied = names
-            wanted = {**placed.filter, **wanted_values(placement)}
-            plain = replace(placed, rules=None, also_filter={}, filter=wanted)
-            answered = await self._recommendations.answer(plain, events)
+        if isinstance(answered, Refusal):
+            known = for_older_release(placed, placement, answered)
+            if known is None:
+                return answered
+            applied = rule_names(known)
+            not_applied = tuple(name for name in rule_names(placed) if name not in applied)
+            answered = await self._recommendations.answer(known, events)
         if isinstance(answered, Refusal):
             return answered
         if isinstance(answered, FallbackAnswer):
@@ -149,7 +147,7 @@ class PlacementLists:
                 answered,
                 items=popular_with_pins(answered.items, pins, k=placed.k),
                 placement=placed.placement,
-                not_applied=not_applied or answered.not_applied,
+                not_applied=(*answered.not_applied, *not_applied),
             )
         return replace(
             answered,

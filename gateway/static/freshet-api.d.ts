@@ -259,9 +259,9 @@ export interface FallbackAnswer {
   /** The placement whose rules the list follows. Only when one was named. */
   placement?: string | null;
   /**
-   * Rules of the placement that could not be applied: those that need the model in a fallback, the
-   * minimum rating in data without ratings, all of them while the live release was made before
-   * there were rules. Only when there are any.
+   * Rules of the placement that could not be applied: those that need the model, and the policy, in
+   * a fallback; the minimum rating in data without ratings; those that the live release does not
+   * know, since it is older. Only when there are any.
    */
   not_applied?: string[];
   /** The experiment that the list is part of. Only when there is one. */
@@ -606,6 +606,16 @@ export interface NewItem {
   attributes?: Record<string, string | number | string[]> | null;
 }
 
+/** New items get a share of the slots until they are known. */
+export interface NewItemsBudgetBody {
+  /** The probability of each slot. */
+  share: number;
+  /** An item with so many impressions and other events is known. Default: 100. */
+  impressions?: number | null;
+  /** An item is new for so many days. Default: 14. */
+  days?: number | null;
+}
+
 /** Where the list will be shown. */
 export interface PageContext {
   /**
@@ -689,6 +699,8 @@ export interface PlacementBody {
   diversity?: number | null;
   /** How many items may have the same value. */
   at_most?: Record<string, number> | null;
+  /** Whether and how the lists explore. */
+  policy?: PlacementPolicyBody | null;
   /** Items at fixed positions. */
   pins?: PinBody[] | null;
 }
@@ -717,6 +729,18 @@ export interface PlacementChanges {
 export interface PlacementList {
   /** By name. */
   placements: PlacementAnswer[];
+}
+
+/** How the lists explore. */
+export interface PlacementPolicyBody {
+  /** The policy. */
+  name: "greedy" | "epsilon" | "plackett_luce";
+  /** Of `epsilon`: the probability of any item of the pool. */
+  epsilon?: number | null;
+  /** Of `plackett_luce`: spreads of the list's scores. */
+  temperature?: number | null;
+  /** The chance of new items. */
+  new_items?: NewItemsBudgetBody | null;
 }
 
 /** Popular items. */
@@ -824,9 +848,9 @@ export interface RankedAnswer {
   /** The placement whose rules the list follows. Only when one was named. */
   placement?: string | null;
   /**
-   * Rules of the placement that could not be applied: those that need the model in a fallback, the
-   * minimum rating in data without ratings, all of them while the live release was made before
-   * there were rules. Only when there are any.
+   * Rules of the placement that could not be applied: those that need the model, and the policy, in
+   * a fallback; the minimum rating in data without ratings; those that the live release does not
+   * know, since it is older. Only when there are any.
    */
   not_applied?: string[];
   /** The experiment that the list is part of. Only when there is one. */
@@ -1063,7 +1087,7 @@ export interface RollbackBody {
 
 /** A rule of the placement that changed an item's rank. */
 export interface RuleMove {
-  /** `boosts[0]`, `freshness`, `min_rating`, `diversity`, `at_most` or `pins`. */
+  /** `boosts[0]`, `freshness`, `min_rating`, `diversity`, `at_most`, `policy` or `pins`. */
   rule: string;
   /** The rank before the rule. */
   before: number;

@@ -6,11 +6,17 @@ temperature is in spreads of the list, as a boost's `add` is.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 PolicyName = Literal["greedy", "epsilon", "plackett_luce"]
 
+_STRENGTHS: Mapping[PolicyName, str | None] = {
+    "greedy": None,
+    "epsilon": "epsilon",
+    "plackett_luce": "temperature",
+}
 MIN_TEMPERATURE, MAX_TEMPERATURE = 0.001, 1_000.0
 MAX_NEW_IDS = 1_000
 MAX_SEED = 2**53 - 1  # every JSON reader keeps whole numbers up to here
@@ -41,3 +47,8 @@ class ListPolicy:
     def explores(self) -> bool:
         """Whether chance decides what is in the list."""
         return self.name != "greedy" or self.new_items is not None
+
+
+def strength_of(name: PolicyName) -> str | None:
+    """Return the field that says how strongly a policy explores; None for greedy."""
+    return _STRENGTHS[name]

@@ -14,16 +14,10 @@ from recommender.requests.list_policy import (
     ListPolicy,
     NewItemsShare,
     PolicyName,
+    strength_of,
 )
 from recommender.requests.rule_fields import read_between, read_object, read_whole
 from recommender.requests.wire import BadRequest
-
-# What a policy needs besides its name.
-STRENGTHS: Mapping[PolicyName, str | None] = {
-    "greedy": None,
-    "epsilon": "epsilon",
-    "plackett_luce": "temperature",
-}
 
 
 def read_policy(raw: object, where: str, *, is_drawn: bool) -> ListPolicy:
@@ -50,7 +44,7 @@ def read_policy_object(raw: object, where: str, more: set[str]) -> Mapping[str, 
         raise BadRequest(where, found=describe(raw), expected='an object with "name"')
     if "name" not in raw:
         raise BadRequest(f"{where}.name", found="nothing", expected=_one_of_the_names())
-    strength = STRENGTHS[read_policy_name(raw["name"], f"{where}.name")]
+    strength = strength_of(read_policy_name(raw["name"], f"{where}.name"))
     known = {"name", *more} | ({strength} if strength is not None else set())
     expect_known_fields(raw, known, where=where)
     if strength is not None and strength not in raw:

@@ -17,6 +17,7 @@ from cron.item_counts import (
     EventCounts,
     buckets_of,
     count_events,
+    impression_buckets,
     usual_buckets,
 )
 from cron.ports import START, Cursor, ItemRecords
@@ -180,6 +181,17 @@ def test_old_counts_are_deleted(records: ItemRecords) -> None:
     for window in (HOUR, DAY, 28 * DAY):
         assert total(records, buckets_of(window, now=past)) == 0
     assert total(records, buckets_of(HOUR, now=NOW)) == 1
+
+
+def test_impressions_are_counted_by_day_and_deleted(records: ItemRecords) -> None:
+    past = NOW - MAX_COMPARED_WINDOW - 30 * DAY
+    before, now = (impression_buckets(DAY, now=at) for at in (past, NOW))
+    old = event(9, item_id="a", type_="impression", at=past)
+    count(records, [old], now=past)
+    count(records, [event(n, item_id="a", type_="impression", at=NOW) for n in range(3)])
+    assert records.sums(["a", "b"], now) == {"a": 3}
+    assert records.sums(["a"], before) == {}
+    assert records.sums(["a"], (*now, *buckets_of(DAY, now=NOW))) == {"a": 6}, "each counts apart"
 
 
 def test_the_cursor_moves_with_records_and_counts(records: ItemRecords, url: str) -> None:

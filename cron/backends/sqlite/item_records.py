@@ -80,7 +80,7 @@ class SqliteItemRecords:
                 _ADD_COUNT,
                 [(bucket, item_id, num) for (bucket, item_id), num in counts.numbers.items()],
             )
-            for first in (counts.first_hour, counts.first_day):
+            for first in counts.first_kept:
                 db.execute(_DROP_COUNTS, (first[0], first))
             db.execute("INSERT OR REPLACE INTO follower VALUES (1, ?)", (cursor,))
         return True

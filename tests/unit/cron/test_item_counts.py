@@ -16,6 +16,7 @@ from cron.item_counts import (
     buckets_of,
     count_events,
     earliest_counted,
+    impression_buckets,
     is_kept_until,
     usual_buckets,
 )
@@ -50,7 +51,20 @@ def test_old_events_and_items_are_not_counted() -> None:
 def test_events_that_do_not_count_are_left_out() -> None:
     events = [event(1, at=NOW), event(2, at=NOW, type_="impression")]
     counted = count_events(events, counts=lambda one: one.type == "view", now=NOW)
-    assert set(counted.numbers.values()) == {1}
+    of_views = {key: num for key, num in counted.numbers.items() if key[0][0] != "i"}
+    assert set(of_views.values()) == {1}
+
+
+def test_impressions_have_counts_of_their_own() -> None:
+    """By day and item, whatever counts for popularity."""
+    events = [event(number, at=NOW, type_="impression") for number in range(3)]
+    counted = count_events(events, counts=lambda _: False, now=NOW)
+    (today,) = impression_buckets(timedelta(0), now=NOW)
+    assert counted.numbers == {(today, "i"): 3}
+    kept = impression_buckets(MAX_WINDOW, now=NOW)
+    assert kept[0] >= counted.first_kept[-1]
+    assert is_kept_until(kept[0]) > NOW.timestamp()
+    assert len(kept) == MAX_WINDOW.days + 1
 
 
 @pytest.mark.parametrize("window", [HOUR, 6 * HOUR, DAY, 2 * DAY, 3 * DAY, MAX_WINDOW])

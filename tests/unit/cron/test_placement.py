@@ -10,6 +10,7 @@ import pytest
 
 from cron.errors import SettingsError
 from cron.placement import Pin, Placement, check_name, parse_placement, placement_json
+from cron.placement_policy import NewItemsBudget
 from cron.settings.file import load_settings
 from recommender.requests.wire import BadRequest
 
@@ -25,6 +26,11 @@ WHOLE: dict[str, object] = {
     "min_rating": 3.5,
     "diversity": 0.3,
     "at_most": {"genre": 3},
+    "policy": {
+        "name": "plackett_luce",
+        "temperature": 0.5,
+        "new_items": {"share": 0.1, "impressions": 50, "days": 7},
+    },
     "pins": [
         {"item_id": "a/b%2F é", "position": 1, "from": "2026-12-01T00:00:00+00:00"},
         {"item_id": "50", "position": 2, "until": "2026-12-26T00:00:00+00:00"},
@@ -52,6 +58,23 @@ def test_a_placement_reads_back_as_it_was_written() -> None:
 def test_an_empty_placement_has_no_rules() -> None:
     assert parse_placement({}) == Placement() == parse_placement({"k": None, "pins": None})
     assert placement_json(Placement()) == {}
+
+
+@pytest.mark.parametrize(
+    "policy", [{"name": "greedy"}, {"name": "epsilon", "epsilon": 0.05}], ids=["greedy", "epsilon"]
+)
+def test_each_policy_reads_back_as_it_was_written(policy: dict[str, object]) -> None:
+    placement = parse_placement({"policy": policy})
+    assert placement_json(placement) == {"policy": policy}
+    assert placement.policy is not None
+    assert placement.policy.explores == (policy["name"] == "epsilon")
+
+
+def test_a_budget_of_new_items_has_defaults() -> None:
+    policy = parse_placement({"policy": {"name": "greedy", "new_items": {"share": 0.2}}}).policy
+    assert policy is not None
+    assert policy.new_items == NewItemsBudget(share=0.2, impressions=100, days=14)
+    assert policy.explores
 
 
 def test_long_ages_are_written_in_weeks() -> None:
@@ -82,6 +105,26 @@ def test_long_ages_are_written_in_weeks() -> None:
         ({"diversity": 1.1}, "diversity"),
         ({"diversity": -0.1}, "diversity"),
         ({"at_most": {"brand": 0}}, "at_most.brand"),
+        ({"policy": "greedy"}, "policy"),
+        ({"policy": {"name": "random"}}, "policy.name"),
+        ({"policy": {"name": "epsilon"}}, "policy.epsilon"),
+        ({"policy": {"name": "epsilon", "epsilon": 2}}, "policy.epsilon"),
+        ({"policy": {"name": "epsilon", "epsilon": 0.1, "seed": 3}}, "policy.seed"),
+        ({"policy": {"name": "greedy", "temperature": 1}}, "policy.temperature"),
+        ({"policy": {"name": "greedy", "new_items": {}}}, "policy.new_items.share"),
+        ({"policy": {"name": "greedy", "new_items": {"share": -1}}}, "policy.new_items.share"),
+        (
+            {"policy": {"name": "greedy", "new_items": {"share": 0.1, "days": 29}}},
+            "policy.new_items.days",
+        ),
+        (
+            {"policy": {"name": "greedy", "new_items": {"share": 0.1, "impressions": 0}}},
+            "policy.new_items.impressions",
+        ),
+        (
+            {"policy": {"name": "greedy", "new_items": {"share": 0.1, "ids": []}}},
+            "policy.new_items.ids",
+        ),
         (pins(("50", 0, None, None)), "pins[0].position"),
         (pins((" ", 1, None, None)), "pins[0].item_id"),
         (pins(("50", 1, "soon", None)), "pins[0].from"),

@@ -1,0 +1,63 @@
+"""The policy of a placement as a question to the model, also to releases that lack it."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import replace
+from datetime import datetime
+
+from cron.placement import Placement
+from cron.placement_policy import PlacementPolicy
+from gateway.bodies.refusal import Refusal
+from gateway.model.questions import NewItemsQuestion, PolicyQuestion
+from gateway.model.recommendation_request import RecommendationRequest
+from gateway.placements.new_items import NewItems
+from gateway.placements.rules import wanted_values
+from recommender.requests.list_policy import MAX_SEED, strength_of
+
+POLICY = "policy"  # its name among the rules that were not applied
+# fields that releases refuse which were made before there were rules, policies, or this policy
+_RULES = "rules"
+_POLICIES = ("policy", "policy.name")
+
+
+async def policy_question(
+    policy: PlacementPolicy | None, new_items: NewItems, at: datetime
+) -> PolicyQuestion | None:
+    """Return the policy of one list with a seed of its own; None if the list is greedy."""
+    if policy is None or not policy.explores:
+        return None
+    strength = strength_of(policy.name)
+    asked = None
+    if policy.new_items is not None:
+        ids = await new_items.still_unknown(policy.new_items, at)
+        asked = NewItemsQuestion(share=policy.new_items.share, ids=ids)
+    return PolicyQuestion(
+        name=policy.name,
+        seed=secrets.randbelow(MAX_SEED + 1),
+        epsilon=policy.epsilon if strength == "epsilon" else None,
+        temperature=policy.temperature if strength == "temperature" else None,
+        new_items=asked,
+    )
+
+
+def rule_names(placed: RecommendationRequest) -> tuple[str, ...]:
+    """Return the names of the placement's rules that the model is asked to apply."""
+    of_rules = placed.rules.names if placed.rules is not None else ()
+    return (*of_rules, POLICY) if placed.policy is not None else of_rules
+
+
+def for_older_release(
+    placed: RecommendationRequest, placement: Placement, refusal: Refusal
+) -> RecommendationRequest | None:
+    """Return a question that an older release knows; None if it refused something else.
+
+    Of two filters for one attribute, a release that knows no rules gets only the placement's.
+    """
+    field = refusal.error.field
+    if placed.rules is not None and field == _RULES:
+        wanted = {**placed.filter, **wanted_values(placement)}
+        return replace(placed, rules=None, also_filter={}, filter=wanted, policy=None)
+    if placed.policy is not None and field in _POLICIES:
+        return replace(placed, policy=None)
+    return None
