@@ -54,7 +54,7 @@ from gateway.waiting_queue import WaitingQueue
 
 ANSWERS_AT_ONCE = 64  # two batches of the model: one is computed while the other fills
 RECORD_CALLS_AT_ONCE = 8  # each is a thread; the log takes one at a time
-PLAIN_CALLS_AT_ONCE = 64  # of at most 16 KiB; they share the transactions of one thread
+PLAIN_CALLS_AT_ONCE = 64  # of at most 20 KiB; they share the transactions of two threads
 MAX_RECORDS_WAIT_S = 5.0  # a sender of events is a program, and would have to send them again
 # popular, trending and new items: each may read thousands of records, in a thread that calls with
 # events need too
