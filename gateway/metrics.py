@@ -22,6 +22,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.callers.call_limits import CallLimit
 from gateway.callers.flood_limits import FloodLimit
+from gateway.slates.recorder import DROPPED, SlateOutcome
 
 # an answer usually takes 5 to 50 ms; after the inference time-out of 2 s it is a fallback
 _BUCKETS_S = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
@@ -74,6 +75,7 @@ class GatewayMetrics:
             "Recommendations answered from the popular items",
             registry=self.registry,
         )
+        self.slates = _slate_counter(self.registry)
         self.answers = AnswerTimes(self.registry)
         self.registry.register(ledger)
         ProcessCollector(registry=self.registry)
@@ -82,9 +84,21 @@ class GatewayMetrics:
         """Count a call or an event that was refused because there were too many."""
         self.limited.labels(limit=limit).inc()
 
+    def count_slates(self, outcome: SlateOutcome, number: int) -> None:
+        """Count served lists that were recorded, or dropped."""
+        self.slates.labels(outcome=outcome).inc(number)
+
     def text(self) -> bytes:
         """Render all metrics in Prometheus' text format."""
         return generate_latest(self.registry)
+
+
+def _slate_counter(registry: CollectorRegistry) -> Counter:
+    text = "Served lists by whether they were recorded, or why not"
+    counter = Counter("freshet_slates", text, ["outcome"], registry=registry)
+    for outcome in ("stored", *DROPPED):
+        counter.labels(outcome=outcome)
+    return counter
 
 
 class AnswerTimes:

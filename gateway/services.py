@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -50,6 +50,7 @@ from gateway.model.search import Search
 from gateway.model.similar_items import SimilarItems
 from gateway.placements.lists import ListExperiments, PlacementLists
 from gateway.placements.named import NamedPlacements
+from gateway.slates.recorder import SlateRecorder, running_recorder
 from gateway.waiting_queue import WaitingQueue
 
 ANSWERS_AT_ONCE = 64  # two batches of the model: one is computed while the other fills
@@ -107,6 +108,7 @@ class GatewayServices:
     foreign: ForeignIntake
     placements: NamedPlacements
     lists: PlacementLists
+    slates: SlateRecorder
     metrics: GatewayMetrics
     overview: Callable[[], Overview]
     decisions: Decisions
@@ -138,11 +140,12 @@ async def open_services(settings: Settings) -> AsyncIterator[GatewayServices]:
     placements = _placements(settings, ledger)
     experiments = _experiments(ledger)
     recommendations = _recommendations(settings, histories, item_records, inference, live)
-    following = _follow(keyring, placements, experiments)
     intake = RecordIntake(event_log, histories, item_records, letters, new_id=RecordIds())
     overview = partial(_overview, ledger, event_log, paths.runs)
     metrics = _metrics(ledger, overview, event_log, histories)
-    try:
+    follower = _follower(keyring, placements, experiments, close=(inference.close, ledger.close))
+    append = event_log.append if settings.slates.record else None
+    async with follower, running_recorder(append, metrics.count_slates) as slates:
         yield GatewayServices(
             settings=settings,
             keyring=keyring,
@@ -160,6 +163,7 @@ async def open_services(settings: Settings) -> AsyncIterator[GatewayServices]:
             foreign=ForeignIntake(intake, new_id=RecordIds()),
             placements=placements,
             lists=PlacementLists(recommendations, placements, histories, item_records, experiments),
+            slates=slates,
             metrics=metrics,
             overview=overview,
             decisions=wiring.open_decisions(settings, ledger),
@@ -168,29 +172,32 @@ async def open_services(settings: Settings) -> AsyncIterator[GatewayServices]:
             answer_queue=_answer_queue(timeout_s),
             record_groups=RecordGroups(intake),
         )
-    finally:
-        await _end(following)
-        inference.close()
-        ledger.close()
 
 
-def _follow(
-    keyring: Keyring, placements: NamedPlacements, experiments: ListExperiments
-) -> asyncio.Future[tuple[None, None, None, None]]:
+@asynccontextmanager
+async def _follower(
+    keyring: Keyring,
+    placements: NamedPlacements,
+    experiments: ListExperiments,
+    *,
+    close: Sequence[Callable[[], None]],
+) -> AsyncIterator[None]:
+    """Run the tasks that read the ledger again and again; at the end cancel them, then close."""
     answers = follow(experiments.answers.flush, what="answers of arms", every_s=FLUSHED_EVERY_S)
-    return asyncio.gather(
+    following = asyncio.gather(
         follow(keyring.refresh, what="keys"),
         follow(placements.refresh, what="placements"),
         follow(experiments.running.refresh, what="experiments"),
         answers,
     )
-
-
-async def _end(following: asyncio.Future[tuple[None, None, None, None]]) -> None:
-    """Cancel the tasks that read the ledger again and again, and wait for them."""
-    following.cancel()
-    with suppress(asyncio.CancelledError):
-        await following
+    try:
+        yield
+    finally:
+        following.cancel()
+        with suppress(asyncio.CancelledError):
+            await following
+        for close_one in close:
+            close_one()
 
 
 def _metrics(

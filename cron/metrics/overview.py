@@ -23,10 +23,13 @@ from cron.ledger import (
     metric_rows,
     release_rows,
     run_rows,
+    slate_rows,
 )
 from cron.ledger.event_rows import HourOfEvents
 from cron.ledger.ledger import Ledger
+from cron.ledger.slate_rows import SlateCounts
 from cron.lineage import Decision, Hold, Quality, Release, Run
+from cron.metrics.waiting import num_waiting_records
 from cron.ports import EventLog
 
 NUM_RUNS = 30
@@ -50,7 +53,7 @@ class RunProgress:
 class Waiting:
     """Records that the live weights have not learned from: uncollected, and in the journal.
 
-    `in_log` is None when the log does not answer.
+    `in_log` leaves out slates, by estimate; it is None when the log does not answer.
     """
 
     in_log: int | None
@@ -74,6 +77,7 @@ class Overview:
     quality: tuple[Quality, ...]
     hours: tuple[HourOfEvents, ...]  # oldest first
     list_events: Mapping[int, Mapping[str, int]]  # of the releases, by version and type
+    slates: SlateCounts  # of the last day
     metrics: Mapping[str, float]  # the ledger's counters and gauges
 
     @property
@@ -95,7 +99,8 @@ def look(ledger: Ledger, log: EventLog, runs_folder: Path, *, now: datetime) -> 
     """Read everything."""
     seen = look_at_ledger(ledger, now=now)
     try:
-        in_log: int | None = log.backlog(journal_rows.log_cursor(ledger))
+        backlog = log.backlog(journal_rows.log_cursor(ledger))
+        in_log: int | None = num_waiting_records(ledger, backlog)
     except FreshetError:
         in_log = None
     progress = read_progress(runs_folder, seen.current.run_id) if seen.current else None
@@ -128,6 +133,7 @@ def look_at_ledger(
         quality=metric_rows.newest_quality(ledger, NUM_QUALITY),
         hours=event_rows.newest_hours(ledger, num_hours=NUM_HOURS, now=now),
         list_events=event_rows.of_releases(ledger, [one.version for one in releases]),
+        slates=slate_rows.counts_of_day(ledger, now=now),
         metrics=metric_rows.stored_metrics(ledger),
     )
 
@@ -184,6 +190,10 @@ def to_json(overview: Overview) -> dict[str, object]:
         "runs": [run_json(run) for run in overview.runs],
         "quality": [_quality_json(quality) for quality in overview.quality],
         "events": [_hour_json(hour) for hour in overview.hours],
+        "slates": {
+            "last_day": overview.slates.num_slates,
+            "fallbacks": overview.slates.num_fallbacks,
+        },
     }
 
 

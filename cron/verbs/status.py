@@ -47,6 +47,7 @@ def _lines(overview: Overview, nodes: list[str]) -> list[str]:
         *_newest_decision(overview),
         *_nodes(overview, nodes),
         _waiting(overview),
+        *_slates(overview),
         _current(overview),
         *_updates(overview),
         *_quality(overview),
@@ -101,6 +102,15 @@ def _waiting(overview: Overview) -> str:
     if waiting.newest_event_at:
         newest = f"; newest collected event {age(overview.at - waiting.newest_event_at)} old"
     return f"waiting  {in_log}, {in_journal}{newest}"
+
+
+def _slates(overview: Overview) -> list[str]:
+    slates = overview.slates
+    if not slates.num_slates:
+        return []
+    share = slates.num_fallbacks / slates.num_slates
+    served = count(slates.num_slates, "list")
+    return [f"served   {served} in the last day, {share:.1%} of them popular items as a fallback"]
 
 
 def _current(overview: Overview) -> str:

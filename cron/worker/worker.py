@@ -35,11 +35,11 @@ from cron.journal.follow_items import ItemFollower
 from cron.ledger import journal_rows, lease_row, metric_rows
 from cron.lineage import Lease, Run
 from cron.logs import set_up_logs
+from cron.metrics.waiting import num_waiting_records
 from cron.services import Services
 from cron.serving.reconcile import Reconciler
 from cron.worker.lease import holder_of, only_one, working_alone
 from cron.worker.metrics_page import serve_metrics
-from cron.worker.waiting import num_waiting_records
 from cron.worker.wall_clock import watch_clock
 
 log = logging.getLogger(__name__)

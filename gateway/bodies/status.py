@@ -205,6 +205,33 @@ class HourStatus:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SlatesStatus:
+    """The lists that were served and recorded, as far as they are collected."""
+
+    last_day: Annotated[
+        int, Field(description="Their number in the last 24 hours.", examples=[12_000])
+    ]
+    fallbacks: Annotated[
+        int, Field(description="Of these, the popular items in place of the model's.", examples=[3])
+    ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecorderStatus:
+    """What became of the lists that this process of the gateway served since its start."""
+
+    recording: Annotated[
+        bool, Field(description="Whether lists are recorded: `slates.record`.", examples=[True])
+    ]
+    waiting: Annotated[int, Field(description="Lists that are not stored yet.")]
+    stored: Annotated[int, Field(description="Lists that are stored.", examples=[800])]
+    dropped: Annotated[
+        int,
+        Field(description="Lists that are lost: the event log was away, or it can't hold them."),
+    ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StatusAnswer:
     """The whole system at one moment."""
 
@@ -231,6 +258,8 @@ class StatusAnswer:
         tuple[HourStatus, ...],
         Field(description="The hours with events among the newest 48, oldest first."),
     ]
+    slates: Annotated[SlatesStatus, Field(description="The lists that were served.")]
+    recorder: Annotated[RecorderStatus, Field(description="How this process records lists.")]
     endpoint: Annotated[
         str,
         Field(

@@ -27,7 +27,7 @@ from gateway.http.problems import json_response
 from gateway.http.quick_route import CHECKS, QuickRoute
 from gateway.http.streamed_lines import StreamedLines
 from gateway.http.user_paths import USER_ID, check_length
-from gateway.metrics import FALLBACK, GatewayMetrics
+from gateway.metrics import FALLBACK
 from gateway.model.recommendation_body import parse_recommendation
 from gateway.model.recommendation_lines import answer_lines
 from gateway.model.recommendation_request import LEFT_TO_PLACEMENTS, RecommendationRequest
@@ -182,7 +182,7 @@ async def _answer(asked: RecommendationRequest, services: GatewayServices) -> Re
     began = time.perf_counter()
     async with services.answer_queue.turn():
         found = await services.lists.answer(asked)
-    _count(found, services.metrics, seconds=time.perf_counter() - began)
+    _count(found, services, seconds=time.perf_counter() - began)
     return json_response(found, status=400 if isinstance(found, Refusal) else 200)
 
 
@@ -190,7 +190,7 @@ async def _stream(request: Request, services: GatewayServices) -> Response:
     async def answer_one(asked: RecommendationRequest) -> Answered:
         began = time.perf_counter()
         found = await services.lists.answer(asked)
-        _count(found, services.metrics, seconds=time.perf_counter() - began)
+        _count(found, services, seconds=time.perf_counter() - began)
         return found
 
     async with AsyncExitStack() as held:
@@ -200,13 +200,15 @@ async def _stream(request: Request, services: GatewayServices) -> Response:
         return StreamedLines(answer_lines(lines, answer_one), held=held.pop_all())
 
 
-def _count(found: Answered, metrics: GatewayMetrics, *, seconds: float) -> None:
+def _count(found: Answered, services: GatewayServices, *, seconds: float) -> None:
+    """Count an answer and record its list."""
     match found:
         case Refusal():
             return
         case FallbackAnswer():
-            metrics.fallbacks.inc()
+            services.metrics.fallbacks.inc()
             version: int | str = FALLBACK
         case RankedAnswer():
             version = found.model_version
-    metrics.answers.add("recommendations", version, seconds)
+    services.metrics.answers.add("recommendations", version, seconds)
+    services.slates.record(found)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Set
+from dataclasses import asdict
 from pathlib import Path
 
 from fastapi import APIRouter, Depends
@@ -13,11 +14,18 @@ from cron.api_keys import Role
 from cron.metrics import overview
 from gateway.bodies.codec import codec_of
 from gateway.bodies.health import AliveAnswer, ReadyAnswer
-from gateway.bodies.status import StatusAnswer, UpdatesStatus, WaitingStatus
+from gateway.bodies.status import (
+    RecorderStatus,
+    SlatesStatus,
+    StatusAnswer,
+    UpdatesStatus,
+    WaitingStatus,
+)
 from gateway.http.access import UseCaller, UseServices, require_key
 from gateway.http.problems import json_response
 from gateway.http.query import refuse_unknown_parameters
 from gateway.openapi import answer, refusals
+from gateway.slates.recorder import RecorderState
 
 router = APIRouter(tags=["operation"])
 
@@ -40,6 +48,8 @@ _STATUS = StatusAnswer(
     runs=(),
     quality=(),
     events=(),
+    slates=SlatesStatus(last_day=12_000, fallbacks=3),
+    recorder=RecorderStatus(recording=True, waiting=4, stored=800, dropped=0),
     endpoint="http://127.0.0.1:8080/predictions/rec",
     in_service={"127.0.0.1:8081": True},
 )
@@ -80,18 +90,25 @@ def status(services: UseServices, caller: UseCaller) -> Response:
         roles=caller.roles,
         endpoint=inference.url,
         in_service=inference.in_service(),
+        recorder=services.slates.state(),
     )
     return json_response(body)
 
 
 def status_answer(
-    seen: overview.Overview, *, roles: Set[Role], endpoint: str, in_service: Mapping[str, bool]
+    seen: overview.Overview,
+    *,
+    roles: Set[Role],
+    endpoint: str,
+    in_service: Mapping[str, bool],
+    recorder: RecorderState,
 ) -> StatusAnswer:
-    """Return the body: what `python -m cron status --json` shows, the caller's roles, the nodes."""
+    """Return the body: what `python -m cron status --json` shows, and what this process knows."""
     values = overview.to_json(seen) | {
         "roles": sorted(roles),
         "endpoint": endpoint,
         "in_service": in_service,
+        "recorder": asdict(recorder),
     }
     return codec_of(StatusAnswer).validate_python(values)
 

@@ -968,6 +968,18 @@ export interface RecommendationBody {
   explain?: boolean | null;
 }
 
+/** What became of the lists that this process of the gateway served since its start. */
+export interface RecorderStatus {
+  /** Whether lists are recorded: `slates.record`. */
+  recording: boolean;
+  /** Lists that are not stored yet. */
+  waiting: number;
+  /** Lists that are stored. */
+  stored: number;
+  /** Lists that are lost: the event log was away, or it can't hold them. */
+  dropped: number;
+}
+
 /** What became of the records of one call. Accepted records are durable. */
 export interface RecordsAnswer {
   /** Records that were stored. */
@@ -1154,6 +1166,14 @@ export interface SimilarItem {
   attributes?: Record<string, string | number | string[]> | null;
 }
 
+/** The lists that were served and recorded, as far as they are collected. */
+export interface SlatesStatus {
+  /** Their number in the last 24 hours. */
+  last_day: number;
+  /** Of these, the popular items in place of the model's. */
+  fallbacks: number;
+}
+
 /** The whole system at one moment. */
 export interface StatusAnswer {
   /** The time of this answer. */
@@ -1180,6 +1200,10 @@ export interface StatusAnswer {
   quality: QualityStatus[];
   /** The hours with events among the newest 48, oldest first. */
   events: HourStatus[];
+  /** The lists that were served. */
+  slates: SlatesStatus;
+  /** How this process records lists. */
+  recorder: RecorderStatus;
   /** Where the first TorchServe node takes predictions. */
   endpoint: string;
   /** For each TorchServe node, whether its newest answer was usable. */

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cron.worker.waiting import num_waiting_records
+from cron.metrics.waiting import num_waiting_records
 from tests.component.house import House
 from tests.contracts.records import event, slate
 

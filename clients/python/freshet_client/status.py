@@ -153,6 +153,24 @@ class Hour:
 
 
 @dataclass(frozen=True)
+class Slates:
+    """The lists that were served in the last 24 hours, and the fallbacks among them."""
+
+    last_day: int
+    fallbacks: int
+
+
+@dataclass(frozen=True)
+class Recorder:
+    """What became of the lists that this process of the gateway served since its start."""
+
+    recording: bool
+    waiting: int
+    stored: int
+    dropped: int
+
+
+@dataclass(frozen=True)
 class Status:
     """The whole system at one moment."""
 
@@ -168,5 +186,7 @@ class Status:
     runs: tuple[Run, ...]
     quality: tuple[Quality, ...]
     events: tuple[Hour, ...]
+    slates: Slates
+    recorder: Recorder
     endpoint: str
     in_service: dict[str, bool]

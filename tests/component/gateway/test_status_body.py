@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from cron.ledger import lease_row, run_rows, switches
@@ -15,10 +15,12 @@ from gateway.bodies.status import StatusAnswer
 from gateway.callers.keyring import LOCAL
 from gateway.calls.watch import status_answer
 from gateway.http.problems import json_response
+from gateway.slates.recorder import RecorderState
 from tests.component import story
 from tests.releases import reason
 
 ENDPOINT, IN_SERVICE = "http://127.0.0.1:8080/predictions/rec", {"127.0.0.1:8081": True}
+RECORDER = RecorderState(recording=True, waiting=4, stored=800, dropped=1)
 
 
 def overview_of_a_training(folder: Path) -> Overview:
@@ -37,7 +39,9 @@ def overview_of_a_training(folder: Path) -> Overview:
 
 def body_of(seen: Overview) -> bytes:
     """Return the bytes of the answer."""
-    body = status_answer(seen, roles=LOCAL.roles, endpoint=ENDPOINT, in_service=IN_SERVICE)
+    body = status_answer(
+        seen, roles=LOCAL.roles, endpoint=ENDPOINT, in_service=IN_SERVICE, recorder=RECORDER
+    )
     return bytes(json_response(body).body)
 
 
@@ -46,7 +50,7 @@ def test_the_body_says_what_the_command_says(tmp_path: Path) -> None:
     assert seen.current is not None
     assert seen.hold is not None
     of_the_call = {"roles": ["read", "write"], "endpoint": ENDPOINT, "in_service": IN_SERVICE}
-    expected = {**overview.to_json(seen), **of_the_call}
+    expected = {**overview.to_json(seen), **of_the_call, "recorder": asdict(RECORDER)}
     assert json.loads(body_of(seen)) == json.loads(json.dumps(expected))
 
 
