@@ -17,11 +17,12 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Protocol, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 from cron.errors import FreshetError, MissingClient, SettingsError
-from cron.settings.file import Loaded, load_settings
-from cron.settings.private_files import close_to_others, keep_private
+
+if TYPE_CHECKING:  # it needs packages that a Python without the requirements lacks
+    from cron.settings.file import Loaded
 
 VERBS = (
     "worker",
@@ -47,6 +48,9 @@ VERBS = (
 )
 
 
+_OWN = ("cron", "recommender", "sources", "trainer")
+
+
 class Verb(Protocol):
     """The interface of a module in `cron.verbs`."""
 
@@ -63,8 +67,26 @@ class Verb(Protocol):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb and return the exit status."""
-    keep_private()
+    try:
+        return _run(arguments)
+    except ModuleNotFoundError as error:
+        package = str(error.name).partition(".")[0]
+        if package in _OWN:
+            raise
+        sys.stderr.write(
+            f"{sys.executable} lacks the package {package}; `make install` makes a Python with all "
+            "of requirements.txt: run .venv/bin/python -m cron\n"
+        )
+        return 2
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    from cron.settings.file import load_settings
+    from cron.settings.private_files import close_to_others, keep_private
+
+    umask = keep_private()
     parsed = build_parser().parse_args(arguments)
+    parsed.umask = umask  # for files that are meant for others
     if isinstance(sys.stdout, io.TextIOWrapper):
         # The name of a file need not be valid in any encoding.
         sys.stdout.reconfigure(errors="backslashreplace")

@@ -40,6 +40,8 @@ TESTS = (
     "golden_answers",
     "latency",
 )
+NUM_RELEASES = 8  # whose lists are counted; Prometheus keeps labels forever
+LIST_TYPES = ("impression", "click", "purchase")  # of click-through and conversion rates
 _COUNTERS = {
     "failed_switches": "Switches that the model server refused",
     "missing_archives": "Times that a release's archive was needed and missing",
@@ -86,6 +88,7 @@ class LedgerMetrics(Collector):
             yield from _waiting(overview)
             yield from _verdicts(overview, runs)
             yield from _quality(overview)
+            yield _list_events(overview)
             yield from _ledger_metrics(overview.metrics)
             waited_s = (
                 max(0.0, (overview.at - asked_at).total_seconds()) if asked_at is not None else 0.0
@@ -195,6 +198,20 @@ def _quality(overview: Overview) -> Iterable[Metric]:
             rmse.add_metric([kind, model], quality.rmse)
     yield ndcg
     yield rmse
+
+
+def _list_events(overview: Overview) -> Metric:
+    """Return what the lists of the newest releases led to; older ones drop out of the page."""
+    family = CounterMetricFamily(
+        "freshet_list_events",
+        "Events that name a list, by the release that made it",
+        labels=["model_version", "type"],
+    )
+    for version in sorted(release.version for release in overview.releases)[-NUM_RELEASES:]:
+        events = overview.list_events.get(version, {})
+        for type_ in LIST_TYPES:
+            family.add_metric([str(version), type_], events.get(type_, 0))
+    return family
 
 
 def _ledger_metrics(metrics: Mapping[str, float]) -> Iterable[Metric]:

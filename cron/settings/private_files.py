@@ -22,9 +22,12 @@ OWNER_ALONE = 0o077  # the bits that are taken from others
 _DATABASE_ENDINGS = ("", "-wal", "-shm", "-journal")
 
 
-def keep_private() -> None:
-    """Make the files of this process and its children readable by their owner alone."""
-    os.umask(OWNER_ALONE)
+def keep_private() -> int:
+    """Make the files of this process and its children readable by their owner alone.
+
+    Return the mask before it, for files that a person asks for.
+    """
+    return os.umask(OWNER_ALONE)
 
 
 def close_to_others(store: StoreSettings) -> None:

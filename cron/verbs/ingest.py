@@ -113,6 +113,8 @@ def _details(intake: Intake, warnings: list[str]) -> list[str]:
         f"  {number:,} rejected: {reason}"
         for reason, number in intake.rejected.most_common(_NUM_REASONS)
     ]
+    if intake.rejected and intake.dead_letters is not None:
+        lines.append(f"  rejected rows and their reasons are in {intake.dead_letters}")
     if len(intake.types) > 1:
         numbers = (f"{number:,} {name}" for name, number in intake.types.most_common(_NUM_TYPES))
         lines.append(f"  types: {', '.join(numbers)}")

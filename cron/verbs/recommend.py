@@ -86,7 +86,7 @@ def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
         GatewayCalls(
             "/v1/recommendations", arguments.url, loaded.settings.gateway, say=bar.write
         ) as calls,
-        open_lists(arguments.out) as lists,
+        open_lists(arguments.out, umask=arguments.umask) as lists,
     ):
         for group in _groups(questions):
             _write(_ask(calls, group), lists, written)

@@ -64,6 +64,16 @@ def limits_of_counts(route: APIRoute) -> dict[str, tuple[int, int]]:
     }
 
 
+def names_of_texts(route: APIRoute) -> frozenset[str]:
+    """Return the query parameters that are any text, by the names that the function has too."""
+    texts = (str, str | None)
+    return frozenset(
+        one.alias
+        for one in route.dependant.query_params
+        if one.alias == one.name and one.field_info.annotation in texts
+    )
+
+
 def _parameters(request: Request) -> dict[str, FieldInfo]:
     """Return the query parameters that the request's route declares."""
     route = request.scope.get("route")

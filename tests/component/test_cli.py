@@ -13,6 +13,7 @@ import pytest
 from cron import wiring
 from cron.__main__ import main
 from cron.ledger import holds, metric_rows
+from cron.project_root import PROJECT_ROOT
 from cron.settings.tree import Settings
 from tests.component import story
 from tests.component.command_line import NUM_RATINGS, ledger_file
@@ -189,6 +190,17 @@ def test_config_check_goes_on_after_a_part_that_fails(
         "launcher": True,
         "server": False,
     }
+
+
+def test_a_python_without_the_requirements_says_what_to_run() -> None:
+    done = subprocess.run(
+        [sys.executable, "-S", "-m", "cron", "status"],
+        capture_output=True, text=True, timeout=60, cwd=PROJECT_ROOT, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert done.stderr.endswith("run .venv/bin/python -m cron\n")
+    assert "lacks the package" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_quick_verbs_load_nothing_heavy(settings: Settings) -> None:

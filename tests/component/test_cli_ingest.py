@@ -24,10 +24,11 @@ def test_ingesting_twice_counts_once(
     settings: Settings, data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["ingest", str(data)]) == 0
-    assert (
-        f"{NUM_RATINGS} events and 2 items new to the log, 0 duplicates, 1 rejected"
-        in capsys.readouterr().out
-    )
+    printed = capsys.readouterr().out
+    assert f"{NUM_RATINGS} events and 2 items new to the log, 0 duplicates, 1 rejected" in printed
+    file = Path(settings.store.var) / "dead-letters.jsonl"
+    assert f"rejected rows and their reasons are in {file}" in printed
+    assert file.exists()
     assert main(["ingest", str(data)]) == 0
     assert (
         f"0 events and 0 items new to the log, {NUM_RATINGS + 2} duplicates, 1 rejected"

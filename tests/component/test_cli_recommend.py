@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -52,6 +54,20 @@ def test_users_of_a_table_get_rows_of_parquet(running: RunningGateway, tmp_path:
     assert running.model.asked[-1]["filter"] == {"genre": "Comedy"}
     assert recommend(running, users, "--out", out, "--placement", "none") == 1
     assert [one.name for one in tmp_path.glob("lists*")] == ["lists.parquet"]
+
+
+@pytest.mark.parametrize("name", ["lists.csv", "lists.parquet"])
+def test_a_file_of_lists_has_the_rights_that_its_user_wants(
+    running: RunningGateway, tmp_path: Path, name: str
+) -> None:
+    """It is for another system, unlike the files of the program."""
+    (tmp_path / "users.csv").write_text("user_id\nann\n")
+    mask = os.umask(0o027)
+    try:
+        assert recommend(running, tmp_path / "users.csv", "--out", tmp_path / name) == 0
+    finally:
+        os.umask(mask)
+    assert stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o640
 
 
 def test_numbers_of_parquet_are_users(running: RunningGateway, tmp_path: Path) -> None:

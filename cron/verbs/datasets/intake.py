@@ -69,7 +69,8 @@ class Intake:
         self.last_at: datetime | None = None
         self._log = None if dry_run else open_log(log_url)
         self._column_names = column_names
-        self._dead_letters = None if dry_run else DeadLetters(var / "dead-letters.jsonl")
+        self.dead_letters = None if dry_run else var / "dead-letters.jsonl"
+        self._dead_letters = DeadLetters(self.dead_letters) if self.dead_letters else None
         self._shift = shift
         self._hides_out_of_stock = hides_out_of_stock
         self._now = datetime.now(UTC)

@@ -45,8 +45,11 @@ class ListsWriter(Protocol):
 
 
 @contextmanager
-def open_lists(out: Path | None) -> Iterator[ListsWriter]:
-    """Open a file, or the standard output for CSV; raise FreshetError for another ending."""
+def open_lists(out: Path | None, *, umask: int) -> Iterator[ListsWriter]:
+    """Open a file, or the standard output for CSV; raise FreshetError for another ending.
+
+    The file gets the rights that `umask` leaves, as one that a shell writes: it is for others.
+    """
     if out is None:
         yield _CsvWriter(sys.stdout)
         return
@@ -61,6 +64,7 @@ def open_lists(out: Path | None) -> Iterator[ListsWriter]:
             else:
                 file = stack.enter_context(part.open("w", encoding="utf-8", newline=""))
                 yield _CsvWriter(file) if suffix == ".csv" else _LinesWriter(file)
+        part.chmod(0o666 & ~umask)
         part.replace(out)
     except BaseException:
         part.unlink(missing_ok=True)
