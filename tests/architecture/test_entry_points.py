@@ -22,7 +22,7 @@ PROGRAMS = [
 
 @pytest.mark.parametrize("file", PROGRAMS, ids=display_path)
 def test_a_program_keeps_its_files_private(file: Path) -> None:
-    assert "    keep_private()\n" in file.read_text() or "    os.umask(0o077)" in file.read_text()
+    assert " keep_private()\n" in file.read_text() or "    os.umask(0o077)" in file.read_text()
 
 
 def test_supervisord_does_not_open_what_its_programs_write() -> None:
