@@ -29,7 +29,7 @@ class PageWithLedger:
 
 
 @pytest.fixture
-def watched(tmp_path: Path, story_ledger: Path) -> Iterator[PageWithLedger]:
+def shown_ledger(tmp_path: Path, story_ledger: Path) -> Iterator[PageWithLedger]:
     """Serve the page of a ledger without experiments."""
     copy(story_ledger, tmp_path / "ledger.db")
     model = StandIn()
@@ -41,13 +41,15 @@ def watched(tmp_path: Path, story_ledger: Path) -> Iterator[PageWithLedger]:
     model.stop()
 
 
-def test_the_page_follows_an_experiment_to_its_end(page: Page, watched: PageWithLedger) -> None:
-    page.goto(watched.address)
+def test_the_page_follows_an_experiment_to_its_end(
+    page: Page, shown_ledger: PageWithLedger
+) -> None:
+    page.goto(shown_ledger.address)
     part = page.locator("#experiments")
     expect(part).to_contain_text("No experiment yet.")
     arms = [{"name": "a"}, {"name": "b", "rules": {"k": 3}}]
     draft = parse_draft({"placement": "home", "share": 0.5, "arms": arms, "effect": 0.5})
-    experiment_rows.start(watched.ledger, "short-lists", draft, by="ann")
+    experiment_rows.start(shown_ledger.ledger, "short-lists", draft, by="ann")
     expect(part).to_contain_text("short-lists · lists of home, 50")
     expect(part).to_contain_text("not measured yet")
     sums = [
@@ -59,10 +61,10 @@ def test_the_page_follows_an_experiment_to_its_end(page: Page, watched: PageWith
         for name, wins in (("a", 2), ("b", 7))
     ]
     measured = MeasuredArms(at=datetime.now(UTC), arms=tuple(sums), explored={"a": 10.0, "b": 12.0})
-    experiment_rows.store_measured(watched.ledger, "short-lists", measured)
+    experiment_rows.store_measured(shown_ledger.ledger, "short-lists", measured)
     expect(part).to_contain_text("decided: b is better")
     expect(part).to_contain_text("+0.5000")
     experiment_rows.stop(
-        watched.ledger, "short-lists", by="its statistics", why="b is better", winner="b"
+        shown_ledger.ledger, "short-lists", by="its statistics", why="b is better", winner="b"
     )
     expect(part).to_contain_text("by its statistics: b is better · winner: b")
