@@ -143,7 +143,8 @@ async def open_services(settings: Settings) -> AsyncIterator[GatewayServices]:
     intake = RecordIntake(event_log, histories, item_records, letters, new_id=RecordIds())
     overview = partial(_overview, ledger, event_log, paths.runs)
     metrics = _metrics(ledger, overview, event_log, histories)
-    follower = _follower(keyring, placements, experiments, close=(inference.close, ledger.close))
+    close = (experiments.answers.close, inference.close, ledger.close)
+    follower = _follower(keyring, placements, experiments, close=close)
     append = event_log.append if settings.slates.record else None
     async with follower, running_recorder(append, metrics.count_slates) as slates:
         yield GatewayServices(

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Mapping
 
+from cron.errors import FreshetError
 from cron.ledger.experiment_rows import AnswerCounts
 from gateway.experiments.running import ArmOfList
 
 EVERY_S = 5.0
 AddAnswers = Callable[[Mapping[tuple[str, str], AnswerCounts]], None]
+log = logging.getLogger(__name__)
 _Sums = tuple[int, int, float, float]
 
 
@@ -47,6 +50,13 @@ class ArmAnswers:
                     newer = self._sums.get(key, (0, 0, 0.0, 0.0))
                     self._sums[key] = _both(one, newer)
             raise
+
+    def close(self) -> None:
+        """Add what was counted last; it is lost if the ledger does not answer now."""
+        try:
+            self.flush()
+        except FreshetError as error:
+            log.warning("answers of arms lost", extra={"why": str(error)})
 
 
 def _counts(sums: _Sums) -> AnswerCounts:

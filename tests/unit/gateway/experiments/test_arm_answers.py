@@ -33,6 +33,15 @@ def test_counts_wait_while_the_ledger_is_away() -> None:
     answers.count(FOUND, seconds=1.5, is_error=True)
     is_away = False
     answers.flush()
-    answers.flush()
+    answers.close()
     expected = AnswerCounts(num_answers=2, num_errors=1, seconds=2.0, seconds_2=2.5)
     assert stored == [{("try", "b"): expected}]
+
+
+def test_a_gateway_ends_while_the_ledger_is_away() -> None:
+    def refuse(counts: Counts) -> None:
+        raise Unavailable("the ledger", where="here", why="off")
+
+    answers = ArmAnswers(refuse)
+    answers.count(FOUND, seconds=0.5, is_error=False)
+    answers.close()
