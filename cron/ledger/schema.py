@@ -254,6 +254,37 @@ arm_answers = sa.Table(
     sa.Column("seconds_2", sa.Float, nullable=False),
 )
 
+# choices of the Personalizer calls that wait for their rewards; slot_id is empty where there is
+# one choice alone
+ranked_events = sa.Table(
+    "ranked_events",
+    metadata,
+    sa.Column("event_id", sa.Text, primary_key=True),
+    sa.Column("slot_id", sa.Text, primary_key=True),
+    sa.Column("at", sa.Text, nullable=False),
+    sa.Column("is_active", sa.Boolean, nullable=False),
+    sa.Column("reward", sa.Float),
+    sa.Column("example", sa.LargeBinary, nullable=False),
+)
+_IS_REWARDED = ranked_events.c.reward.is_not(None)
+sa.Index("ranked_at", ranked_events.c.at)
+sa.Index(
+    "rewarded",
+    ranked_events.c.event_id,
+    sqlite_where=_IS_REWARDED,
+    postgresql_where=_IS_REWARDED,
+)
+
+# the model that learns from them, and what its choices were worth (JSON)
+contextual_models = sa.Table(
+    "contextual_models",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("num_learned", sa.BigInteger, nullable=False),
+    sa.Column("weights", sa.LargeBinary, nullable=False),
+    sa.Column("totals", sa.Text, nullable=False),
+)
+
 
 def newest_versions(connection: sa.Connection) -> list[int]:
     """Return the newest versions that are or were live, ascending, as many as a message lists."""
