@@ -76,7 +76,7 @@ def _example(
     return Example(
         context=question.context,
         shown=question.actions[chosen],
-        # what the existing logic passed over is learned as well
+        # what the existing logic skipped is learned as well
         others=tuple(question.actions[at] for at in others if mode == "apprentice"),
         probability=probabilities[chosen],
         num_actions=sum(question.allowed),

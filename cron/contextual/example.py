@@ -24,7 +24,7 @@ class Example:
 
     context: FeatureVector
     shown: FeatureVector
-    others: tuple[FeatureVector, ...]  # the existing logic passed over them; else empty
+    others: tuple[FeatureVector, ...]  # those that the existing logic skipped; else empty
     probability: float
     num_actions: int
     learned_share: float

@@ -35,5 +35,5 @@ def _teach(model: LinearModel, example: Example, reward: float) -> None:
     # Nobody knows what the existing logic's other actions would have earned. Until exploration
     # tells, they are worth nothing, so that the model takes over where the existing logic stands.
     for action in example.others:
-        passed_over = interactions(example.context, action)
-        model.learn(passed_over, min(reward, 0.0), weight=1 / len(example.others))
+        skipped = interactions(example.context, action)
+        model.learn(skipped, min(reward, 0.0), weight=1 / len(example.others))
