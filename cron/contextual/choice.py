@@ -1,4 +1,4 @@
-"""One choice among actions: scores, probabilities, the drawn action, and what is to be learned.
+"""One choice among actions: its scores, its probabilities, and what is to be learned.
 
 In *online* mode the model chooses, with exploration. In *apprentice* mode the existing logic does:
 the baseline action is served with probability 1, and the model's own choice is only compared.
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from cron.contextual.example import Example
-from cron.contextual.exploration import best_shares, draw, explored
+from cron.contextual.exploration import best_shares, draw, with_exploration
 from cron.contextual.features import FeatureVector, interactions
 from cron.contextual.linear_model import LinearModel
 
@@ -19,7 +19,7 @@ Mode = Literal["online", "apprentice"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
+class ActionQuestion:
     """Which of some actions to take, of which at least one is allowed.
 
     `baseline` is the place of the existing logic's action, which is allowed; None when another
@@ -33,7 +33,7 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Choice:
+class ActionChoice:
     """The chosen action's place, all scores and probabilities, and the example without reward."""
 
     chosen: int
@@ -43,8 +43,8 @@ class Choice:
 
 
 def choose(
-    model: LinearModel, question: Question, *, mode: Mode, epsilon: float, seed: str
-) -> Choice:
+    model: LinearModel, question: ActionQuestion, *, mode: Mode, epsilon: float, seed: str
+) -> ActionChoice:
     """Choose an action; the same seed, model and question give the same choice."""
     allowed = question.allowed
     crossed = [interactions(question.context, action) for action in question.actions]
@@ -53,9 +53,9 @@ def choose(
     if mode == "apprentice" and question.baseline is not None:
         probabilities = tuple(float(at == question.baseline) for at in range(len(scores)))
     else:
-        probabilities = explored(shares, allowed, epsilon=epsilon)
+        probabilities = with_exploration(shares, allowed, epsilon=epsilon)
     chosen = draw(probabilities, seed=seed)
-    return Choice(
+    return ActionChoice(
         chosen=chosen,
         scores=scores,
         probabilities=probabilities,
@@ -64,7 +64,7 @@ def choose(
 
 
 def _example(
-    question: Question,
+    question: ActionQuestion,
     chosen: int,
     shares: Sequence[float],
     probabilities: Sequence[float],

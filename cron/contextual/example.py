@@ -1,4 +1,4 @@
-"""What is kept of a choice until its reward is known: hashed features and probabilities, as bytes.
+"""What is stored of a choice until its reward is known: hashed features and probabilities.
 
 Neither names nor values of features can be read from it; a hash can only be compared with that of a
 guess.
@@ -34,7 +34,7 @@ class Example:
     agreement: float
 
 
-class _Kept(msgspec.Struct, array_like=True):
+class _StoredExample(msgspec.Struct, array_like=True):
     context: tuple[bytes, bytes]
     shown: tuple[bytes, bytes]
     others: list[tuple[bytes, bytes]]
@@ -49,7 +49,7 @@ class _Kept(msgspec.Struct, array_like=True):
 
 def to_bytes(example: Example) -> bytes:
     """Return an example as bytes."""
-    kept = _Kept(
+    kept = _StoredExample(
         context=_columns(example.context),
         shown=_columns(example.shown),
         others=[_columns(one) for one in example.others],
@@ -66,7 +66,7 @@ def to_bytes(example: Example) -> bytes:
 
 def from_bytes(content: bytes) -> Example:
     """Return the example of `to_bytes`."""
-    kept = msgspec.msgpack.decode(content, type=_Kept)
+    kept = msgspec.msgpack.decode(content, type=_StoredExample)
     return Example(
         context=_vector(kept.context),
         shown=_vector(kept.shown),

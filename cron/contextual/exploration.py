@@ -22,7 +22,7 @@ def best_shares(scores: Sequence[float], allowed: Sequence[bool]) -> tuple[float
     return tuple(share * is_one for is_one in is_best)
 
 
-def explored(
+def with_exploration(
     shares: Sequence[float], allowed: Sequence[bool], *, epsilon: float
 ) -> tuple[float, ...]:
     """Return the probabilities when a share `epsilon` of the choices is among all allowed ones."""

@@ -56,7 +56,7 @@ def hash_features(space: str, groups: Sequence[Mapping[str, object]]) -> Feature
 
 
 def interactions(context: FeatureVector, action: FeatureVector) -> FeatureVector:
-    """Return the product of each feature of the context with each of the action, and the context.
+    """Return the product of each feature of the context with each of the action.
 
     The features that every vector has (see `hash_features`) make the plain features of either part
     of the products. The length of the vector is 1, so that a step of learning moves the prediction
@@ -81,12 +81,12 @@ def _flat(path: str, value: object, depth: int) -> Iterator[tuple[str, float]]:
             is_number = isinstance(inner, int | float) and not isinstance(inner, bool)
             yield from _flat(f"{path}^{place}" if is_number else path, inner, depth + 1)
     elif isinstance(value, int | float) and not isinstance(value, bool):
-        yield path, _squashed(value, path)
+        yield path, _bounded_number(value, path)
     else:
         yield f"{path}={value}", 1.0
 
 
-def _squashed(value: float, path: str) -> float:
+def _bounded_number(value: float, path: str) -> float:
     """Return a number between -1 and 1, so that no price drowns a flag: 1 is .41, 1,000 is .87."""
     try:
         number = float(value)

@@ -22,7 +22,7 @@ _LEAST_SUPPORT = 1 - 1e-3  # of the policy's choices; those of the first moments
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PolicyValue:
+class MeanReward:
     """A mean reward for a choice, and its 95 % interval."""
 
     mean: float
@@ -70,14 +70,14 @@ def agreement(totals: ValueTotals) -> float | None:
     return totals.agreement / totals.weight if totals.weight else None
 
 
-def value_of(totals: ValueTotals, policy: PolicyTotals) -> PolicyValue | None:
+def value_of(totals: ValueTotals, policy: PolicyTotals) -> MeanReward | None:
     """Return a policy's value; None when the choices cannot say it."""
     if not totals.weight or policy.supported < _LEAST_SUPPORT * totals.weight:
         return None
     mean = policy.reward / totals.weight
     variance = max(0.0, policy.square / totals.weight - mean * mean)
     half = _NORMAL_95 * math.sqrt(variance * totals.weight_square) / totals.weight
-    return PolicyValue(mean=mean, low=mean - half, high=mean + half)
+    return MeanReward(mean=mean, low=mean - half, high=mean + half)
 
 
 def _add(policy: PolicyTotals, reward: float, supported: float) -> PolicyTotals:

@@ -1,4 +1,4 @@
-"""Choices of the Personalizer calls until their rewards are learned, and the model that learns.
+"""Choices of the Personalizer calls that wait for rewards, and the model that learns them.
 
 They are in the ledger because it is what all gateways share: a reward may come to another gateway
 than the call that it is for. A learning step reads the due choices, changes the model and deletes

@@ -41,7 +41,7 @@ def rules(*, aggregation: Aggregation = "earliest", wait_s: float = 600) -> Rewa
 OVER = rules(wait_s=-1)  # the wait for rewards is over
 
 
-def ranked(event_id: str, *slots: str, is_active: bool = True) -> RankedEvent:
+def event(event_id: str, *slots: str, is_active: bool = True) -> RankedEvent:
     examples = {slot: f"{event_id}/{slot}".encode() for slot in slots or ("",)}
     return RankedEvent(event_id=event_id, is_active=is_active, examples=examples)
 
@@ -54,7 +54,7 @@ def write(ledger: Ledger, *changes: EventChange, by: RewardRules | None = None) 
     return ranked_rows.write(ledger, changes, by or rules())
 
 
-def learned(ledger: Ledger, by: RewardRules) -> dict[str, float | None]:
+def rewards_learned(ledger: Ledger, by: RewardRules) -> dict[str, float | None]:
     """Learn what is due; return the rewards by example."""
     found: dict[str, float | None] = {}
 
@@ -70,69 +70,69 @@ def learned(ledger: Ledger, by: RewardRules) -> dict[str, float | None]:
 
 
 def test_the_first_reward_counts_and_is_learned_once(ledger: Ledger) -> None:
-    assert write(ledger, ranked("a"), ranked("b"), reward("a", 0.5)) == [True, True, True]
+    assert write(ledger, event("a"), event("b"), reward("a", 0.5)) == [True, True, True]
     assert write(ledger, reward("a", 1.0), reward("nobody", 1.0)) == [False, False]
-    assert learned(ledger, rules()) == {"a/": 0.5}
-    assert learned(ledger, rules()) == {}
+    assert rewards_learned(ledger, rules()) == {"a/": 0.5}
+    assert rewards_learned(ledger, rules()) == {}
     assert write(ledger, reward("a", 1.0)) == [False]
     assert ranked_rows.num_waiting(ledger) == 1
 
 
 def test_without_a_reward_a_choice_is_learned_after_the_wait(ledger: Ledger) -> None:
-    write(ledger, ranked("a"))
-    assert learned(ledger, rules()) == {}
+    write(ledger, event("a"))
+    assert rewards_learned(ledger, rules()) == {}
     assert write(ledger, reward("a", 1.0), by=OVER) == [False]  # it comes too late
-    assert learned(ledger, OVER) == {"a/": None}
+    assert rewards_learned(ledger, OVER) == {"a/": None}
 
 
 def test_sums_are_learned_when_no_more_can_come(ledger: Ledger) -> None:
     by = rules(aggregation="sum")
-    write(ledger, ranked("a"), reward("a", 0.5), reward("a", 0.25), by=by)
-    assert learned(ledger, by) == {}
-    assert learned(ledger, rules(aggregation="sum", wait_s=-1)) == {"a/": 0.75}
+    write(ledger, event("a"), reward("a", 0.5), reward("a", 0.25), by=by)
+    assert rewards_learned(ledger, by) == {}
+    assert rewards_learned(ledger, rules(aggregation="sum", wait_s=-1)) == {"a/": 0.75}
 
 
 def test_an_event_that_was_not_used_is_never_learned(ledger: Ledger) -> None:
-    write(ledger, ranked("a", is_active=False), ranked("b", is_active=False))
+    write(ledger, event("a", is_active=False), event("b", is_active=False))
     write(ledger, reward("a", 1.0), reward("b", 1.0))
-    assert learned(ledger, rules()) == {}
+    assert rewards_learned(ledger, rules()) == {}
     assert write(ledger, EventActivation(event_id="b"), EventActivation(event_id="x")) == [
         True,
         False,
     ]
-    assert learned(ledger, rules()) == {"b/": 1.0}
-    assert learned(ledger, rules(wait_s=-1)) == {}
+    assert rewards_learned(ledger, rules()) == {"b/": 1.0}
+    assert rewards_learned(ledger, rules(wait_s=-1)) == {}
     assert ranked_rows.num_waiting(ledger) == 0
 
 
 def test_each_slot_has_its_reward(ledger: Ledger) -> None:
-    write(ledger, ranked("a", "main", "side"), reward("a", 1.0, "side"), reward("a", 1.0))
-    assert learned(ledger, rules()) == {"a/side": 1.0}
-    assert learned(ledger, OVER) == {"a/main": None}
+    write(ledger, event("a", "main", "side"), reward("a", 1.0, "side"), reward("a", 1.0))
+    assert rewards_learned(ledger, rules()) == {"a/side": 1.0}
+    assert rewards_learned(ledger, OVER) == {"a/main": None}
 
 
 def test_an_event_id_that_comes_again_is_a_new_event(ledger: Ledger) -> None:
-    write(ledger, ranked("a", "main", "side"), reward("a", 1.0, "main"))
-    write(ledger, ranked("a", "main"))
-    assert learned(ledger, rules()) == {}
-    assert learned(ledger, OVER) == {"a/main": None}
+    write(ledger, event("a", "main", "side"), reward("a", 1.0, "main"))
+    write(ledger, event("a", "main"))
+    assert rewards_learned(ledger, rules()) == {}
+    assert rewards_learned(ledger, OVER) == {"a/main": None}
 
 
 def test_another_gateway_finds_event_and_model(ledger: Ledger, url: str) -> None:
-    write(ledger, ranked("a"))
+    write(ledger, event("a"))
     assert ranked_rows.model(ledger) is None
     other = open_ledger(url, now=lambda: NOW)
     write(other, reward("a", 1.0))
-    assert learned(other, rules()) == {"a/": 1.0}
+    assert rewards_learned(other, rules()) == {"a/": 1.0}
     other.close()
     model = ranked_rows.model(ledger)
     assert model == ModelRow(num_learned=1, weights=b"w", totals="{}")
     assert ranked_rows.model(ledger, newer_than=1) is None
-    assert learned(ledger, OVER) == {}
+    assert rewards_learned(ledger, OVER) == {}
 
 
 def test_a_step_that_fails_changes_nothing(ledger: Ledger) -> None:
-    write(ledger, ranked("a"), reward("a", 1.0))
+    write(ledger, event("a"), reward("a", 1.0))
 
     def fail(_model: ModelRow | None, due: Sequence[DueExample]) -> ModelRow:
         raise ZeroDivisionError(len(due))
@@ -140,4 +140,4 @@ def test_a_step_that_fails_changes_nothing(ledger: Ledger) -> None:
     with pytest.raises(ZeroDivisionError):
         ranked_rows.learn(ledger, rules(), fail)
     assert ranked_rows.model(ledger) is None
-    assert learned(ledger, rules()) == {"a/": 1.0}
+    assert rewards_learned(ledger, rules()) == {"a/": 1.0}

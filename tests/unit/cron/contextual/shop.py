@@ -1,4 +1,4 @@
-"""A simulated shop: what a user wants depends on the context, and the existing logic knows little.
+"""A simulated shop, in which what a user wants depends on the context.
 
 Each user has a favourite action. It earns a reward with probability 1/2, any other one with 1/10.
 The existing logic always shows the same action.
@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from random import Random
 
-from cron.contextual.choice import Choice, Mode, Question, choose
+from cron.contextual.choice import ActionChoice, Mode, ActionQuestion, choose
 from cron.contextual.features import FeatureVector, hash_features
 from cron.contextual.learner import learn
 from cron.contextual.linear_model import LinearModel
@@ -54,8 +54,8 @@ class Shop:
         self._num += 1
         return expected
 
-    def _choose(self, user: int, mode: Mode) -> Choice:
-        question = Question(
+    def _choose(self, user: int, mode: Mode) -> ActionChoice:
+        question = ActionQuestion(
             context=context(user=f"user {user}", hour=self._num % 24),
             actions=ACTIONS,
             allowed=[True] * NUM_ACTIONS,

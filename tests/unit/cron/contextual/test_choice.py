@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cron.contextual import example
-from cron.contextual.choice import Question, choose
-from cron.contextual.exploration import best_shares, draw, explored
+from cron.contextual.choice import ActionQuestion, choose
+from cron.contextual.exploration import best_shares, draw, with_exploration
 from cron.contextual.features import interactions
 from cron.contextual.linear_model import LinearModel
 from tests.unit.cron.contextual.shop import ACTIONS, context
@@ -21,8 +21,8 @@ scored = st.lists(st.tuples(st.sampled_from([0.0, 0.1, 0.5]), st.booleans()), mi
 )
 
 
-def question(*, allowed: list[bool] | None = None, baseline: int = 0) -> Question:
-    return Question(
+def question(*, allowed: list[bool] | None = None, baseline: int = 0) -> ActionQuestion:
+    return ActionQuestion(
         context=CONTEXT, actions=ACTIONS, allowed=allowed or [True] * 6, baseline=baseline
     )
 
@@ -39,7 +39,7 @@ def learned_model() -> LinearModel:
 def test_probabilities_sum_to_one(actions: list[tuple[float, bool]], epsilon: float) -> None:
     scores, allowed = [one for one, _ in actions], [one for _, one in actions]
     shares = best_shares(scores, allowed)
-    found = explored(shares, allowed, epsilon=epsilon)
+    found = with_exploration(shares, allowed, epsilon=epsilon)
     assert sum(found) == pytest.approx(1)
     for probability, is_allowed in zip(found, allowed, strict=True):
         assert (probability > 0) <= is_allowed
@@ -88,7 +88,7 @@ def test_without_exploration_the_baseline_has_no_support() -> None:
 
 
 def test_a_taken_baseline_has_no_support() -> None:
-    asked = Question(context=CONTEXT, actions=ACTIONS, allowed=[True] * 6, baseline=None)
+    asked = ActionQuestion(context=CONTEXT, actions=ACTIONS, allowed=[True] * 6, baseline=None)
     found = choose(LinearModel(), asked, mode="online", epsilon=0.2, seed="s")
     assert (found.example.has_baseline, found.example.agreement) == (False, 0)
 
