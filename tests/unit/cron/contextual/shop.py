@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from random import Random
 
-from cron.contextual.choice import ActionChoice, Mode, ActionQuestion, choose
+from cron.contextual.choice import ActionChoice, ActionQuestion, Mode, choose
 from cron.contextual.features import FeatureVector, hash_features
 from cron.contextual.learner import learn
 from cron.contextual.linear_model import LinearModel
