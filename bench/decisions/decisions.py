@@ -1,6 +1,6 @@
-"""What decisions rest on: the statistics of experiments, and what else `--parts` names.
+"""What decisions rest on: statistics of experiments, and estimates of what policies earn.
 
-    python -m bench decisions [--parts experiments]
+    python -m bench decisions [--parts experiments,estimators]
 
 Each part has a page of results of its own. Nothing is served: the visitors are simulated.
 """
@@ -10,10 +10,14 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Mapping, Sequence
 
+from bench.decisions.estimators import measure_estimators
 from bench.decisions.experiments import measure_experiments
 
 COMMAND = "python -m bench decisions"
-PARTS: Mapping[str, Callable[[str], None]] = {"experiments": measure_experiments}
+PARTS: Mapping[str, Callable[[str], None]] = {
+    "experiments": measure_experiments,
+    "estimators": measure_estimators,
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

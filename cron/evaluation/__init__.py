@@ -9,6 +9,7 @@ intervals            the studentised bootstrap over users
 support              what the logs must have for an answer
 estimate             the answer: an estimate with its interval, or *unknown* with the reason
 evaluate             one estimator on one log
+sensitivity          bounds for logs without propensities
 
 Everything here is a pure function of arrays. Nothing knows where slates come from, or what a reward
 is. Suffixes: R rows (items of slates), N slates, K positions, U users, B resamples.

@@ -50,7 +50,7 @@ class LoggedSlates:
     `target_R` is the target policy's. Both are 1 for a pinned item, which no policy chose.
     `unsupported_R` is the probability with which the target policy would choose an item here that
     the logging policy could not; without it, missing support is inferred from the weights.
-    Slates without propensities are not part of this input.
+    Slates without propensities need estimated ones, and then `cron.evaluation.sensitivity`.
 
     Raise ValueError for arrays that differ in length, values that are not finite, probabilities
     outside [0, 1], a logging propensity of 0, two items at one position, or a slate of two users.

@@ -61,12 +61,13 @@ def effective_users(contributions: Contributions) -> float:
 def why_unknown(
     slates: DenseSlates,
     contributions: Contributions,
-    unclipped: Contributions,
+    unclipped: Contributions | None,
     requirements: Requirements,
 ) -> str | None:
     """Return why the logs cannot say what the target policy earns; None if they can.
 
-    `unclipped` are the contributions without clipping, whose weights show what support is missing.
+    `unclipped` are the contributions without clipping, whose weights show what support is missing;
+    None if the propensities are estimated, since their weights need not add up.
     """
     if not contributions.num_slates:
         return "no slate was logged"
@@ -93,8 +94,12 @@ def _missing_support(slates: DenseSlates, requirements: Requirements) -> str | N
     )
 
 
-def _wrong_mean_of_weights(unclipped: Contributions, requirements: Requirements) -> str | None:
+def _wrong_mean_of_weights(
+    unclipped: Contributions | None, requirements: Requirements
+) -> str | None:
     """Refuse weights whose mean is surely not 1 at a position."""
+    if unclipped is None:
+        return None
     margin = requirements.max_unsupported
     for mean, error in zip(*_mean_weights(unclipped), strict=True):
         if mean + _SURE * error < 1 - margin:
