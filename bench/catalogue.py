@@ -39,7 +39,8 @@ BENCHES: Mapping[str, Bench] = {
     "prequential": Bench(room="ranking", phrase="what retraining brings, window by window"),
     "cold": Bench(room="ranking", phrase="new items, ranked by their text alone"),
     "decisions": Bench(
-        room="decisions", phrase="experiments that are looked at every day: errors, time to find"
+        room="decisions",
+        phrase="experiments: errors, time to find; estimates of policies: errors, coverage",
     ),
     "tune": Bench(room="ranking", phrase="a search for training settings (writes no results)"),
     "shop": Bench(room="data", phrase="makes a shop with planted structure (writes no results)"),

@@ -42,6 +42,9 @@ WORLDS: Mapping[str, CoverageWorld] = {
         num_users=400,
         estimators=tuple(WEIGHTED),
     ),
+    "lists, near the least effective size": CoverageWorld(
+        shape=WorldShape(temperature=0.7), num_users=220, estimators=_CASCADE
+    ),
     "lists, rare rewards": CoverageWorld(
         shape=WorldShape(temperature=0.7, base=-4.0), num_users=800, estimators=_CASCADE
     ),

