@@ -35,18 +35,18 @@ WORLDS: Mapping[str, CoverageWorld] = {
         estimators=_CHOICES,
     ),
     "lists, items interact": CoverageWorld(
-        shape=WorldShape(temperature=0.7), num_users=400, estimators=_CASCADE
+        shape=WorldShape(), num_users=1_000, estimators=_CASCADE
     ),
     "lists, items do not interact": CoverageWorld(
-        shape=WorldShape(temperature=0.7, is_interacting=False),
-        num_users=400,
+        shape=WorldShape(is_interacting=False),
+        num_users=1_000,
         estimators=tuple(WEIGHTED),
     ),
     "lists, near the least effective size": CoverageWorld(
-        shape=WorldShape(temperature=0.7), num_users=220, estimators=_CASCADE
+        shape=WorldShape(), num_users=500, estimators=_CASCADE
     ),
     "lists, rare rewards": CoverageWorld(
-        shape=WorldShape(temperature=0.7, base=-4.0), num_users=800, estimators=_CASCADE
+        shape=WorldShape(base=-4.0), num_users=1_600, estimators=_CASCADE
     ),
 }
 

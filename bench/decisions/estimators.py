@@ -44,7 +44,7 @@ def measure_estimators(command: str) -> None:
 
 def _open_bandit(library: ObpLibrary) -> Iterator[BenchMetric]:
     """Yield the Thompson policy's value by campaign and estimator, in clicks of 1,000."""
-    num_draws = 3_000 if is_quick() else 100_000
+    num_draws = 3_000 if is_quick() else 50_000
     num_covering, differences = 0, []
     for campaign in CAMPAIGNS:
         log = bandit_log(library, "random", campaign)

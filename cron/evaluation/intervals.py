@@ -86,11 +86,13 @@ def draws_of_units(
     num_units: int, resamples: int, generator: np.random.Generator
 ) -> Iterator[Floats]:
     """Yield how often each unit was drawn, in chunks of resamples."""
-    shares_U = np.full(num_units, 1 / num_units)
     chunk = max(1, _CHUNK_CELLS // num_units)
     for start in range(0, resamples, chunk):
         size = min(chunk, resamples - start)
-        yield generator.multinomial(num_units, shares_U, size=size).astype(np.float64)
+        chosen_BU = generator.integers(num_units, size=(size, num_units))
+        chosen_BU += np.arange(size)[:, np.newaxis] * num_units
+        counts = np.bincount(chosen_BU.ravel(), minlength=size * num_units)
+        yield counts.reshape(size, num_units).astype(np.float64)
 
 
 def _standard_errors(sums_US: Floats, draws_BU: Floats, num_terms: int) -> Floats:

@@ -22,7 +22,7 @@ _SURE = 3.0  # standard errors; less than one log in 300 is refused by chance
 class Requirements:
     """The least that the logs must have.
 
-    Below these the intervals of the bench no longer cover the truth in 93 of 100 logs.
+    With fewer, an interval is so wide, and hangs on so few slates, that it decides nothing.
     """
 
     min_effective_size: float = 100.0  # slates, at the position where it is least
