@@ -13,6 +13,7 @@ from cron.evaluation.dense import dense_slates
 from cron.evaluation.estimate import PolicyValue
 from cron.evaluation.evaluate import WEIGHTED, EvaluationOptions, evaluate_policy
 from cron.evaluation.intervals import Resampling, draws_of_units, sums_by_unit
+from cron.evaluation.support import Requirements
 
 RESAMPLING = Resampling(resamples=500)
 _CHOICES = ("ips", "snips", "doubly_robust")
@@ -26,6 +27,7 @@ class CoverageWorld:
     shape: WorldShape
     num_users: int
     estimators: Sequence[str]
+    requirements: Requirements = field(default_factory=Requirements)
 
 
 WORLDS: Mapping[str, CoverageWorld] = {
@@ -43,7 +45,13 @@ WORLDS: Mapping[str, CoverageWorld] = {
         estimators=tuple(WEIGHTED),
     ),
     "lists, near the least effective size": CoverageWorld(
-        shape=WorldShape(), num_users=500, estimators=_CASCADE
+        shape=WorldShape(), num_users=800, estimators=_CASCADE
+    ),
+    "lists, less than the least effective size": CoverageWorld(
+        shape=WorldShape(),
+        num_users=500,
+        estimators=_CASCADE,
+        requirements=Requirements(min_effective_size=100),
     ),
     "lists, rare rewards": CoverageWorld(
         shape=WorldShape(base=-4.0), num_users=1_600, estimators=_CASCADE
@@ -84,7 +92,7 @@ def coverage(world: CoverageWorld, num_logs: int, seed: int) -> Mapping[str, Cov
     """Estimate on `num_logs` logs and count how often the interval covers the truth."""
     planted = planted_world(world.shape, seed)
     tallies = {name: CoverageTally(truth=planted.truth()) for name in world.estimators}
-    options = EvaluationOptions(resampling=RESAMPLING)
+    options = EvaluationOptions(resampling=RESAMPLING, requirements=world.requirements)
     for log_number in range(num_logs):
         slates = planted_log(planted, world.num_users, seed * 1_000_000 + log_number).slates
         dense = dense_slates(slates)

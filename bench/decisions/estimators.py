@@ -1,4 +1,4 @@
-"""Estimates of what a policy earns: beside sb-obp's, beside the truth, and how often covered.
+"""Estimates of what a policy earns: beside sb-obp's, beside the truth, and their coverage.
 
 On the Open Bandit data, the value of the Thompson policy is estimated from the random policy's log
 and compared with the clicks of the Thompson policy's own log of the same week.
@@ -81,14 +81,16 @@ def _open_bandit(library: ObpLibrary) -> Iterator[BenchMetric]:
 
 
 def _clicks(title: str, value: float, low: float, high: float) -> BenchMetric:
-    has_interval = np.isfinite(low)
+    has_interval, note = bool(np.isfinite(low)), "claims no interval"
+    if has_interval:
+        note = f"95 % interval {1_000 * low:.2f} to {1_000 * high:.2f}"
     return BenchMetric(
         metric=f"Open Bandit {title}",
         value=1_000 * value,
         unit="clicks of 1,000",
         low=1_000 * low if has_interval else None,
         high=1_000 * high if has_interval else None,
-        note=f"95 % interval {1_000 * low:.2f} to {1_000 * high:.2f}" if has_interval else "",
+        note=note,
     )
 
 
