@@ -7,7 +7,8 @@ FreshetError
     ├── PlacementInExperiment    one of another layer applies to the same lists
     ├── LayerFull                its layer has no free part of that size
     ├── TooManyExperiments       as many as there may be are running
-    └── ExperimentEnded          it was stopped before
+    ├── ExperimentEnded          it was stopped before
+    └── SlatesNotRecorded        nothing could be measured
 """
 
 from __future__ import annotations
@@ -62,6 +63,16 @@ class ExperimentEnded(ExperimentRefused):
 
     def __init__(self, name: str, *, by: str) -> None:
         super().__init__(f"the experiment {name!r} was stopped before, by {by}")
+
+
+class SlatesNotRecorded(ExperimentRefused):
+    """Served lists are not recorded, so nothing could be measured."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "served lists are not recorded, so an experiment could not be measured; "
+            "set `slates.record` to true, and restart the gateway"
+        )
 
 
 class UnknownExperiment(FreshetError):

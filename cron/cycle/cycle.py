@@ -12,7 +12,7 @@ from contextlib import suppress
 
 from cron.cycle import release_files, stages
 from cron.cycle.collecting import collect_records, refusal_to_collect
-from cron.cycle.experiments import measure_experiments
+from cron.cycle.experiments import MIN_AGE_S, measure_experiments
 from cron.cycle.going_live import go_live
 from cron.cycle.open_run import OpenRun
 from cron.cycle.outlook import observe
@@ -55,7 +55,7 @@ def run_cycle(services: Services, lease: Lease, *, force_full: bool = False) -> 
     # before everything that needs the server: the log must not grow while that is away
     not_collected = collect_records(services, lease)
     erase_forgotten(services, lease)
-    measure_experiments(ledger, services.journal)
+    measure_experiments(ledger, services.journal, min_age_s=MIN_AGE_S)
     with services.serving_lock:
         release.finish_switch(
             ledger, services.server, artifacts=lambda: services.artifacts, wait=services.stop.wait

@@ -32,6 +32,7 @@ from cron.ledger.experiment_rows import MeasuredArms
 from cron.ledger.ledger import Ledger
 from cron.serving.experiment_reports import judge_measured
 
+MIN_AGE_S = 60.0  # all lists of an experiment are read, so not at every turn of a busy shop
 STATISTICS = "its statistics"
 _PART_RECORDS = 200_000
 _PART_USERS = 2_000
@@ -40,12 +41,16 @@ _EVENT_COLUMNS = ("kind", "user_id", "type", "at_us", "value")
 log = logging.getLogger(__name__)
 
 
-def measure_experiments(ledger: Ledger, journal: Journal) -> None:
+def measure_experiments(ledger: Ledger, journal: Journal, *, min_age_s: float = 0.0) -> None:
     """Measure all running experiments and store the results; stop those that have ended.
 
-    What cannot be read now is measured at the next turn.
+    One that was measured less than `min_age_s` ago is left out. What cannot be read now is measured
+    at the next turn.
     """
     for experiment in experiment_rows.running(ledger):
+        last = experiment_rows.measured_arms(ledger, experiment.name)
+        if last is not None and (ledger.now() - last.at).total_seconds() < min_age_s:
+            continue
         try:
             measured = measure(journal, experiment, ledger=ledger)
         except FreshetError as error:

@@ -15,6 +15,7 @@ from cron.experiment import (
     check_experiment_name,
     placements_of,
 )
+from cron.experiment_errors import SlatesNotRecorded
 from cron.experiments.differences import reward_estimate
 from cron.experiments.outcome import ArmSums, Outcome, judge
 from cron.experiments.user_sums import UserSums
@@ -62,11 +63,14 @@ def start_experiment(
     draft: ExperimentDraft,
     *,
     by: str,
+    are_slates_recorded: bool,
 ) -> Experiment:
     """Start an experiment; raise BadRequest for a placement that there is not.
 
-    Raise as `experiment_rows.start`.
+    Raise SlatesNotRecorded, and as `experiment_rows.start`.
     """
+    if not are_slates_recorded:
+        raise SlatesNotRecorded
     check_experiment_name(name, "name")
     by_name = {**of_settings, **placement_rows.every(ledger)}
     for placement in placements_of(draft):

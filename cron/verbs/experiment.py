@@ -90,7 +90,12 @@ def _start(arguments: argparse.Namespace, loaded: Loaded, ledger: Ledger) -> int
     try:
         draft = _draft(arguments)
         experiment = start_experiment(
-            ledger, loaded.settings.placements, arguments.name, draft, by=_person()
+            ledger,
+            loaded.settings.placements,
+            arguments.name,
+            draft,
+            by=_person(),
+            are_slates_recorded=loaded.settings.slates.record,
         )
     except BadRequest as error:
         arguments.refuse(str(error))

@@ -150,8 +150,14 @@ async def start(
     by = f"the key {caller.name!r}"
 
     def write() -> ExperimentAnswer:
-        of_settings = placements.of_settings
-        started = start_experiment(placements.ledger, of_settings, name, draft, by=by)
+        started = start_experiment(
+            placements.ledger,
+            placements.of_settings,
+            name,
+            draft,
+            by=by,
+            are_slates_recorded=services.settings.slates.record,
+        )
         return _report(placements.ledger, started)
 
     return json_response(await run_in_threadpool(write))

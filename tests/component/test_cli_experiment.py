@@ -99,3 +99,12 @@ def test_a_mistake_is_refused_with_a_reason(
 ) -> None:
     found, error = refusal(["experiment", *arguments], capsys)
     assert (found, why in error) == (status, True), error
+
+
+def test_without_slates_nothing_is_started(
+    settings: Settings, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FRESHET__SLATES__RECORD", "false")
+    status, error = refusal(START, capsys)
+    assert status == 1
+    assert "set `slates.record` to true" in error

@@ -142,3 +142,14 @@ def test_slow_answers_of_an_arm_are_harm(house: House) -> None:
 
 def _is_kept(one: Slate) -> bool:
     return int(str(one.user_id).removeprefix("user-")) % 4 == 1
+
+
+def test_a_busy_shop_is_not_measured_at_every_turn(house: House) -> None:
+    start(house)
+    measure(house, [])
+    house.log.append(visitors(house.ledger.now(), rates={"a": 3, "b": 3}, num_users=10))
+    house.collect()
+    for min_age_s, num_users in ((60.0, 0), (0.0, 5)):
+        measure_experiments(house.ledger, house.journal, min_age_s=min_age_s)
+        report = report_on(house.ledger, experiment_rows.one(house.ledger, "try"))
+        assert report.arms[0].num_users == num_users
