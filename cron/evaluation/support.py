@@ -22,8 +22,8 @@ _SURE = 3.0  # standard errors; less than one log in 300 is refused by chance
 class Requirements:
     """The least that the logs must have.
 
-    On logs worth about 240 slates, 95 % intervals covered the truth in 93 to 97 %, by estimator; from
-    300 on in 94.5 % and more (bench/results/decisions-estimators.md).
+    On logs worth about 240 slates, 95 % intervals covered the truth in 93 to 97 %, by estimator;
+    from 300 on in 94.5 % and more (bench/results/decisions-estimators.md).
     """
 
     min_effective_size: float = 200.0  # slates, at the position where it is least
