@@ -1,8 +1,8 @@
-"""What decisions rest on: statistics of experiments, and estimates of what policies earn.
+"""What decisions rest on: experiments, estimates of policies, and the cost of recording lists.
 
-    python -m bench decisions [--parts experiments,estimators]
+    python -m bench decisions [--parts experiments,estimators,latency]
 
-Each part has a page of results of its own. Nothing is served: the visitors are simulated.
+Each part has a page of results of its own. The visitors of experiments are simulated.
 """
 
 from __future__ import annotations
@@ -12,11 +12,13 @@ from collections.abc import Callable, Mapping, Sequence
 
 from bench.decisions.estimators import measure_estimators
 from bench.decisions.experiments import measure_experiments
+from bench.decisions.latency import measure_latency
 
 COMMAND = "python -m bench decisions"
 PARTS: Mapping[str, Callable[[str], None]] = {
     "experiments": measure_experiments,
     "estimators": measure_estimators,
+    "latency": measure_latency,
 }
 
 

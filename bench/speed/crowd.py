@@ -10,31 +10,23 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import multiprocessing
-import os
 import random
-import socket
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 
-import httpx
-
 from bench.report.rows import BenchMetric, is_quick, save
-from bench.speed.model_stand_in import serve_model
+from bench.speed.gateway_process import NUM_USERS, serving_gateway
 from cron.project_root import PROJECT_ROOT
 
 COMMAND = "python -m bench crowd"
 BEFORE = "7289c88"  # its gateway used httpx to ask the model and started every call at once
-NUM_USERS, NUM_EVENTS = 500, 100
 ROUNDS, QUICK_ROUNDS = 3, 1
-START_LIMIT_S = 60.0
 
 
 @dataclass(slots=True)
@@ -86,7 +78,7 @@ def _rounds(
     seen: dict[str, list[RoundTally]] = {name: [] for name in codes}
     for round_ in range(QUICK_ROUNDS if is_quick() else ROUNDS):
         for name, code in codes.items():
-            with _gateway(code, folder / f"{name}-{round_}") as port:
+            with serving_gateway(code, folder / f"{name}-{round_}") as port:
                 seen[name].append(asyncio.run(_crowd(port, connections, seconds)))
     return seen
 
@@ -107,85 +99,6 @@ def _code_of(commit: str, folder: Path) -> Iterator[Path]:
         subprocess.run(
             ["git", "worktree", "remove", "--force", str(code)], cwd=PROJECT_ROOT, check=True
         )
-
-
-@contextmanager
-def _gateway(code: Path, folder: Path) -> Iterator[int]:
-    """Run the gateway of some code with its own histories and a replacement for the model."""
-    folder.mkdir()
-    port, model_port = _free_port(), _free_port()
-    model = multiprocessing.get_context("spawn").Process(target=serve_model, args=(model_port,))
-    model.start()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "gateway"],
-        cwd=code,
-        env={**os.environ, **_places(folder, port, model_port)},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        _fill(port)
-        yield port
-    finally:
-        process.terminate()
-        process.wait()
-        model.terminate()
-        model.join()
-
-
-def _places(folder: Path, port: int, model_port: int) -> Mapping[str, str]:
-    stores = {
-        f"FRESHET__STORE__{name.upper()}": f"sqlite:///{folder}/{name}.db"
-        for name in ("events", "histories", "ledger")
-    }
-    return {
-        **stores,
-        "FRESHET__STORE__ARTIFACTS": f"file:///{folder}/archives",
-        "FRESHET__STORE__VAR": str(folder / "var"),
-        "FRESHET__STORE__SERVER": (
-            f"torchserve://127.0.0.1:{_free_port()}/rec?inference={model_port}"
-        ),
-        "FRESHET__GATEWAY__PORT": str(port),
-    }
-
-
-def _free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
-
-
-def _fill(port: int) -> None:
-    """Wait for the gateway and give every user a history."""
-    draw = random.Random(0)
-    until = time.monotonic() + START_LIMIT_S
-    with httpx.Client(
-        base_url=f"http://127.0.0.1:{port}", timeout=START_LIMIT_S, trust_env=False
-    ) as client:
-        while True:
-            with suppress(httpx.TransportError):
-                client.get("/healthz")
-                break
-            if time.monotonic() > until:
-                raise TimeoutError(
-                    f"the gateway on port {port} did not answer within {START_LIMIT_S:.0f} s"
-                )
-            time.sleep(0.1)
-        for first in range(0, NUM_USERS, 50):
-            users = range(first, first + 50)
-            events = [_event(user, draw) for user in users for _ in range(NUM_EVENTS)]
-            client.post("/v1/events", json=events).raise_for_status()
-
-
-def _event(user: int, draw: random.Random) -> dict[str, object]:
-    at = 1_700_000_000 + draw.randrange(10_000_000)
-    return {
-        "user_id": f"u{user}",
-        "item_id": str(draw.randrange(1_500)),
-        "type": "rating",
-        "rating": 4,
-        "at": at,
-    }
 
 
 async def _crowd(port: int, connections: int, seconds: float) -> RoundTally:

@@ -1,0 +1,105 @@
+"""A gateway as a process of its own, with a cheap replacement for TorchServe behind it."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import random
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import httpx
+
+from bench.speed.model_stand_in import serve_model
+
+NUM_USERS, NUM_EVENTS = 500, 100
+START_LIMIT_S = 60.0
+
+
+@contextmanager
+def serving_gateway(
+    code: Path, folder: Path, *, settings: Mapping[str, str] | None = None
+) -> Iterator[int]:
+    """Run the gateway of some code with its own stores and a replacement for the model.
+
+    Yield its port. `settings` are environment variables.
+    """
+    folder.mkdir()
+    port, model_port = _free_port(), _free_port()
+    model = multiprocessing.get_context("spawn").Process(target=serve_model, args=(model_port,))
+    model.start()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "gateway"],
+        cwd=code,
+        env={**os.environ, **_places(folder, port, model_port), **(settings or {})},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        _fill(port)
+        yield port
+    finally:
+        process.terminate()
+        process.wait()
+        model.terminate()
+        model.join()
+
+
+def _places(folder: Path, port: int, model_port: int) -> Mapping[str, str]:
+    stores = {
+        f"FRESHET__STORE__{name.upper()}": f"sqlite:///{folder}/{name}.db"
+        for name in ("events", "histories", "ledger")
+    }
+    return {
+        **stores,
+        "FRESHET__STORE__ARTIFACTS": f"file:///{folder}/archives",
+        "FRESHET__STORE__VAR": str(folder / "var"),
+        "FRESHET__STORE__SERVER": (
+            f"torchserve://127.0.0.1:{_free_port()}/rec?inference={model_port}"
+        ),
+        "FRESHET__GATEWAY__PORT": str(port),
+    }
+
+
+def _free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+def _fill(port: int) -> None:
+    """Wait for the gateway and give every user a history."""
+    draw = random.Random(0)
+    until = time.monotonic() + START_LIMIT_S
+    with httpx.Client(
+        base_url=f"http://127.0.0.1:{port}", timeout=START_LIMIT_S, trust_env=False
+    ) as client:
+        while True:
+            with suppress(httpx.TransportError):
+                client.get("/healthz")
+                break
+            if time.monotonic() > until:
+                raise TimeoutError(
+                    f"the gateway on port {port} did not answer within {START_LIMIT_S:.0f} s"
+                )
+            time.sleep(0.1)
+        for first in range(0, NUM_USERS, 50):
+            users = range(first, first + 50)
+            events = [_event(user, draw) for user in users for _ in range(NUM_EVENTS)]
+            client.post("/v1/events", json=events).raise_for_status()
+
+
+def _event(user: int, draw: random.Random) -> dict[str, object]:
+    at = 1_700_000_000 + draw.randrange(10_000_000)
+    return {
+        "user_id": f"u{user}",
+        "item_id": str(draw.randrange(1_500)),
+        "type": "rating",
+        "rating": 4,
+        "at": at,
+    }
