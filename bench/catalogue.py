@@ -40,7 +40,7 @@ BENCHES: Mapping[str, Bench] = {
     "cold": Bench(room="ranking", phrase="new items, ranked by their text alone"),
     "decisions": Bench(
         room="decisions",
-        phrase="experiments: errors, time to find; estimates of policies: errors, coverage; recording",
+        phrase="errors of experiments, estimates of policies, the cost of recording lists",
     ),
     "tune": Bench(room="ranking", phrase="a search for training settings (writes no results)"),
     "shop": Bench(room="data", phrase="makes a shop with planted structure (writes no results)"),

@@ -1,4 +1,4 @@
-"""What decisions rest on: experiments, estimates of policies, and the cost of recording lists.
+"""What decisions rest on: experiments, estimates of policies, the cost of recording.
 
     python -m bench decisions [--parts experiments,estimators,latency]
 
