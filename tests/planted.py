@@ -54,6 +54,19 @@ ITEMS_SCHEMA = pa.schema(
     ]
 )
 
+SLATES_SCHEMA = pa.schema(
+    [
+        ("recommendation_id", pa.string()),
+        ("user_id", pa.string()),
+        ("at_us", pa.int64()),
+        ("position", pa.int16()),
+        ("item_id", pa.string()),
+        ("propensity", pa.float64()),
+        ("reward", pa.float64()),
+        ("version", pa.int64()),
+    ]
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlantedRow:
@@ -68,6 +81,17 @@ class PlantedRow:
     is_first: bool = True
     is_first_rating: bool = True
     role: str = "target"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlantedSlate:
+    """One list of a snapshot's slates, with the reward of each item."""
+
+    user_id: str
+    at_us: int
+    items: tuple[str, ...]
+    propensities: tuple[float | None, ...]
+    rewards: tuple[float, ...]
 
 
 def planted_items(num_items: int = NUM_ITEMS) -> list[CatalogueItem]:
@@ -113,6 +137,21 @@ def planted_rows(
             )
         )
     return rows
+
+
+def planted_slates() -> list[PlantedSlate]:
+    """Return a list of two for each planted rating; what was liked counts as chosen from it."""
+    return [
+        PlantedSlate(
+            user_id=row.user_id,
+            at_us=row.at_us - 1,
+            items=(row.item_id, f"i{(int(row.item_id[1:]) + 7) % NUM_ITEMS}"),
+            propensities=(1 / NUM_ITEMS, 1 / (NUM_ITEMS - 1)),
+            rewards=(float((row.rating or 0.0) > 3.0), 0.0),
+        )
+        for row in planted_rows()
+        if not in_panel(row.user_id)
+    ]
 
 
 def in_panel(user_id: str, share: float = PANEL_SHARE) -> bool:
@@ -177,6 +216,25 @@ def write_rows(path: Path, rows: Iterable[PlantedRow]) -> None:
     }
     columns["event_id"] = [f"planted:{row.seq:09d}" for row in ordered]
     pq.write_table(pa.table(columns, schema=EVENTS_SCHEMA), path)
+
+
+def write_slates(path: Path, slates: Iterable[PlantedSlate]) -> None:
+    """Write a snapshot's slates, in the given order."""
+    lines = [
+        {
+            "recommendation_id": f"slate-{number}",
+            "user_id": slate.user_id,
+            "at_us": slate.at_us,
+            "position": position,
+            "item_id": item_id,
+            "propensity": slate.propensities[position],
+            "reward": slate.rewards[position],
+            "version": 1,
+        }
+        for number, slate in enumerate(slates)
+        for position, item_id in enumerate(slate.items)
+    ]
+    pq.write_table(pa.Table.from_pylist(lines, schema=SLATES_SCHEMA), path)
 
 
 def write_items(path: Path, items: Sequence[CatalogueItem]) -> None:

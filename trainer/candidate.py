@@ -11,7 +11,7 @@ import json
 import platform
 import shutil
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -20,7 +20,7 @@ import torch
 from recommender.arrays.bases import Bases
 from recommender.arrays.layers import load_arrays, save_arrays
 from recommender.bundle import Bundle, OtherFormat, bundle_digest, load_bundle, save_bundle
-from recommender.network.model import Baseline, Trained
+from recommender.network.model import Baseline, Trained, TwoTowers
 from recommender.ranking.ranker import Ranker
 from trainer.config import TrainConfig
 from trainer.data.dataset import (
@@ -31,12 +31,14 @@ from trainer.data.dataset import (
     read_manifest,
 )
 from trainer.data.sampling import Sequences, build_sequences
+from trainer.data.slate_places import HistoryTimes, SlatePlaces, read_slate_places
 from trainer.data.start import Added, CannotStart, grown_bundle, new_bundle
 from trainer.data.texts import TextVectors
 from trainer.evaluation.evaluate import evaluate, scored_events
 from trainer.evaluation.golden import write_golden
 from trainer.learning import averaging
 from trainer.learning.checkpoint import Checkpoint
+from trainer.learning.learned import Learned
 from trainer.learning.loop import Schedule, Watch, train
 from trainer.learning.optimizer import Optimizer
 from trainer.learning.text_learner import text_learner
@@ -87,21 +89,27 @@ def make_candidate(job: Job) -> None:
     progress.phase("read")
     manifest = read_manifest(job.snapshot)
     live = _load_parent(job.snapshot / "live", manifest)
-    losses = _make_bundle(job, manifest, live, progress)
+    learned = _make_bundle(job, manifest, live, progress)
     if is_first:
         progress.phase("evaluate", 2)
         report = _report(job, manifest, live, progress)
         progress.end()
         digest = bundle_digest(job.partial / "bundle")
-        complete = replace(report, losses=losses, bundle_digest=digest, seconds=progress.seconds)
+        complete = replace(
+            report,
+            losses=learned.losses,
+            policy_gradient=learned.policy_gradient,
+            bundle_digest=digest,
+            seconds=progress.seconds,
+        )
         write_report(complete, job.partial / "report.json")
         _publish(job)
 
 
 def _make_bundle(
     job: Job, manifest: SnapshotManifest, live: Bundle | None, progress: Progress
-) -> tuple[float, ...]:
-    """Train and write the bundle and the state; return the mean loss of each epoch.
+) -> Learned:
+    """Train and write the bundle and the state; return what the report says about it.
 
     Afterwards memory holds neither, so that the evaluation has room.
     """
@@ -109,7 +117,7 @@ def _make_bundle(
     if distributed.rank() == 0:
         progress.phase("write")
         _write(job, result)
-    return result.losses
+    return result.learned
 
 
 def _load_parent(folder: Path, manifest: SnapshotManifest) -> Bundle | None:
@@ -143,7 +151,24 @@ def _start(job: Job, manifest: SnapshotManifest, live: Bundle | None, progress: 
         return _Start(bundle=bundle, sequences=None)
     clipped = events.within(bundle.manifest.rating_scale)
     sequences = build_sequences(clipped, events.rows(bundle.catalogue), job.config)
-    return _Start(bundle=bundle, sequences=sequences)
+    slates = _slates(job, sequences, events, bundle)
+    return _Start(bundle=bundle, sequences=replace(sequences, slates=slates))
+
+
+def _slates(
+    job: Job, sequences: Sequences, events: EventTable, bundle: Bundle
+) -> SlatePlaces | None:
+    """Return the served lists to learn from; None if there are none or the term is off."""
+    path, config = job.snapshot / "slates.parquet", job.config.policy_gradient
+    learns_lists = isinstance(bundle.model, TwoTowers) and config.weight > 0
+    if not learns_lists or not path.exists():
+        return None
+    histories = HistoryTimes(
+        users={user_id: number for number, user_id in enumerate(events.users)},
+        user_bounds=sequences.user_bounds,
+        at_s=sequences.at_s,
+    )
+    return read_slate_places(path, config, histories, bundle.catalogue)
 
 
 def _shared_bundle(
@@ -186,11 +211,11 @@ def _start_bundle(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Result:
-    """The bundle to serve, the state that the next update needs, and the mean loss per epoch."""
+    """The bundle to serve, the state that the next update needs, and what was learned."""
 
     bundle: Bundle
     state: averaging.Weights
-    losses: tuple[float, ...] = ()
+    learned: Learned = field(default_factory=Learned)
 
 
 def _train(job: Job, manifest: SnapshotManifest, start: _Start, progress: Progress) -> _Result:
@@ -210,7 +235,7 @@ def _train(job: Job, manifest: SnapshotManifest, start: _Start, progress: Progre
         trainee.optimizer.begin_update()
     job.before_steps()
     with fast_products(job.device):
-        losses = train(
+        learned = train(
             trainee,
             start.sequences,
             config=job.config,
@@ -224,7 +249,7 @@ def _train(job: Job, manifest: SnapshotManifest, start: _Start, progress: Progre
         new_state |= averaging.to_state(averaging.weights_of(model))
         recent_X = trainee.optimizer.recent_rows().to(CPU)
         averaging.move_towards(model, served, recent_X, decay=job.config.average_decay)
-    return _Result(bundle=trainee.source.finish(bundle), state=new_state, losses=losses)
+    return _Result(bundle=trainee.source.finish(bundle), state=new_state, learned=learned)
 
 
 def _parent_state(snapshot: Path, manifest: SnapshotManifest) -> averaging.Weights:

@@ -14,6 +14,30 @@ Device = Literal["auto", "cpu", "cuda"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyGradientConfig:
+    """The policy gradient: learning from what served lists led to, beside the next choices.
+
+    Branch [train.policy_gradient]. It needs slates in the snapshot, with propensities and rewards.
+    """
+
+    # relative to the ranking loss, which stays as the anchor; 0: off, because a shop has to decide
+    # which rewards are worth fewer clicks
+    weight: float = 0.0
+    # what a reward counts for the list before; 0 learns from immediate rewards alone
+    discount: float = 0.9
+    # a longer pause ends the session, whose later rewards count for its earlier lists; three days,
+    # so that somebody who comes back tomorrow counts
+    session_gap_s: float = 259_200.0
+    # the most that one choice weighs: its probability now over its logged propensity; not searched
+    cap: float = 10.0
+    # items of a list; an item that is in it anyway gains nothing from more probability
+    list_size: int = 10
+    # with a smaller effective number of choices in an epoch, the term is left out of it; not
+    # searched
+    min_effective_size: float = 200.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TrainConfig:
     """The settings that decide what a candidate becomes, given a snapshot.
 
@@ -22,6 +46,7 @@ class TrainConfig:
 
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
+    policy_gradient: PolicyGradientConfig = field(default_factory=PolicyGradientConfig)
     # what people chose predicts what they choose next
     positive_types: tuple[str, ...] = POSITIVE_TYPES
     # trained on as negatives, like what was shown and not chosen

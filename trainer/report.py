@@ -53,6 +53,26 @@ class PopularItem:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyGradientReport:
+    """What the policy gradient learned from.
+
+    `num_learned` are the slates with a choice that has a propensity, by a user with a history.
+    `effective_sizes` has, for each epoch, how many choices there effectively were. In an epoch with
+    fewer than `min_effective_size` the term was left out.
+    """
+
+    num_slates: int
+    num_learned: int
+    min_effective_size: float
+    effective_sizes: tuple[float, ...]
+
+    @property
+    def num_epochs(self) -> int:
+        """The number of epochs that the term was trained in."""
+        return sum(size >= self.min_effective_size for size in self.effective_sizes)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """The content of `report.json`.
 
@@ -60,7 +80,8 @@ class Report:
     training ended; None where there are none to score. `fresh` is the live model on the new events,
     before training on them. `rating_scale` is the smallest and the greatest rating, None without
     ratings. `list_recall` is the share of the ten best items, by exact scores, that the served
-    lists have; None for a small catalogue, whose lists come from all scores.
+    lists have; None for a small catalogue, whose lists come from all scores. `policy_gradient` is
+    None where it is off or there were no slates.
     """
 
     mode: Mode
@@ -79,6 +100,7 @@ class Report:
     seconds: Mapping[str, float]  # per phase: read, encode, train, evaluate
     older: Evaluation | None = None
     list_recall: float | None = None
+    policy_gradient: PolicyGradientReport | None = None
     format: Literal[1] = 1
 
 

@@ -1,6 +1,6 @@
 """What decisions rest on: experiments, estimates of policies, the cost of recording.
 
-    python -m bench decisions [--parts experiments,estimators,latency]
+    python -m bench decisions [--parts experiments,estimators,latency,planted]
 
 Each part has a page of results of its own. The visitors of experiments are simulated.
 """
@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Mapping, Sequence
 
+from bench.decisions.clickbait import measure_planted
 from bench.decisions.estimators import measure_estimators
 from bench.decisions.experiments import measure_experiments
 from bench.decisions.latency import measure_latency
@@ -19,6 +20,7 @@ PARTS: Mapping[str, Callable[[str], None]] = {
     "experiments": measure_experiments,
     "estimators": measure_estimators,
     "latency": measure_latency,
+    "planted": measure_planted,
 }
 
 

@@ -73,6 +73,7 @@ def make_snapshot(services: Services, run: Run, plan: RunPlan) -> SnapshotInfo:
         state=release_files.state_of(artifacts, bundles, live.manifest) if live else None,
         live_version=live.version if live is not None else None,
         anchor_version=anchor.version if anchor is not None else None,
+        reward=services.settings.reward if train.policy_gradient.weight > 0 else None,
     )
     return build_snapshot(services.journal, request, folder_of(services.paths, run) / "snapshot")
 

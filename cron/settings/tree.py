@@ -14,6 +14,7 @@ from typing import Annotated
 from cron.placement import Placement
 from cron.settings.rules import (
     AT_LEAST_ONE,
+    NOT_NEGATIVE,
     POSITIVE,
     SHARE,
     Bounds,
@@ -252,6 +253,12 @@ _TRAIN_RULES: dict[str, Rule] = {
     "encoder.lora_alpha": AT_LEAST_ONE,
     "encoder.texts_per_step": Bounds(2, math.inf, "2 or more: texts learn by how they differ"),
     "encoder.lr": POSITIVE,
+    "policy_gradient.weight": NOT_NEGATIVE,
+    "policy_gradient.discount": Bounds(0, 1, "a share between 0 and 1"),
+    "policy_gradient.session_gap_s": POSITIVE,
+    "policy_gradient.cap": POSITIVE,
+    "policy_gradient.list_size": AT_LEAST_ONE,
+    "policy_gradient.min_effective_size": NOT_NEGATIVE,
     "model.dropout": Bounds(0, 0.99, "a share between 0 and 0.99"),
     "model.text_dim": AT_LEAST_ONE,
     "model.dim": AT_LEAST_ONE,

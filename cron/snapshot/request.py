@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from cron.settings.tree import RewardSettings
 from cron.snapshot.judged import Need
 from cron.snapshot.limits import Limits
 from cron.snapshot.panel import Panel
@@ -22,6 +23,7 @@ class SnapshotRequest:
     `fresh_range`: events that the live model never trained on, on which it is scored. By default an
     update uses its target range and other modes use none.
     `shift_range`: events whose mix is compared with that of the events before them.
+    `reward`: what the items of served lists are worth, to learn from; None for no lists.
     `items_after`: the parent knows all items up to this number; an update of a large journal has
     only later records of items.
     """
@@ -48,12 +50,17 @@ class SnapshotRequest:
     fresh_range: tuple[int, int] | None = None
     shift_range: tuple[int, int] | None = None
     older_before: int | None = None
+    reward: RewardSettings | None = None
 
     @property
     def through(self) -> int:
         """The last number that is read."""
         last_target = self.target_range[1] if self.target_range is not None else 0
         return max(self.items_through, last_target)
+
+    def is_panel(self, user_id: str) -> bool:
+        """Tell whether a user's events are kept out of this training."""
+        return self.panel.holds(user_id) or self.scored_panel.holds(user_id)
 
     @property
     def scored_panel(self) -> Panel:

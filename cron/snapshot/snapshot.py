@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
@@ -21,6 +21,7 @@ from cron.journal.journal import Journal
 from cron.snapshot.choice import Chosen, choose_of_all, choose_of_parts
 from cron.snapshot.pools import SIZES, JournalParts, PoolSizes
 from cron.snapshot.request import SnapshotRequest
+from cron.snapshot.served_lists import served_lists
 from cron.snapshot.shift import Shift
 from cron.snapshot.streamed_choice import choose_by_users
 from cron.snapshot.tables import SnapshotTables
@@ -39,7 +40,7 @@ class SnapshotInfo:
     `num_panel_events` and `num_panel_users` count the scored choices and their users,
     `num_older_events` those among the older events. `over_user_limit` and `over_item_limit` count
     events of the target range that are not trained on. `shift` is None where there are too few
-    events.
+    events. `num_slates` are the served lists to learn from.
     """
 
     data_digest: str
@@ -52,6 +53,7 @@ class SnapshotInfo:
     over_user_limit: int
     over_item_limit: int
     shift: Shift | None
+    num_slates: int = 0
 
 
 def build_snapshot(
@@ -73,6 +75,7 @@ def build_snapshot(
     with SnapshotTables(partial) as tables:
         chosen = _choose(journal, request, tables, partial / "parts", sizes)
         _add_items(journal, request, tables, sizes)
+        num_slates = _add_slates(journal, request, tables)
     for name, source in (("live", request.live), ("anchor", request.anchor)):
         if source is not None:
             link_tree(source, partial / name)
@@ -82,7 +85,7 @@ def build_snapshot(
             base = Path(CONTENT) / digest
             link_or_copy(request.state.parent / base, partial / "state" / base)
 
-    info = _info(tables, chosen)
+    info = replace(_info(tables, chosen), num_slates=num_slates)
     manifest = {**_request_values(request), **msgspec.to_builtins(info)}
     (partial / "manifest.json").write_text(encode(manifest, indent=1), encoding="utf-8")
     durable_files.sync_tree(partial)
@@ -102,9 +105,7 @@ def _choose(
         journal,
         request.through,
         excluded=request.excluded,
-        is_panel=lambda user_id: (
-            request.panel.holds(user_id) or request.scored_panel.holds(user_id)
-        ),
+        is_panel=request.is_panel,
         sizes=sizes,
     )
     if parts.is_small:
@@ -151,6 +152,21 @@ def _item_rows(latest: pa.Table) -> pa.Table:
             "at_us": latest["at_us"],
         }
     )
+
+
+def _add_slates(journal: Journal, request: SnapshotRequest, tables: SnapshotTables) -> int:
+    """Write the served lists to learn from, if any are wanted, and return how many there are."""
+    if request.reward is None or request.target_range is None:
+        return 0
+    rows = served_lists(
+        journal,
+        request.target_range,
+        excluded=request.excluded,
+        reward=request.reward,
+        is_panel=request.is_panel,
+    )
+    tables.add("slates", rows)
+    return pc.count_distinct(rows["recommendation_id"]).as_py()  # type: ignore[no-any-return]
 
 
 def _latest_numbers(records: pa.Table) -> pa.Array:
@@ -200,6 +216,7 @@ def _request_values(request: SnapshotRequest) -> dict[str, object]:
         "fresh_range": request.fresh_range,
         "shift_range": request.shift_range,
         "older_before": request.older_before,
+        "reward": msgspec.to_builtins(request.reward),
     }
 
 

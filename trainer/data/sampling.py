@@ -27,6 +27,7 @@ from trainer.data.dataset import (
     Singles,
     positive_events,
 )
+from trainer.data.slate_places import SlateBatch, SlatePlaces
 
 # The share of context in a window that continues an earlier one. No context costs quality, and half
 # a window of context costs time.
@@ -42,6 +43,7 @@ class Sequences:
     """All histories, one after the other; an event takes 20 bytes.
 
     The `shown` columns are impressions and rejections, by the place before which they happened.
+    `slates` are served lists to learn from, if there are any.
     """
 
     rows: Numbers
@@ -54,6 +56,7 @@ class Sequences:
     shown_places: Ints  # ascending
     shown_rows: Ints
     shown_users: Ints
+    slates: SlatePlaces | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +92,7 @@ class TrainBatch:
     shown_user_X: Tensor
     shown_state_X: Tensor
     shown_row_X: Tensor
+    slates: SlateBatch | None = None
 
     def read_rows(self) -> Tensor:
         """Return the rows in histories and impressions, with repetition."""
@@ -97,10 +101,11 @@ class TrainBatch:
         return torch.cat([rows_BL[place_L < lengths_B1], self.shown_row_X])
 
     def named_rows(self) -> Tensor:
-        """Return the rows that are read, ranked or rated, with repetition."""
+        """Return the rows that are read, ranked, rated or served, with repetition."""
         ranked_X = self.target_rows_BS[self.target_rows_BS >= 0]
         rated_X = self.rated_rows_BS[~self.target_ratings_BS.isnan()]
-        return torch.cat([self.read_rows(), ranked_X, rated_X])
+        served_X = ranked_X[:0] if self.slates is None else self.slates.named_rows()
+        return torch.cat([self.read_rows(), ranked_X, rated_X, served_X])
 
     def at_places(self, rows_X: Tensor) -> TrainBatch:
         """Return the batch with places in a block of rows, which has all named rows, for rows.
@@ -119,6 +124,7 @@ class TrainBatch:
             ),
             rated_rows_BS=places(self.rated_rows_BS),
             shown_row_X=places(self.shown_row_X),
+            slates=self.slates.at_places(rows_X) if self.slates is not None else None,
         )
 
 
@@ -186,6 +192,8 @@ def cut_windows(
             low + np.flatnonzero(wanted[low:high]),
             sequences.shown_places[_shown_to(sequences, user)],
         )
+        if sequences.slates is not None:
+            places = np.union1d(places, sequences.slates.places_of(user))
         # The length of the first window; the others are as long as possible.
         length = int(generator.integers(context + 1, max_history + 1))
         done = 0
@@ -263,8 +271,7 @@ def assemble(
         )
         target_ratings[user, filled] = np.where(learned, sequences.ratings[events], math.nan)
         rated_rows[user, filled] = sequences.rows[events]
-    shown = list(_shown_in(sequences, windows))
-    shown_X3 = torch.tensor(shown, dtype=torch.long).view(-1, 3)
+    shown_X3 = torch.tensor([*_shown_in(sequences, windows)], dtype=torch.long).view(-1, 3)
     return TrainBatch(
         histories=HistoryBatch(
             rows_BL=torch.from_numpy(rows),
@@ -279,6 +286,7 @@ def assemble(
         shown_user_X=shown_X3[:, 0],
         shown_state_X=shown_X3[:, 1],
         shown_row_X=shown_X3[:, 2],
+        slates=_slate_batch(sequences, windows),
     )
 
 
@@ -291,6 +299,24 @@ def _shown_in(sequences: Sequences, windows: Sequence[Window]) -> Iterator[tuple
         ):
             if window.first <= place < window.stop + int(ends):
                 yield user, int(place) - window.start, int(row)
+
+
+def _slate_batch(sequences: Sequences, windows: Sequence[Window]) -> SlateBatch | None:
+    slates = sequences.slates
+    return None if slates is None else slates.batch(_slates_in(sequences, slates, windows))
+
+
+def _slates_in(
+    sequences: Sequences, slates: SlatePlaces, windows: Sequence[Window]
+) -> Iterator[tuple[int, int, int]]:
+    """Yield the slates of windows: the window's number, the state, and the slate's number."""
+    for user, window in enumerate(windows):
+        ends = window.stop == sequences.user_bounds[window.user + 1]
+        mine = slates.of_user(window.user)
+        for number in range(mine.start, mine.stop):
+            place = int(slates.places_J[number])
+            if window.first <= place < window.stop + int(ends):
+                yield user, place - window.start, number
 
 
 def _shown_to(sequences: Sequences, user: int) -> slice:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from trainer.codec import decode, encode
+from trainer.learning.learned import EpochResult
 from trainer.learning.trainee import Trainee
 from trainer.machine import distributed
 from trainer.machine.durable_files import replacing
@@ -28,7 +29,7 @@ class Checkpoint:
     path: Path
     key: str
 
-    def save(self, trainee: Trainee, losses: list[float]) -> None:
+    def save(self, trainee: Trainee, epochs: list[EpochResult]) -> None:
         """Replace the file in one step; only the first rank writes."""
         if distributed.rank() != 0:
             return
@@ -40,14 +41,14 @@ class Checkpoint:
             **_with_prefix(_OPTIMIZER, trainee.optimizer.state()),
             **_with_prefix(_ENCODER, trainee.source.state()),
         }
-        metadata = {"key": self.key, "losses": json.dumps(losses)}
+        metadata = {"key": self.key, "epochs": encode(epochs)}
         with replacing(self.path, durable=False) as unfinished:
             save_file(tensors, unfinished, metadata=metadata)
 
-    def load(self, trainee: Trainee) -> list[float]:
-        """Restore the trainee and return the losses of the finished epochs.
+    def load(self, trainee: Trainee) -> list[EpochResult]:
+        """Restore the trainee and return the results of the finished epochs.
 
-        Return no losses, and change nothing, when the file is missing, damaged or of another run.
+        Return none, and change nothing, when the file is missing, damaged or of another run.
         """
         try:
             with safe_open(self.path, framework="pt") as file:
@@ -61,8 +62,7 @@ class Checkpoint:
         trainee.model.load_state_dict(_without_prefix(_MODEL, tensors))
         trainee.optimizer.load(_without_prefix(_OPTIMIZER, tensors))
         trainee.source.load(_without_prefix(_ENCODER, tensors))
-        losses: list[float] = json.loads(metadata["losses"])
-        return losses
+        return decode(metadata["epochs"], list[EpochResult])
 
 
 def _with_prefix(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -16,6 +16,7 @@ import torch
 from trainer.config import TrainConfig
 from trainer.data.sampling import Sequences, batches, cut_windows, draw_withheld
 from trainer.learning.checkpoint import Checkpoint
+from trainer.learning.learned import EpochResult, Learned
 from trainer.learning.step import Step
 from trainer.learning.trainee import Trainee
 from trainer.progress import Progress
@@ -63,24 +64,25 @@ def train(
     schedule: Schedule,
     checkpoint: Checkpoint | None,
     watch: Watch,
-) -> tuple[float, ...]:
-    """Train in place and return the mean loss of each epoch.
+) -> Learned:
+    """Train in place and return what was measured.
 
-    There are none when there is nothing to learn. Epochs in the checkpoint are not repeated; with
-    None nothing is kept.
+    There are no losses when there is nothing to learn. Epochs in the checkpoint are not repeated;
+    with None nothing is kept.
     """
     model, progress = trainee.model, watch.progress
-    losses = checkpoint.load(trainee) if checkpoint is not None else []
+    epochs = checkpoint.load(trainee) if checkpoint is not None else []
     step = Step(trainee, sequences, config)
     progress.phase("train", schedule.epochs)
     model.train()
-    for epoch in range(len(losses), schedule.epochs):
+    for epoch in range(len(epochs), schedule.epochs):
         generator = np.random.default_rng([config.seed, epoch])
         torch.manual_seed(int(generator.integers(2**31)))
         windows = cut_windows(sequences, max_history=model.config.max_history, generator=generator)
         if not windows:
             break
         groups = batches(windows, batch_size=config.batch_size, generator=generator)
+        effective_size = step.begin_epoch()
         num_steps, total = schedule.epochs * len(groups), 0.0
         for number, group in enumerate(groups):
             done = epoch + number / len(groups)
@@ -91,9 +93,9 @@ def train(
             progress.step(epoch * len(groups) + number, num_steps, loss)
         step.settle()
         trainee.source.refresh()
-        losses.append(total / len(groups))
+        epochs.append(EpochResult(loss=total / len(groups), effective_size=effective_size))
         if checkpoint is not None:
-            checkpoint.save(trainee, losses)
-        progress.step((epoch + 1) * len(groups), num_steps, losses[-1])
+            checkpoint.save(trainee, epochs)
+        progress.step((epoch + 1) * len(groups), num_steps, epochs[-1].loss)
     model.eval()
-    return tuple(losses)
+    return Learned.of(epochs, sequences, config)

@@ -5,6 +5,7 @@
 * Shown but not chosen: log(1 + p N), which pushes an item down to the average item and hardly
   further. −log(1 − p) was tried and had no effect, because p is small.
 * Rating: squared error in units of the ratings' standard deviation.
+* Policy: the policy gradient on served lists (`trainer.learning.policy_gradient`).
 
 Letters as in `recommender.network.model`; Q ranking targets, R rated targets, X impressions, C
 candidates of the softmax.
@@ -20,25 +21,33 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
 from recommender.network.model import ITEM_SHRINKAGE, ItemBlock, ItemFacts, ItemSide, TwoTowers
+from trainer.config import PolicyGradientConfig
 from trainer.data.sampling import Sequences, TrainBatch
 from trainer.learning.negatives import Negatives
+from trainer.learning.policy_gradient import policy_loss, slate_probabilities
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LossSums:
-    """Sums over ranking targets, impressions and ratings; `counts` returns their numbers."""
+    """Sums over ranking targets, impressions, ratings and choices in served lists.
+
+    `counts` returns their numbers.
+    """
 
     ranking: Tensor
     shown: Tensor
     rating: Tensor
+    policy: Tensor
 
 
 def counts(batch: TrainBatch) -> Tensor:
-    """Return the numbers of ranking targets, impressions and ratings in a batch."""
+    """Return the numbers of what `LossSums` has sums over, in its order."""
+    ranked = (batch.target_rows_BS >= 0).sum()
     numbers = [
-        (batch.target_rows_BS >= 0).sum(),
+        ranked,
         torch.ones_like(batch.shown_row_X).sum(),
         (~batch.target_ratings_BS.isnan()).sum(),
+        batch.slates.learned_JK.sum() if batch.slates is not None else torch.zeros_like(ranked),
     ]
     return torch.stack([number.float() for number in numbers])
 
@@ -60,10 +69,12 @@ def batch_losses(
     negatives: Negatives | None,
     *,
     num_items: int,
+    policy: PolicyGradientConfig,
 ) -> LossSums:
     """Run the model on a batch whose rows, like the negatives, are places in the block.
 
-    Without negatives the block is the whole catalogue. `num_items` is the catalogue's size.
+    Without negatives the block is the whole catalogue. `num_items` is the catalogue's size. The
+    policy loss is 0 for a batch without slates.
     """
     side = model.block_side(block)
     state_BSD = model.states(side, batch.histories)
@@ -73,11 +84,16 @@ def batch_losses(
     state_PD = torch.cat([state_BSD[ranked_BS], shown_XD])
     picked_P = torch.cat([target_Q, batch.shown_row_X])
     log_p_P = _log_probabilities(model, side, state_PD, picked_P, negatives)
+    policy_sum = log_p_P.new_zeros(())
+    if batch.slates is not None:
+        probabilities = slate_probabilities(model, side, state_BSD, batch.slates, negatives)
+        policy_sum = policy_loss(probabilities, batch.slates, policy)
     above_average_X = log_p_P[len(target_Q) :] + math.log(max(1, num_items))
     return LossSums(
         ranking=-log_p_P[: len(target_Q)].sum(),
         shown=F.softplus(above_average_X).sum(),
         rating=_rating_loss(model, side, block.facts, batch, state_BSD),
+        policy=policy_sum,
     )
 
 

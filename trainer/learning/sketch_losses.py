@@ -3,7 +3,8 @@
 Without ratings, the target of a chosen item is 1, and each is paired with an item drawn uniformly
 from the catalogue whose target is 0. The model adds a user's number and an item's number, so the
 expectation over that draw is a mean over the catalogue, which is computed instead of drawing.
-Impressions are not used. Letters as in `recommender.network.model`; Q chosen items, R rated items.
+Impressions and served lists are not used. Letters as in `recommender.network.model`; Q chosen
+items, R rated items.
 """
 
 from __future__ import annotations
@@ -31,10 +32,13 @@ def sketch_losses(model: Sketch, block: ItemBlock, batch: TrainBatch) -> LossSum
     none = predicted_X.new_zeros(())
     if rated:
         error_R = (predicted_X - batch.target_ratings_BS[wanted_BS]) / model.rating_std
-        return LossSums(ranking=none, shown=none, rating=error_R.square().sum())
+        return LossSums(ranking=none, shown=none, rating=error_R.square().sum(), policy=none)
     chosen = (predicted_X - 1.0).square().sum()
     return LossSums(
-        ranking=chosen + _catalogue_loss(model, side, state_BSD[wanted_BS]), shown=none, rating=none
+        ranking=chosen + _catalogue_loss(model, side, state_BSD[wanted_BS]),
+        shown=none,
+        rating=none,
+        policy=none,
     )
 
 

@@ -7,6 +7,9 @@ same on one rank or several. Letters as in `recommender.network.model`; X rows o
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
@@ -14,7 +17,15 @@ from torch.nn.utils import clip_grad_norm_
 from recommender.network.model import ItemBlock
 from recommender.network.tensors import rows_at
 from trainer.config import TrainConfig
-from trainer.data.sampling import Sequences, TrainBatch, Window, Withheld, assemble
+from trainer.data.sampling import (
+    Sequences,
+    TrainBatch,
+    Window,
+    Withheld,
+    assemble,
+    batches,
+    cut_windows,
+)
 from trainer.learning.losses import LossSums, counts, learning_rows
 from trainer.learning.negatives import Negatives
 from trainer.learning.objective import objective_of
@@ -40,18 +51,30 @@ class Step:
         facts = trainee.source.last_facts
         self._trainee = trainee
         self._sequences = sequences
-        self._rating_weight = config.rating_weight
+        self._config = config
+        self._learns_slates = False
         self._device = trainee.model.table.device
         self._learning_N = learning_rows(facts, sequences)
         self._mean_count = facts.counts_N.mean()
         self._all_N = torch.arange(len(facts.counts_N), device=self._device)
         self._objective = objective_of(trainee.model, facts.counts_N, config)
 
+    def begin_epoch(self) -> float | None:
+        """Decide whether this epoch's steps learn from slates; return their effective size.
+
+        It is None without slates. Below the floor the weights of a few choices would decide.
+        """
+        if self._sequences.slates is None:
+            return None
+        size = self._effective_size()
+        self._learns_slates = size >= self._config.policy_gradient.min_effective_size
+        return size
+
     def run(self, group: list[Window], withheld: list[Withheld], *, lr: float) -> float:
         """Take one step on a global batch, reading this rank's share; return the batch's loss."""
         trainee, batch = self._trainee, self._share(group, withheld)
-        totals_3 = torch.zeros(3, device=self._device) if batch is None else counts(batch)
-        distributed.add_up([totals_3])
+        totals_4 = torch.zeros(4, device=self._device) if batch is None else counts(batch)
+        distributed.add_up([totals_4])
         # The same on all ranks, no matter which other random numbers were drawn.
         seed = group[0].first * 1_000_003 + group[-1].stop
         generator = torch.Generator().manual_seed(seed)
@@ -63,7 +86,7 @@ class Step:
         loss = torch.zeros((), device=self._device)
         if batch is not None:
             sums = self._objective.sums(block, rows_X, batch, negatives)
-            loss = self._loss(sums, totals_3.clamp(min=1.0))
+            loss = self._loss(sums, totals_4.clamp(min=1.0))
             loss.backward()  # type: ignore[no-untyped-call]
         total = loss.detach().clone()
         table_XE = block.table_XE
@@ -92,6 +115,8 @@ class Step:
         if not mine:
             return None
         batch = assemble(self._sequences, [window for window, _ in mine], [one for _, one in mine])
+        if not self._learns_slates:
+            batch = replace(batch, slates=None)
         return to_device(batch, self._device)
 
     def _rows(self, batch: TrainBatch | None, negatives: Negatives | None) -> Tensor:
@@ -119,9 +144,50 @@ class Step:
             known_X=known_X.to(table_XE),
         )
 
-    def _loss(self, sums: LossSums, totals_3: Tensor) -> Tensor:
+    def _loss(self, sums: LossSums, totals_4: Tensor) -> Tensor:
         return (
-            sums.ranking / totals_3[0]
-            + SHOWN_WEIGHT * sums.shown / totals_3[1]
-            + self._rating_weight * sums.rating / totals_3[2]
+            sums.ranking / totals_4[0]
+            + SHOWN_WEIGHT * sums.shown / totals_4[1]
+            + self._config.rating_weight * sums.rating / totals_4[2]
+            + self._config.policy_gradient.weight * sums.policy / totals_4[3]
         )
+
+    @torch.no_grad()
+    def _effective_size(self) -> float:
+        """Return (Σρ)² / Σρ² over all choices in slates, with the weights ρ as they are now."""
+        trainee, sums_2 = self._trainee, torch.zeros(2, device=self._device)
+        trainee.model.eval()
+        self._learns_slates = True
+        for number, group in enumerate(self._groups_with_slates()):
+            batch = self._share(group, [Withheld()] * len(group))
+            negatives = self._objective.negatives(torch.Generator().manual_seed(number))
+            rows_X = self._rows(batch, negatives)
+            trainee.optimizer.catch_up(rows_X[rows_at(self._learning_N, rows_X)])
+            if batch is None:
+                continue
+            block = ItemBlock(
+                facts=trainee.source.last_facts.at(rows_X),
+                table_XE=rows_at(trainee.model.table.detach(), rows_X),
+                mean_count=self._mean_count,
+            )
+            ratio_Q = self._objective.ratios(block, rows_X, batch, negatives)
+            sums_2 += torch.stack([ratio_Q.sum(), ratio_Q.square().sum()])
+        distributed.add_up([sums_2])
+        trainee.model.train()
+        total, squares = sums_2.tolist()
+        return total**2 / squares if squares > 0 else 0.0
+
+    def _groups_with_slates(self) -> list[list[Window]]:
+        """Cut the histories at the slates alone, in the same way each time."""
+        generator = np.random.default_rng(self._config.seed)
+        none = np.zeros(0, np.int64)
+        slates_alone = replace(
+            self._sequences,
+            learnable=np.zeros_like(self._sequences.learnable),
+            shown_places=none,
+            shown_rows=none,
+            shown_users=none,
+        )
+        max_history = self._trainee.model.config.max_history
+        windows = cut_windows(slates_alone, max_history=max_history, generator=generator)
+        return batches(windows, batch_size=self._config.batch_size, generator=generator)

@@ -11,6 +11,7 @@ from torch.nn import functional as F  # noqa: N812
 
 from recommender.config import ModelConfig
 from recommender.network.model import HistoryBatch, ItemBlock, ItemFacts, TwoTowers
+from trainer.config import PolicyGradientConfig
 from trainer.data.sampling import Sequences, TrainBatch
 from trainer.learning.losses import batch_losses, counts, learning_rows
 from trainer.learning.negatives import NegativeSampler
@@ -71,6 +72,7 @@ def test_sampled_negatives_estimate_the_full_softmax() -> None:
             one,
             sampler.draw(torch.Generator().manual_seed(seed)),
             num_items=num_items,
+            policy=PolicyGradientConfig(),
         ).ranking.item()
         for seed in range(20)
     ]
@@ -83,11 +85,11 @@ def test_an_items_mean_does_not_tell_the_rating_to_be_predicted() -> None:
     torch.manual_seed(0)
     model = TwoTowers(CONFIG, 3)
     model.rating_mean.fill_(3.0)
-    sums = batch_losses(
-        model, ItemBlock.whole(facts(3), model.table), batch([1], [5.0]), None, num_items=3
-    )
+    block = ItemBlock.whole(facts(3), model.table)
+    one = batch([1], [5.0])
+    sums = batch_losses(model, block, one, None, num_items=3, policy=PolicyGradientConfig())
     assert sums.rating.item() == pytest.approx(4.0, abs=1e-4)
-    assert counts(batch([1], [5.0])).tolist() == [1.0, 0.0, 1.0]
+    assert counts(batch([1], [5.0])).tolist() == [1.0, 0.0, 1.0, 0.0]
 
 
 def test_what_was_shown_in_vain_is_punished_at_its_place() -> None:
@@ -95,7 +97,7 @@ def test_what_was_shown_in_vain_is_punished_at_its_place() -> None:
     model = TwoTowers(CONFIG, 3)
     block = ItemBlock.whole(facts(3), model.table)
     one = batch([1], [math.nan], shown=[(1, 2)])
-    sums = batch_losses(model, block, one, None, num_items=3)
+    sums = batch_losses(model, block, one, None, num_items=3, policy=PolicyGradientConfig())
     assert sums.shown.item() > 0.0
     sums.shown.backward()  # type: ignore[no-untyped-call]
     assert model.table.grad is not None
@@ -109,5 +111,5 @@ def test_rows_that_nobody_has_met_do_not_learn() -> None:
     rows = np.zeros(0, np.int64)
     empty = dict.fromkeys(Sequences.__dataclass_fields__, rows)
     assert learning_rows(met, Sequences(**empty)).tolist() == [True, False, False, True]  # type: ignore[arg-type]
-    shown = Sequences(**{**empty, "shown_rows": np.array([2])})
+    shown = Sequences(**{**empty, "shown_rows": np.array([2])})  # type: ignore[arg-type]
     assert learning_rows(met, shown).tolist() == [True, False, True, True], "what was shown was met"

@@ -8,7 +8,7 @@ import torch
 from recommender.config import ModelConfig
 from recommender.network.model import ItemBlock, ItemFacts, TwoTowers
 from tests.unit.trainer.learning.test_losses import batch
-from trainer.config import TrainConfig
+from trainer.config import PolicyGradientConfig, TrainConfig
 from trainer.data.sampling import Sequences, Window, Withheld
 from trainer.learning.losses import batch_losses
 from trainer.learning.negatives import NegativeSampler
@@ -77,7 +77,9 @@ def test_a_block_has_the_gradients_of_the_whole_catalogue() -> None:
         (ItemBlock.whole(facts, model.table), one, negatives),
         (part, one.at_places(rows_X), negatives.at_places(rows_X)),
     ):
-        sums = batch_losses(model, block, told, drawn, num_items=NUM_ITEMS)
+        sums = batch_losses(
+            model, block, told, drawn, num_items=NUM_ITEMS, policy=PolicyGradientConfig()
+        )
         losses.append(sums.ranking + sums.shown + sums.rating)
         losses[-1].backward()  # type: ignore[no-untyped-call]
     assert torch.allclose(losses[0], losses[1], rtol=1e-5)

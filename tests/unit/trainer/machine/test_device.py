@@ -100,7 +100,7 @@ def train_tower(
     checkpoint = Checkpoint(path=folder / "epoch.safetensors", key="the same")
     watch = Watch(progress=Progress(None), check=lambda: None)
     on_device = to_device(facts(), device)
-    losses_so_far = train(
+    learned = train(
         Trainee(model=model, optimizer=optimizer, source=FixedFacts(on_device)),
         sequences(),
         config=config,
@@ -108,7 +108,7 @@ def train_tower(
         checkpoint=checkpoint,
         watch=watch,
     )
-    return Result(model=model, optimizer=optimizer, losses=losses_so_far)
+    return Result(model=model, optimizer=optimizer, losses=learned.losses)
 
 
 def telling(name: str, weight: torch.Tensor) -> torch.Tensor:
