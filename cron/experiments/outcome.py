@@ -133,7 +133,8 @@ def _conclusion(
         seen = f"{fewest.name} has {fewest.reward.num_users} of {rules.min_users} users"
         return "undecided", f"too few users to conclude anything: {seen}", None
     findings = ", ".join(f"{one.arm} is {_words(one)}" for one in comparisons)
-    if any(one.finding == "undecided" for one in comparisons):
+    found = {one.finding for one in comparisons}
+    if "undecided" in found and "harmful" not in found:  # harm ends it, whatever the others are
         return "undecided", findings, None
     better = [one for one in comparisons if one.finding == "better"]
     best = max(better, key=lambda one: one.estimate.value, default=None)

@@ -52,6 +52,7 @@ def test_the_page_follows_an_experiment_to_its_end(
     experiment_rows.start(shown_ledger.ledger, "short-lists", draft, by="ann")
     expect(part).to_contain_text("short-lists · lists of home, 50")
     expect(part).to_contain_text("not measured yet")
+    expect(part.get_by_text("control", exact=True)).to_have_count(1)
     sums = [
         ArmSums(
             name=name,

@@ -82,3 +82,14 @@ def test_of_several_arms_the_best_wins() -> None:
     ]
     found = outcome_of(*shares)
     assert (found.state, found.winner) == ("decided", "c")
+
+
+def test_a_harmful_arm_ends_the_experiment_for_all_arms() -> None:
+    third = 1 / 3
+    found = outcome_of(
+        arm("a", rate=0.3, share=third),
+        arm("b", rate=0.3, share=third, fallbacks=0.2),
+        arm("c", rate=0.31, share=third),
+    )
+    assert (found.state, found.winner) == ("decided", "a")
+    assert "b is harmful (fallbacks)" in found.reason
