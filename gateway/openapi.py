@@ -22,6 +22,7 @@ from gateway.bodies.foreign import Ga4Body, TrackBatch, TrackCall
 from gateway.bodies.items import ItemChangeBody
 from gateway.bodies.operate import PauseBody, PromoteBody, ResumeBody, RollbackBody
 from gateway.bodies.placements import PlacementBody
+from gateway.bodies.propensities import PropensitiesBody
 from gateway.bodies.recommendation_request import RecommendationBody
 from gateway.bodies.recommendations import PredictionBody
 from gateway.bodies.records import EventBody, ItemBody
@@ -49,6 +50,7 @@ _BODIES = (
     ItemChangeBody,
     PredictionBody,
     RecommendationBody,
+    PropensitiesBody,
     PlacementBody,
     ExperimentBody,
     StopBody,

@@ -27,6 +27,7 @@ CALLS: Mapping[str, Roles] = {
     "GET /v1/recommendations/{user_id}": _SHOPPERS,
     "POST /v1/recommendations": _SHOPPERS,
     "POST /predict": _READERS,
+    "POST /v1/propensities": _READERS,
     "POST /v1/operate/rollback": _OPERATORS,
     "POST /v1/operate/promote": _OPERATORS,
     "POST /v1/operate/pause": _OPERATORS,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from typing import Annotated
 
@@ -187,7 +188,8 @@ async def _answer(asked: RecommendationRequest, services: GatewayServices) -> Re
 
 
 async def _stream(request: Request, services: GatewayServices) -> Response:
-    async def answer_one(asked: RecommendationRequest) -> Answered:
+    async def answer_one(body: Mapping[str, object]) -> Answered:
+        asked = parse_recommendation(body)
         began = time.perf_counter()
         found = await services.lists.answer(asked)
         _count(found, services, seconds=time.perf_counter() - began)

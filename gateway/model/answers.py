@@ -70,6 +70,15 @@ class Ranked:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ListPropensities:
+    """The propensities of a list under a policy, item by item."""
+
+    policy: PolicyName
+    propensities: tuple[float, ...]
+    model_version: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FoundModelItem:
     """An item that the model found."""
 

@@ -13,7 +13,15 @@ from collections.abc import Sequence
 
 from cron.urls.torchserve import Node as Place
 from gateway.bodies.refusal import Refusal
-from gateway.model.answers import Answer, FoundItems, ModelQuestion, NoAnswer, Ranked, Rated
+from gateway.model.answers import (
+    Answer,
+    FoundItems,
+    ListPropensities,
+    ModelQuestion,
+    NoAnswer,
+    Ranked,
+    Rated,
+)
 from gateway.model.live_release import LiveRelease
 from gateway.model.node import TOO_LATE, ModelNode
 from gateway.model.questions import (
@@ -58,6 +66,11 @@ class Inference:
         """
         content = question.encode()
         return await self._ask(ModelQuestion(content=content, answer_type=Ranked), deadline)
+
+    async def propensities(self, question: TopItemsQuestion) -> ListPropensities | Refusal:
+        """Ask for the propensities of a list; raise NoAnswer, TooLarge or Overloaded."""
+        content = question.encode()
+        return await self._ask(ModelQuestion(content=content, answer_type=ListPropensities), None)
 
     async def search(self, question: SearchQuestion, *, deadline: float) -> FoundItems | Refusal:
         """Ask for the items that a text finds; raise NoAnswer, TooLarge or Overloaded."""

@@ -77,17 +77,20 @@ class NewItemsQuestion(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PolicyQuestion(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The policy of a list; `seed` is drawn for it."""
+    """The policy of a list; `seed` is drawn for it, and None if only propensities are asked."""
 
     name: PolicyName
-    seed: int
+    seed: int | None = None
     epsilon: float | None = None
     temperature: float | None = None
     new_items: NewItemsQuestion | None = None
 
 
 class TopItemsQuestion(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """`k` items for a history, newest last."""
+    """`k` items for a history, newest last.
+
+    With `propensities_of` no list is made: the policy's propensities of these items are asked.
+    """
 
     user_seq: Sequence[QuestionElement | str]
     k: int
@@ -99,6 +102,7 @@ class TopItemsQuestion(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
     explain: bool = False
     rules: RulesQuestion | None = None
     policy: PolicyQuestion | None = None
+    propensities_of: Sequence[str] | None = None
 
     def encode(self) -> bytes:
         """Return the body of the request."""

@@ -1,29 +1,30 @@
-"""Recommendations for many users: a line of the answer for each line of the body."""
+"""Answers to many questions: a line of the answer for each line of the body."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from itertools import islice
+from typing import TypeVar
 
 from cron.errors import FreshetError
-from gateway.bodies.refusal import refusal
+from gateway.bodies.refusal import Refusal, refusal
 from gateway.content.record_bodies import Raw, Readable
-from gateway.model.recommendation_body import parse_recommendation
-from gateway.model.recommendation_request import RecommendationRequest
-from gateway.model.recommendations import Answered
 from gateway.waiting_queue import Overloaded
 from recommender.requests.wire import BadRequest
 
-AnswerOne = Callable[[RecommendationRequest], Awaitable[Answered]]
+Found = TypeVar("Found")
+AnswerOne = Callable[[Mapping[str, object]], Awaitable[Found]]  # may raise BadRequest
 
 LINES_AT_ONCE = 16  # half a batch of the model, so that single calls find room in each
 
 log = logging.getLogger(__name__)
 
 
-async def answer_lines(lines: Iterator[Raw], answer_one: AnswerOne) -> AsyncIterator[Answered]:
+async def answer_lines(
+    lines: Iterator[Raw], answer_one: AnswerOne[Found]
+) -> AsyncIterator[Found | Refusal]:
     """Yield the answer to each line, or why there is none: one bad line spoils no other.
 
     The free texts of a group may be more than the model reads at a time. A line that it is then too
@@ -38,19 +39,19 @@ async def answer_lines(lines: Iterator[Raw], answer_one: AnswerOne) -> AsyncIter
                 yield answered
 
 
-async def _answer_alone(line: Raw, answer_one: AnswerOne) -> Answered:
+async def _answer_alone(line: Raw, answer_one: AnswerOne[Found]) -> Found | Refusal:
     answered = await _answer(line, answer_one)
     return refusal("server", str(answered)) if isinstance(answered, Overloaded) else answered
 
 
-async def _answer(line: Raw, answer_one: AnswerOne) -> Answered | Overloaded:
+async def _answer(line: Raw, answer_one: AnswerOne[Found]) -> Found | Refusal | Overloaded:
     if not isinstance(line, Readable):
         return refusal("body", f"the line is {line.found}; expected {line.expected}")
     if not isinstance(line.value, dict):
         found = type(line.value).__name__
         return refusal("body", f"the line is a JSON {found}; expected an object")
     try:
-        return await answer_one(parse_recommendation(line.value))
+        return await answer_one(line.value)
     except BadRequest as error:
         return refusal(error.field, error.reason)
     except Overloaded as error:

@@ -23,7 +23,7 @@ from gateway.bodies.recommendations import (
 )
 from gateway.bodies.refusal import Refusal
 from gateway.errors import BadQuery
-from gateway.model.answers import NoAnswer, Ranked, TooLarge
+from gateway.model.answers import ListPropensities, NoAnswer, Ranked, TooLarge
 from gateway.model.fallback import Fallback
 from gateway.model.inference import Inference
 from gateway.model.questions import (
@@ -65,6 +65,16 @@ class Recommendations:
             return await self._rank(request, events)
         except (NoAnswer, TooLarge) as why:
             return await run_in_threadpool(self._fallback.answer, request, events, str(why))
+
+    async def propensities(
+        self, request: RecommendationRequest, events: Sequence[PastEvent], items: Sequence[str]
+    ) -> ListPropensities | Refusal:
+        """Return the propensities of a list under the policy of a question; arguments as `answer`.
+
+        Raise NoAnswer, TooLarge or Overloaded: popular items have no propensities.
+        """
+        question = structs.replace(self._question(request, events), propensities_of=items)
+        return await self._inference.propensities(question)
 
     async def stored_events(self, request: RecommendationRequest) -> Sequence[PastEvent]:
         """Return the user's stored events up to the time of the question."""

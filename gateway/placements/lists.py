@@ -7,30 +7,30 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from starlette.concurrency import run_in_threadpool
-
 from cron.past_event import PastEvent
 from cron.placement import Placement
 from cron.ports import Histories, ItemRecords
+from gateway.bodies.propensities import PropensitiesAnswer
 from gateway.bodies.recommendations import FallbackAnswer
 from gateway.bodies.refusal import Refusal
 from gateway.experiments.arm_answers import ArmAnswers
 from gateway.experiments.running import ArmOfList, RunningExperiments
-from gateway.items.matching import item_filter
 from gateway.items.shown_attributes import with_attributes
 from gateway.model.recommendation_request import RecommendationRequest
 from gateway.model.recommendations import Answered, Recommendations
 from gateway.placements.named import NamedPlacements
 from gateway.placements.new_items import NewItems
 from gateway.placements.pins import ShownPin, popular_with_pins, ranked_with_pins
-from gateway.placements.policies import for_older_release, policy_question, rule_names
-from gateway.placements.rules import (
-    apply_placement,
-    excluded_ids,
-    leaves_out_seen,
-    list_length,
-    wanted_values,
+from gateway.placements.placing import Placing
+from gateway.placements.policies import (
+    GREEDY,
+    explain_older_release,
+    for_older_release,
+    policy_question,
+    propensity_question,
+    rule_names,
 )
+from gateway.placements.propensities import PropensitiesRequest, propensities_answer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +58,7 @@ class PlacementLists:
         self._histories = histories
         self._item_records = item_records
         self._new_items = NewItems(item_records)
+        self._placing = Placing(item_records, self._new_items)
 
     async def answer(self, request: RecommendationRequest) -> Answered:
         """Return the list; raise BadRequest for a placement that there is not."""
@@ -69,6 +70,28 @@ class PlacementLists:
             popular = await with_attributes(answered.items, names, records)
             return replace(answered, items=popular)
         return replace(answered, items=await with_attributes(answered.items, names, records))
+
+    async def propensities(self, asked: PropensitiesRequest) -> PropensitiesAnswer | Refusal:
+        """Return how probable a list would have been; experiments are left out of account.
+
+        Raise BadRequest for a placement that there is not, NoAnswer, TooLarge or Overloaded.
+        """
+        request, placement = asked.request, None
+        events = await self._recommendations.stored_events(request)
+        at, pinned = request.at or datetime.now(UTC), frozenset[str]()
+        if request.placement is not None:
+            placement = self._placements.find(request.placement)
+            placed = await self._placing.place(request, placement, events)
+            request, pinned = placed.request, frozenset(pin.item_id for pin in placed.pins)
+        policy = asked.policy or (placement.policy if placement is not None else None) or GREEDY
+        question = await propensity_question(policy, self._new_items, at)
+        chosen = [item_id for item_id in asked.items if item_id not in pinned]
+        found = await self._recommendations.propensities(
+            replace(request, policy=question), events, chosen
+        )
+        if isinstance(found, Refusal):
+            return explain_older_release(found)
+        return propensities_answer(found, asked, pinned)
 
     async def _list_for(self, request: RecommendationRequest) -> Answered:
         placement = None
@@ -107,21 +130,10 @@ class PlacementLists:
         events = await self._recommendations.stored_events(request)
         if placement is None:
             return await self._recommendations.answer(request, events)
-        at = request.at or datetime.now(UTC)
-        pins = await self._shown_pins(request, placement, events, at)
-        bonuses = dict[str, float]()
-        if placement.freshness is not None and placement.freshness.attribute is None:
-            bonuses = await self._new_items.bonuses(placement.freshness, at)
-        placed = apply_placement(
-            request,
-            placement,
-            events,
-            at=at,
-            pinned=tuple(pin.item_id for pin in pins),
-            bonuses=bonuses,
-        )
-        policy = await policy_question(placement.policy, self._new_items, at)
-        return await self._answer_placed(replace(placed, policy=policy), placement, events, pins)
+        placed = await self._placing.place(request, placement, events)
+        policy = await policy_question(placement.policy, self._new_items, placed.at)
+        asked = replace(placed.request, policy=policy)
+        return await self._answer_placed(asked, placement, events, placed.pins)
 
     async def _answer_placed(
         self,
@@ -155,40 +167,3 @@ class PlacementLists:
             placement=placed.placement,
             not_applied=(*answered.not_applied, *not_applied),
         )
-
-    async def _shown_pins(
-        self,
-        request: RecommendationRequest,
-        placement: Placement,
-        events: Sequence[PastEvent],
-        at: datetime,
-    ) -> Sequence[ShownPin]:
-        """Return the pins in force whose items may be shown, with their titles.
-
-        A pin is not shown when a filter or an exclusion leaves its item out, or when the item is
-        hidden or has no record.
-        """
-        k = list_length(request, placement)
-        pins = [pin for pin in placement.pins if pin.is_in_force(at) and pin.position <= k]
-        unwanted = excluded_ids(placement, request.history, events, at=at) | {*request.exclude}
-        unwanted |= {request.context} if request.context is not None else set()
-        if leaves_out_seen(request, placement):
-            unwanted |= {event.item_id for event in events}
-            unwanted |= {one.name.value for one in request.history if one.name.kind != "text"}
-        pins = [pin for pin in pins if pin.item_id not in unwanted]
-        if request.candidates is not None:
-            candidates = frozenset(request.candidates)
-            pins = [pin for pin in pins if pin.item_id in candidates]
-        if not pins:
-            return ()
-        wanted = [item_filter(wanted_values(placement)), item_filter(request.filter)]
-        known = await run_in_threadpool(self._item_records.find, [pin.item_id for pin in pins])
-        shown = []
-        for pin in pins:
-            item = known.get(pin.item_id)
-            if item is None or item.record.hidden:
-                continue
-            if all(one.matches(item.record.attributes) for one in wanted):
-                title = item.record.title
-                shown.append(ShownPin(position=pin.position, item_id=pin.item_id, title=title))
-        return shown

@@ -6,9 +6,11 @@ import secrets
 from dataclasses import replace
 from datetime import datetime
 
+from msgspec import structs
+
 from cron.placement import Placement
 from cron.placement_policy import PlacementPolicy
-from gateway.bodies.refusal import Refusal
+from gateway.bodies.refusal import Refusal, refusal
 from gateway.model.questions import NewItemsQuestion, PolicyQuestion
 from gateway.model.recommendation_request import RecommendationRequest
 from gateway.placements.new_items import NewItems
@@ -19,6 +21,9 @@ POLICY = "policy"  # its name among the rules that were not applied
 # fields that releases refuse which were made before there were rules, policies, or this policy
 _RULES = "rules"
 _POLICIES = ("policy", "policy.name")
+_PROPENSITIES = "propensities_of"
+
+GREEDY = PlacementPolicy(name="greedy")
 
 
 async def policy_question(
@@ -27,6 +32,14 @@ async def policy_question(
     """Return the policy of one list with a seed of its own; None if the list is greedy."""
     if policy is None or not policy.explores:
         return None
+    question = await propensity_question(policy, new_items, at)
+    return structs.replace(question, seed=secrets.randbelow(MAX_SEED + 1))
+
+
+async def propensity_question(
+    policy: PlacementPolicy, new_items: NewItems, at: datetime
+) -> PolicyQuestion:
+    """Return a policy that is asked for propensities, which needs no seed."""
     strength = strength_of(policy.name)
     asked = None
     if policy.new_items is not None:
@@ -34,7 +47,6 @@ async def policy_question(
         asked = NewItemsQuestion(share=policy.new_items.share, ids=ids)
     return PolicyQuestion(
         name=policy.name,
-        seed=secrets.randbelow(MAX_SEED + 1),
         epsilon=policy.epsilon if strength == "epsilon" else None,
         temperature=policy.temperature if strength == "temperature" else None,
         new_items=asked,
@@ -61,3 +73,14 @@ def for_older_release(
     if placed.policy is not None and field in _POLICIES:
         return replace(placed, policy=None)
     return None
+
+
+def explain_older_release(refused: Refusal) -> Refusal:
+    """Return what a refusal of a question for propensities means to the client."""
+    if refused.error.field not in (_RULES, _PROPENSITIES, *_POLICIES):
+        return refused
+    return refusal(
+        "server",
+        "the live release does not know this policy, or no policy at all, since an older version "
+        "trained it; propensities can be asked for after the next training",
+    )

@@ -811,6 +811,42 @@ export interface PromoteBody {
   reason?: string | null;
 }
 
+/** How probable a list would have been. */
+export interface PropensitiesAnswer {
+  /** The policy that was asked. */
+  policy: "greedy" | "epsilon" | "plackett_luce";
+  /**
+   * For each item of `items`: the probability with which the policy would have chosen it for its
+   * place, given the items before it. 0 for an item that the policy cannot choose there; null for
+   * one that the placement pins.
+   */
+  propensities: (number | null)[];
+  /** The release that answered. */
+  model_version: number;
+}
+
+/** A list, and for whom and where it was made. A field that is null counts as missing. */
+export interface PropensitiesBody {
+  /** The list in its order. Leave out what was pinned in it. */
+  items: (string | number)[];
+  /** The user, whose stored history is read. Default: a visitor without a history. */
+  user_id?: string | number | null;
+  /** The place that shows the list: its rules are applied. */
+  placement?: string | null;
+  /**
+   * When the list is made: ISO 8601 or epoch seconds, from 1990 on. Later events of the stored
+   * history are not read. Default: now.
+   */
+  at?: string | number | null;
+  /** The policy. Default: the placement's; without one, `greedy`. */
+  policy?: PlacementPolicyBody | null;
+  /**
+   * How many items the list was asked for; the pool that a policy chooses from depends on it.
+   * Default: the number of `items`.
+   */
+  k?: number | null;
+}
+
 /** The ranking quality of one model on one set of events. */
 export interface QualityStatus {
   /** The run that measured it. */
@@ -1411,6 +1447,10 @@ export interface Calls {
   "GET /v1/popular": {
     query: { k?: number; window?: string | null; filter?: string[] | null; attributes?: string[] | null };
     answer: PopularAnswer;
+  };
+  "POST /v1/propensities": {
+    body: PropensitiesBody;
+    answer: PropensitiesAnswer;
   };
   "POST /v1/recommendations": {
     body: RecommendationBody;

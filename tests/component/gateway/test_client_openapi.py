@@ -146,6 +146,7 @@ LEFT_OUT = {
     "POST /v1/track": "libraries of Segment and RudderStack send to it themselves",
     "POST /v1/batch": "libraries of Segment and RudderStack send to it themselves",
     "POST /predict": "a rating for a history in free text; recommend returns ratings too",
+    "POST /v1/propensities": "evaluations ask it, with the command line",
     "POST /v1/operate/rollback": "people operate, with the page or the command line",
     "POST /v1/operate/promote": "people operate, with the page or the command line",
     "POST /v1/operate/pause": "people operate, with the page or the command line",
