@@ -1,4 +1,4 @@
-"""The question of a list in its placement: rules, exclusions, and the pins that may be shown."""
+"""The question of a list in its placement: rules, exclusions and the pins to be shown."""
 
 from __future__ import annotations
 
