@@ -59,7 +59,7 @@ def ask(shop: RunningGateway, **body: object) -> dict[str, object]:
     return found
 
 
-def served(shop: RunningGateway, user_id: str) -> list[dict[str, object]]:
+def drawn_list(shop: RunningGateway, user_id: str) -> list[dict[str, object]]:
     answer = shop.client.post("/v1/recommendations", json={"user_id": user_id, "placement": "luce"})
     items: list[dict[str, object]] = answer.json()["items"]
     return items
@@ -76,7 +76,7 @@ def test_a_served_list_has_the_propensities_it_was_drawn_with(shop: RunningGatew
     events = [{"user_id": "ann", "item_id": f"i{n}", "type": "purchase"} for n in (3, 4)]
     shop.client.post("/v1/events", json=events)
     for _ in range(5):
-        items = served(shop, "ann")
+        items = drawn_list(shop, "ann")
         chosen = [one for one in items if "pinned" not in one]
         assert len(items) == len(chosen) + 1
         found = ask(
@@ -91,7 +91,7 @@ def test_a_served_list_has_the_propensities_it_was_drawn_with(shop: RunningGatew
 
 
 def test_other_policies_are_asked_of_the_same_list(shop: RunningGateway) -> None:
-    best = [one["id"] for one in served_greedily(shop)]
+    best = [one["id"] for one in greedy_list(shop)]
     greedy = ask(shop, user_id="bob", items=best)
     assert (greedy["policy"], greedy["propensities"]) == ("greedy", [1, 1, 1, 1])
     swapped = ask(shop, user_id="bob", items=best[::-1], placement="plain")
@@ -103,7 +103,7 @@ def test_other_policies_are_asked_of_the_same_list(shop: RunningGateway) -> None
     assert ask(shop, items=["no-such-item"])["propensities"] == [0]
 
 
-def served_greedily(shop: RunningGateway) -> list[dict[str, object]]:
+def greedy_list(shop: RunningGateway) -> list[dict[str, object]]:
     answer = shop.client.post("/v1/recommendations", json={"user_id": "bob", "k": 4})
     items: list[dict[str, object]] = answer.json()["items"]
     return items
