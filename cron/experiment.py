@@ -56,7 +56,7 @@ class ExperimentDraft:
 
     `placement` is the one whose lists take part; None for all lists. `share` is that of the users.
     `effect` is the relative effect worth finding. `reward` has the weight of each event type; if it
-    is empty, every event but an impression counts 1.
+    is empty, the weights are those of the settings.
     """
 
     placement: str | None = None

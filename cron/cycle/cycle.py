@@ -55,7 +55,8 @@ def run_cycle(services: Services, lease: Lease, *, force_full: bool = False) -> 
     # before everything that needs the server: the log must not grow while that is away
     not_collected = collect_records(services, lease)
     erase_forgotten(services, lease)
-    measure_experiments(ledger, services.journal, min_age_s=MIN_AGE_S)
+    weights = services.settings.reward.weights
+    measure_experiments(ledger, services.journal, weights, min_age_s=MIN_AGE_S)
     with services.serving_lock:
         release.finish_switch(
             ledger, services.server, artifacts=lambda: services.artifacts, wait=services.stop.wait

@@ -16,7 +16,6 @@ import pyarrow as pa
 from cron.experiments.catalogue_growth import compare_at_equal_size
 from cron.experiments.outcome import ArmSums
 from cron.experiments.user_sums import UserTotals, sum_users
-from recommender.config import IMPRESSION
 
 DAY_US = 86_400_000_000
 DAYS_BEFORE = 14  # of rewards before the first list, for the adjustment
@@ -66,7 +65,7 @@ def add_rewards(
     for user_id, type_, at_us, value in zip(*columns, values, strict=True):
         user = users.get(user_id)
         if user is not None and at_us >= user.first_us:
-            user.reward += weight_of(type_, weights)
+            user.reward += weights.get(type_, 0.0)
             user.revenue += value or 0.0
 
 
@@ -78,14 +77,7 @@ def add_rewards_before(
     for user_id, type_, at_us in zip(*columns, strict=True):
         user = users.get(user_id)
         if user is not None and 0 < user.first_us - at_us <= DAYS_BEFORE * DAY_US:
-            user.before += weight_of(type_, weights) / DAYS_BEFORE
-
-
-def weight_of(type_: str | None, weights: Mapping[str, float]) -> float:
-    """Return the reward of an event; without weights every event but an impression counts 1."""
-    if weights:
-        return weights.get(type_ or "", 0.0)
-    return 0.0 if type_ in (None, IMPRESSION) else 1.0
+            user.before += weights.get(type_, 0.0) / DAYS_BEFORE
 
 
 def arm_sums(

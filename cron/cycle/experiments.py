@@ -8,7 +8,7 @@ the winner's rules become the placement's.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 
 import pyarrow as pa
@@ -41,9 +41,12 @@ _EVENT_COLUMNS = ("kind", "user_id", "type", "at_us", "value")
 log = logging.getLogger(__name__)
 
 
-def measure_experiments(ledger: Ledger, journal: Journal, *, min_age_s: float = 0.0) -> None:
+def measure_experiments(
+    ledger: Ledger, journal: Journal, weights: Mapping[str, float], *, min_age_s: float = 0.0
+) -> None:
     """Measure all running experiments and store the results; stop those that have ended.
 
+    `weights` are those of the event types where an experiment has none of its own.
     One that was measured less than `min_age_s` ago is left out. What cannot be read now is measured
     at the next turn.
     """
@@ -52,7 +55,7 @@ def measure_experiments(ledger: Ledger, journal: Journal, *, min_age_s: float = 
         if last is not None and (ledger.now() - last.at).total_seconds() < min_age_s:
             continue
         try:
-            measured = measure(journal, experiment, ledger=ledger)
+            measured = measure(journal, experiment, weights, ledger=ledger)
         except FreshetError as error:
             extra = {"experiment": experiment.name, "why": str(error)}
             log.warning("experiment not measured", extra=extra)
@@ -64,12 +67,14 @@ def measure_experiments(ledger: Ledger, journal: Journal, *, min_age_s: float = 
             _stop(ledger, experiment, outcome)
 
 
-def measure(journal: Journal, experiment: Experiment, *, ledger: Ledger) -> MeasuredArms:
+def measure(
+    journal: Journal, experiment: Experiment, weights: Mapping[str, float], *, ledger: Ledger
+) -> MeasuredArms:
     """Return the sums of an experiment's arms; raise as reading the journal."""
     now = ledger.now()
     slates = journal.slates.tables_since(experiment.started_at, columns=list(SLATE_COLUMNS))
     users = users_of_slates(experiment.name, slates)
-    weights = experiment.draft.reward
+    weights = experiment.draft.reward or weights
     for events in _events_after(journal, experiment.after_seq):
         add_rewards(users, events, weights)
     numbers = (1, journal.last_seq)

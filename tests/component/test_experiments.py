@@ -11,6 +11,7 @@ from cron.experiment import parse_draft
 from cron.ledger import experiment_rows
 from cron.ledger.experiment_rows import AnswerCounts
 from cron.serving.experiment_reports import ExperimentReport, report_on
+from cron.settings.tree import RewardSettings
 from recommender.records.event_details import EventDetails
 from recommender.records.events import Event, Record
 from recommender.records.slates import Slate
@@ -39,7 +40,7 @@ def purchase(number: int, user: int, at: datetime, *, value: float | None = None
 def measure(house: House, records: Sequence[Record | Slate]) -> ExperimentReport:
     house.log.append(records)
     house.collect()
-    measure_experiments(house.ledger, house.journal)
+    measure_experiments(house.ledger, house.journal, RewardSettings().weights)
     return report_on(house.ledger, experiment_rows.one(house.ledger, "try"))
 
 
@@ -150,6 +151,8 @@ def test_a_busy_shop_is_not_measured_at_every_turn(house: House) -> None:
     house.log.append(visitors(house.ledger.now(), rates={"a": 3, "b": 3}, num_users=10))
     house.collect()
     for min_age_s, num_users in ((60.0, 0), (0.0, 5)):
-        measure_experiments(house.ledger, house.journal, min_age_s=min_age_s)
+        measure_experiments(
+            house.ledger, house.journal, RewardSettings().weights, min_age_s=min_age_s
+        )
         report = report_on(house.ledger, experiment_rows.one(house.ledger, "try"))
         assert report.arms[0].num_users == num_users

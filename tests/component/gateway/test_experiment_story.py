@@ -16,7 +16,7 @@ from cron.cycle.experiments import measure_experiments
 from cron.experiment import parse_draft
 from cron.ledger import experiment_rows
 from cron.serving.experiment_reports import report_on
-from cron.settings.tree import Settings
+from cron.settings.tree import RewardSettings, Settings
 from tests.component.gateway_process import StandIn, gateway, settings_in
 from tests.component.house import open_house
 
@@ -63,7 +63,7 @@ def test_lists_and_purchases_are_measured_by_arm(shop: Settings, tmp_path: Path)
         client.post("/v1/events", json=purchases).raise_for_status()
     house = open_house(tmp_path)
     house.collect()
-    measure_experiments(ledger, house.journal)
+    measure_experiments(ledger, house.journal, RewardSettings().weights)
     report = report_on(ledger, experiment_rows.one(ledger, "short-lists"))
     assert [arm.num_users for arm in report.arms] == [seen["a"], seen["b"]]
     assert [arm.num_answers for arm in report.arms] == [seen["a"], seen["b"]]
