@@ -43,6 +43,7 @@ VERBS = (
     "pause",
     "resume",
     "experiment",
+    "evaluate",
     "keys",
     "config",
 )

@@ -191,11 +191,12 @@ def _exclusions(raw: object, where: str) -> dict[str, int | None]:
         if type_ == IMPRESSION:
             expected = "another event type: histories keep no impressions, so it could never apply"
             raise BadRequest(place, found=describe(type_), expected=expected)
-        ages[type_] = None if age == FOREVER else _age(age, place)
+        ages[type_] = None if age == FOREVER else read_age(age, place)
     return ages
 
 
-def _age(raw: object, where: str) -> int:
+def read_age(raw: object, where: str) -> int:
+    """Parse an age such as 30d or 12h into seconds; raise BadRequest."""
     found = _AGE.fullmatch(raw) if isinstance(raw, str) else None
     if found is None:
         expected = "a number of s, m, h, d or w, such as 30d or 12h"
@@ -219,7 +220,7 @@ def _freshness(raw: object, where: str) -> Freshness:
     attribute = values.get("attribute")
     return Freshness(
         add=read_add(values["add"], f"{where}.add"),
-        half_life_s=_age(values["half_life"], f"{where}.half_life"),
+        half_life_s=read_age(values["half_life"], f"{where}.half_life"),
         attribute=None if attribute is None else read_text(attribute, f"{where}.attribute"),
     )
 

@@ -1,0 +1,1 @@
+"""What `evaluate` does: slates and their rewards, propensities of a policy, and findings."""
