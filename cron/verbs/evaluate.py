@@ -24,7 +24,7 @@ from recommender.requests.wire import BadRequest
 if TYPE_CHECKING:  # imported late: they load numpy and pyarrow, and other verbs are quick
     from cron.ledger.ledger import Ledger
     from cron.verbs.evaluations.asking import NotAnswered, TargetSlate
-    from cron.verbs.evaluations.served import RewardedSlate, ServedSlates, SlateChoice
+    from cron.verbs.evaluations.served import EvaluatedSlates, RewardedSlate, SlateChoice
 
 SUMMARY = "estimate what a policy would earn, from lists that were served"
 
@@ -95,7 +95,7 @@ def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
     return 0
 
 
-def _read_slates(ledger: Ledger, settings: Settings, choice: SlateChoice) -> ServedSlates:
+def _read_slates(ledger: Ledger, settings: Settings, choice: SlateChoice) -> EvaluatedSlates:
     from cron.journal.journal import Journal
     from cron.services import Paths
     from cron.verbs.evaluations.served import served_slates

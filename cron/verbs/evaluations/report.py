@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from cron.evaluation.estimate import PolicyValue
 from cron.verbs.evaluations.asking import NotAnswered
 from cron.verbs.evaluations.findings import Estimate, Findings
-from cron.verbs.evaluations.served import ServedSlates
+from cron.verbs.evaluations.served import EvaluatedSlates
 from cron.verbs.table import count
 
 _EXPLORE = (
@@ -24,7 +24,7 @@ class Evaluated:
 
     policy: str
     lists: str  # which lists, in words
-    served: ServedSlates
+    served: EvaluatedSlates
     num_pinned: int  # slates of pins alone
     unanswered: Sequence[NotAnswered]
     findings: Findings | None

@@ -49,7 +49,7 @@ class RewardedSlate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ServedSlates:
+class EvaluatedSlates:
     """The slates that were chosen, and how many of the placement there were and were left out.
 
     `by_policy` counts all that could be chosen, by their policy.
@@ -61,7 +61,7 @@ class ServedSlates:
     by_policy: Mapping[str, int]
 
 
-def served_slates(journal: Journal, choice: SlateChoice, reward: RewardSettings) -> ServedSlates:
+def served_slates(journal: Journal, choice: SlateChoice, reward: RewardSettings) -> EvaluatedSlates:
     """Return the slates of a choice with their rewards; raise as reading the journal.
 
     An event that names no list counts for the newest list of its user with the item, so all lists
@@ -79,7 +79,7 @@ def served_slates(journal: Journal, choice: SlateChoice, reward: RewardSettings)
         for place, row in enumerate(every.to_pylist())
         if is_chosen[place] and place in by_row
     ]
-    return ServedSlates(
+    return EvaluatedSlates(
         slates=slates,
         num_fallbacks=found.num_fallbacks,
         num_without_user=found.num_without_user,
