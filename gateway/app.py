@@ -21,6 +21,7 @@ from gateway.calls import (
     item_lists,
     items,
     operate,
+    personalizer,
     placements,
     propensities,
     recommendations,
@@ -83,7 +84,8 @@ def create_app(settings: Settings) -> FastAPI:
         release,
         watch,
     )
-    for calls in (*described, documentation, browser):
-        app.include_router(calls.router)
-    describe_bodies(app, [route for calls in described for route in calls.router.routes])
+    routers = [*(calls.router for calls in described), *personalizer.ROUTERS]
+    for router in (*routers, documentation.router, browser.router):
+        app.include_router(router)
+    describe_bodies(app, [route for router in routers for route in router.routes])
     return app

@@ -21,6 +21,12 @@ from gateway.bodies.experiments import ExperimentBody, StopBody
 from gateway.bodies.foreign import Ga4Body, TrackBatch, TrackCall
 from gateway.bodies.items import ItemChangeBody
 from gateway.bodies.operate import PauseBody, PromoteBody, ResumeBody, RollbackBody
+from gateway.bodies.personalizer import (
+    MultiSlotRankRequest,
+    MultiSlotRewardRequest,
+    RankRequest,
+    RewardRequest,
+)
 from gateway.bodies.placements import PlacementBody
 from gateway.bodies.propensities import PropensitiesBody
 from gateway.bodies.recommendation_request import RecommendationBody
@@ -41,6 +47,7 @@ TAGS: Sequence[Mapping[str, str]] = (
     {"name": "users", "description": "Read what a user did."},
     {"name": "placements", "description": "Read and change the rules of lists."},
     {"name": "experiments", "description": "Start, read and stop experiments on visitors."},
+    {"name": "personalizer", "description": "Choose actions, as Azure's Personalizer did."},
     {"name": "operation", "description": "Status, metrics and probes."},
 )
 # of the calls that read their bodies themselves
@@ -61,6 +68,10 @@ _BODIES = (
     TrackCall,
     TrackBatch,
     Ga4Body,
+    RankRequest,
+    RewardRequest,
+    MultiSlotRankRequest,
+    MultiSlotRewardRequest,
 )
 _REF = "#/components/schemas/{model}"
 _REFUSALS: Mapping[int, tuple[str, Refusal]] = {
@@ -284,7 +295,7 @@ def _complete(document: dict[str, object], routes: Sequence[BaseRoute]) -> dict[
 def _restore_examples(described: dict[str, object], responses: Responses) -> None:
     """Put the examples of answers back as they are: FastAPI drops their nulls."""
     for status, response in responses.items():
-        contents = _child(response, "content")
+        contents = _child({"content": {}} | response, "content")
         for media_type in contents:
             content = _child(_child(_child(described, str(status)), "content"), media_type)
             content["examples"] = _child(contents, media_type)["examples"]

@@ -48,6 +48,7 @@ from gateway.model.readiness import Readiness
 from gateway.model.recommendations import Recommendations
 from gateway.model.search import Search
 from gateway.model.similar_items import SimilarItems
+from gateway.personalizer.loop import LEARNED_EVERY_S, PersonalizerLoop
 from gateway.placements.lists import ListExperiments, PlacementLists
 from gateway.placements.named import NamedPlacements
 from gateway.slates.recorder import SlateRecorder, running_recorder
@@ -109,6 +110,7 @@ class GatewayServices:
     placements: NamedPlacements
     lists: PlacementLists
     slates: SlateRecorder
+    personalizer: PersonalizerLoop
     metrics: GatewayMetrics
     overview: Callable[[], Overview]
     decisions: Decisions
@@ -134,17 +136,17 @@ async def open_services(settings: Settings) -> AsyncIterator[GatewayServices]:
     paths = Paths(var=var_folder(settings))
     letters = DeadLetters(paths.var / "dead-letters.jsonl")
     live = _live_release(ledger)
-    timeout_s = settings.gateway.inference_timeout_s
-    inference = Inference(parse_nodes(store.server), live, timeout_s=timeout_s)
+    inference = _inference(settings, live)
     keyring = _keyring(settings.gateway, ledger)
     placements = _placements(settings, ledger)
     experiments = _experiments(ledger)
     recommendations = _recommendations(settings, histories, item_records, inference, live)
+    personalizer = _personalizer(settings, ledger)
     intake = RecordIntake(event_log, histories, item_records, letters, new_id=RecordIds())
     overview = partial(_overview, ledger, event_log, paths.runs)
     metrics = _metrics(ledger, overview, event_log, histories)
     close = (experiments.answers.close, inference.close, ledger.close)
-    follower = _follower(keyring, placements, experiments, close=close)
+    follower = _follower(keyring, placements, experiments, personalizer, close=close)
     append = event_log.append if settings.slates.record else None
     async with follower, running_recorder(append, metrics.count_slates) as slates:
         yield GatewayServices(
@@ -165,12 +167,13 @@ async def open_services(settings: Settings) -> AsyncIterator[GatewayServices]:
             placements=placements,
             lists=PlacementLists(recommendations, placements, histories, item_records, experiments),
             slates=slates,
+            personalizer=personalizer,
             metrics=metrics,
             overview=overview,
             decisions=wiring.open_decisions(settings, ledger),
             forget=partial(forget, ledger, histories, letters, asked_by="the gateway"),
             readiness=Readiness(inference),
-            answer_queue=_answer_queue(timeout_s),
+            answer_queue=_answer_queue(settings.gateway.inference_timeout_s),
             record_groups=RecordGroups(intake),
         )
 
@@ -180,6 +183,7 @@ async def _follower(
     keyring: Keyring,
     placements: NamedPlacements,
     experiments: ListExperiments,
+    personalizer: PersonalizerLoop,
     *,
     close: Sequence[Callable[[], None]],
 ) -> AsyncIterator[None]:
@@ -189,6 +193,7 @@ async def _follower(
         follow(keyring.refresh, what="keys"),
         follow(placements.refresh, what="placements"),
         follow(experiments.running.refresh, what="experiments"),
+        follow(personalizer.refresh, what="choices of actions", every_s=LEARNED_EVERY_S),
         answers,
     )
     try:
@@ -199,6 +204,11 @@ async def _follower(
             await following
         for close_one in close:
             close_one()
+
+
+def _inference(settings: Settings, live: LiveRelease) -> Inference:
+    nodes = parse_nodes(settings.store.server)
+    return Inference(nodes, live, timeout_s=settings.gateway.inference_timeout_s)
 
 
 def _metrics(
@@ -212,6 +222,12 @@ def _placements(settings: Settings, ledger: Ledger) -> NamedPlacements:
     placements = NamedPlacements(settings.placements, ledger)
     placements.refresh()
     return placements
+
+
+def _personalizer(settings: Settings, ledger: Ledger) -> PersonalizerLoop:
+    personalizer = PersonalizerLoop(ledger, settings.personalizer)
+    personalizer.refresh()
+    return personalizer
 
 
 def _recommendations(

@@ -1,6 +1,6 @@
 """What decisions rest on: experiments, estimates of policies, the cost of recording.
 
-    python -m bench decisions [--parts experiments,estimators,latency,planted]
+    python -m bench decisions [--parts experiments,estimators,latency,planted,personalizer]
 
 Each part has a page of results of its own. The visitors of experiments are simulated.
 """
@@ -14,6 +14,7 @@ from bench.decisions.clickbait import measure_planted
 from bench.decisions.estimators import measure_estimators
 from bench.decisions.experiments import measure_experiments
 from bench.decisions.latency import measure_latency
+from bench.decisions.personalizer import measure_personalizer
 
 COMMAND = "python -m bench decisions"
 PARTS: Mapping[str, Callable[[str], None]] = {
@@ -21,6 +22,7 @@ PARTS: Mapping[str, Callable[[str], None]] = {
     "estimators": measure_estimators,
     "latency": measure_latency,
     "planted": measure_planted,
+    "personalizer": measure_personalizer,
 }
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from cron.contextual.features import FeatureVector, Values
 
 NUM_WEIGHTS = 1 << 18  # Vowpal Wabbit's default; 2 MiB of memory with the sums of gradients
-RATE = 0.1
+RATE = 0.1  # docs/log.md
 # an example is worth at most this many: an unlikely action must not decide alone
 MAX_WEIGHT = 20.0
 _SMALLEST = 1e-6

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cron.placement import Placement
 from cron.settings.rules import (
@@ -235,6 +235,18 @@ class RewardSettings:
     window_s: PositiveFloat = 86_400.0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PersonalizerSettings:
+    """How actions are chosen and rewards are counted; the defaults are those that Azure had."""
+
+    # apprentice: always the first action, until the model has learned to choose like that
+    mode: Literal["online", "apprentice"] = "online"
+    epsilon: ShareFloat = 0.2  # share of choices among all actions
+    reward_wait_s: PositiveFloat = 600.0
+    default_reward: Annotated[float, Bounds(-1, 1, "a number from -1 to 1")] = 0.0
+    reward_aggregation: Literal["earliest", "sum"] = "earliest"
+
+
 # TrainConfig belongs to the trainer, which knows nothing of settings files; so its rules are here.
 _TRAIN_RULES: dict[str, Rule] = {
     "average_decay": Bounds(0, 0.99, "a share between 0 and 0.99"),
@@ -282,6 +294,7 @@ class Settings:
         default_factory=dict
     )
     items: ItemSettings = field(default_factory=ItemSettings)
+    personalizer: PersonalizerSettings = field(default_factory=PersonalizerSettings)
     slates: SlateSettings = field(default_factory=SlateSettings)
     reward: RewardSettings = field(default_factory=RewardSettings)
     train: TrainConfig = field(default_factory=TrainConfig, metadata={"rules": _TRAIN_RULES})

@@ -53,6 +53,13 @@ CALLS: Mapping[str, Roles] = {
     "GET /v1/experiments/{name}": _WATCHERS,
     "PUT /v1/experiments/{name}": _OPERATORS,
     "POST /v1/experiments/{name}/stop": _OPERATORS,
+    "POST /personalizer/{api_version}/rank": _WRITERS,
+    "POST /personalizer/{api_version}/events/{event_id}/reward": _WRITERS,
+    "POST /personalizer/{api_version}/events/{event_id}/activate": _WRITERS,
+    "POST /personalizer/{api_version}/multislot/rank": _WRITERS,
+    "POST /personalizer/{api_version}/multislot/events/{event_id}/reward": _WRITERS,
+    "POST /personalizer/{api_version}/multislot/events/{event_id}/activate": _WRITERS,
+    "GET /v1/personalizer": _WATCHERS,
     "GET /v1/status": _WATCHERS,
     "GET /metrics": _WATCHERS,
 }

@@ -117,6 +117,8 @@ def _key_holder(request: Request, keyring: Keyring) -> Caller | None:
     if scheme.lower() == "basic":
         # Segment's and RudderStack's senders: the key is the user name, the password is empty
         return keyring.find(_user_name(token))
+    if (azure_key := request.headers.get("ocp-apim-subscription-key")) is not None:
+        return keyring.find(azure_key.encode("latin-1"))  # clients of Azure's Personalizer
     if "key" in request.query_params:
         # `sendBeacon` sends no header; a browser key is public, so it may be in an address
         caller = keyring.find(request.query_params["key"].encode())

@@ -137,6 +137,12 @@ export interface DeletedPlacement {
   deleted?: true;
 }
 
+/** A call that was not carried out. */
+export interface ErrorResponse {
+  /** Why it was refused. */
+  error: PersonalizerError;
+}
+
 /** Something that a user did to an item. */
 export interface EventBody {
   /**
@@ -572,6 +578,34 @@ export interface LiveStatus {
   age_s: number;
 }
 
+/** Which actions to show in several slots. No action is in two of them. */
+export interface MultiSlotRankRequest {
+  /** The actions of all slots. */
+  actions: RankableAction[];
+  /** The slots, in their order. */
+  slots: SlotRequest[];
+  /** Objects of features of the user, the device, the time. */
+  contextFeatures?: Record<string, unknown>[] | null;
+  /** Names the event in later calls and seeds the draw; one is made without it. */
+  eventId?: string | null;
+  /** True: the answer may never be shown, so the event waits for its activation. */
+  deferActivation?: boolean | null;
+}
+
+/** The chosen actions of all slots. */
+export interface MultiSlotRankResponse {
+  /** In the order of the request. */
+  slots: SlotResponse[];
+  /** Names it in later calls. */
+  eventId: string;
+}
+
+/** What the actions in slots earned. */
+export interface MultiSlotRewardRequest {
+  /** One reward for each slot. */
+  reward: SlotReward[];
+}
+
 /** An item of the history that a recommended item is like. */
 export interface NearItem {
   /** The item's id. */
@@ -635,6 +669,34 @@ export interface PauseAnswer {
 export interface PauseBody {
   /** Why, on one line; stored and shown with the decision. */
   reason?: string | null;
+}
+
+/** Why a call was refused. */
+export interface PersonalizerError {
+  /** The kind of error. */
+  code: string;
+  /** One sentence for people. */
+  message: string;
+  /** The field or header at fault. */
+  target?: string | null;
+}
+
+/** What was learned, and what the policies are worth on the newest 10,000 events or so. */
+export interface PersonalizerStatus {
+  /** `online` or `apprentice`. */
+  mode: string;
+  /** How many choices were learned. */
+  learned: number;
+  /** How many choices wait for their rewards. */
+  waiting: number;
+  /** How often the model would choose the usual action; null: no events. */
+  agreement: number | null;
+  /** What was shown. */
+  served: PolicyValueAnswer | null;
+  /** The model's own choices; null: they could not all be shown. */
+  model: PolicyValueAnswer | null;
+  /** The usual actions; null: they could not all be shown. */
+  baseline: PolicyValueAnswer | null;
 }
 
 /** An item at a position, from 1. */
@@ -741,6 +803,16 @@ export interface PlacementPolicyBody {
   temperature?: number | null;
   /** The chance of new items. */
   new_items?: NewItemsBudgetBody | null;
+}
+
+/** A mean reward for an event, with its 95 % interval. */
+export interface PolicyValueAnswer {
+  /** The mean reward. */
+  mean: number;
+  /** The interval's lower end. */
+  low: number;
+  /** The interval's upper end. */
+  high: number;
 }
 
 /** Popular items. */
@@ -867,6 +939,46 @@ export interface QualityStatus {
   num_events: number;
   /** When it was measured. */
   at: string;
+}
+
+/** Which of some actions to show. The first one is what the existing logic would show. */
+export interface RankRequest {
+  /** The actions, the usual one first. */
+  actions: RankableAction[];
+  /** Objects of features of the user, the device, the time. */
+  contextFeatures?: Record<string, unknown>[] | null;
+  /** Ids of actions that may not be chosen. */
+  excludedActions?: string[] | null;
+  /** Names the event in later calls and seeds the draw; one is made without it. */
+  eventId?: string | null;
+  /** True: the answer may never be shown, so the event waits for its activation. */
+  deferActivation?: boolean | null;
+}
+
+/** The chosen action, and the others in the order of the model. */
+export interface RankResponse {
+  /** The chosen action first; excluded ones keep their places. */
+  ranking: RankedAction[];
+  /** Names it in later calls. */
+  eventId: string;
+  /** The action to show and to reward. */
+  rewardActionId: string;
+}
+
+/** An action that may be chosen. */
+export interface RankableAction {
+  /** The action. */
+  id: string;
+  /** Objects of features. Texts are words, numbers are quantities. */
+  features?: Record<string, unknown>[] | null;
+}
+
+/** An action and how likely it was chosen. */
+export interface RankedAction {
+  /** The action. */
+  id: string;
+  /** With what probability it was to be chosen. */
+  probability: number;
 }
 
 /** Recommendations of the live model, best first. */
@@ -1120,6 +1232,12 @@ export interface ResumeBody {
   reason?: string | null;
 }
 
+/** What the shown action earned. */
+export interface RewardRequest {
+  /** The reward, usually between 0 and 1. */
+  value: number;
+}
+
 /** Go back to an earlier release. */
 export interface RollbackBody {
   /** Null or missing: the previous good release. */
@@ -1208,6 +1326,34 @@ export interface SlatesStatus {
   last_day: number;
   /** Of these, the popular items in place of the model's. */
   fallbacks: number;
+}
+
+/** A slot to fill. */
+export interface SlotRequest {
+  /** The slot. */
+  id: string;
+  /** The action of the existing logic; no two slots have the same. */
+  baselineAction: string;
+  /** Objects of features. Texts are words, numbers are quantities. */
+  features?: Record<string, unknown>[] | null;
+  /** Ids of actions that may not be chosen. */
+  excludedActions?: string[] | null;
+}
+
+/** The chosen action of a slot. */
+export interface SlotResponse {
+  /** The slot. */
+  id: string;
+  /** The action to show and to reward. */
+  rewardActionId: string;
+}
+
+/** What the action in one slot earned. */
+export interface SlotReward {
+  /** The slot. */
+  slotId: string;
+  /** The reward, usually between 0 and 1. */
+  value: number;
 }
 
 /** The whole system at one moment. */
@@ -1345,6 +1491,24 @@ export interface Calls {
   "GET /metrics": {
     answer: string;
   };
+  "POST /personalizer/{api_version}/events/{event_id}/activate": {
+  };
+  "POST /personalizer/{api_version}/events/{event_id}/reward": {
+    body: RewardRequest;
+  };
+  "POST /personalizer/{api_version}/multislot/events/{event_id}/activate": {
+  };
+  "POST /personalizer/{api_version}/multislot/events/{event_id}/reward": {
+    body: MultiSlotRewardRequest;
+  };
+  "POST /personalizer/{api_version}/multislot/rank": {
+    body: MultiSlotRankRequest;
+    answer: MultiSlotRankResponse;
+  };
+  "POST /personalizer/{api_version}/rank": {
+    body: RankRequest;
+    answer: RankResponse;
+  };
   "POST /predict": {
     body: PredictionBody;
     answer: PredictionAnswer;
@@ -1426,6 +1590,9 @@ export interface Calls {
   "POST /v1/operate/rollback": {
     body: RollbackBody;
     answer: SwitchAnswer;
+  };
+  "GET /v1/personalizer": {
+    answer: PersonalizerStatus;
   };
   "GET /v1/placements": {
     answer: PlacementList;

@@ -73,7 +73,7 @@ def _parts(operation: Schema) -> Iterator[tuple[str, str]]:
     if "requestBody" in operation:
         yield "body", _content_type(_child(operation, "requestBody"))
     for status, answer in _children(operation, "responses"):
-        if status.startswith("2"):
+        if status.startswith("2") and "content" in answer:
             yield "answer", _content_type(answer)
             return
 

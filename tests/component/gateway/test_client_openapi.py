@@ -161,6 +161,18 @@ LEFT_OUT = {
     "GET /v1/experiments/{name}": "people start and read experiments",
     "PUT /v1/experiments/{name}": "people start and read experiments",
     "POST /v1/experiments/{name}/stop": "people start and read experiments",
+    **dict.fromkeys(
+        (
+            "POST /personalizer/{api_version}/rank",
+            "POST /personalizer/{api_version}/events/{event_id}/reward",
+            "POST /personalizer/{api_version}/events/{event_id}/activate",
+            "POST /personalizer/{api_version}/multislot/rank",
+            "POST /personalizer/{api_version}/multislot/events/{event_id}/reward",
+            "POST /personalizer/{api_version}/multislot/events/{event_id}/activate",
+        ),
+        "clients of Azure's Personalizer make these",
+    ),
+    "GET /v1/personalizer": "people decide by it",
     "GET /metrics": "Prometheus reads it",
     "GET /healthz": "the probe of an orchestrator",
     "GET /readyz": "the probe of an orchestrator",

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bench.decisions.action_shop import ACTIONS, context
 from cron.contextual import example
 from cron.contextual.choice import ActionQuestion, choose
 from cron.contextual.exploration import best_shares, draw, with_exploration
 from cron.contextual.features import interactions
 from cron.contextual.linear_model import LinearModel
-from tests.unit.cron.contextual.shop import ACTIONS, context
 
 CONTEXT = context(user="user 1")
 scored = st.lists(st.tuples(st.sampled_from([0.0, 0.1, 0.5]), st.booleans()), min_size=1).filter(

@@ -6,35 +6,35 @@ from statistics import fmean
 
 import pytest
 
-from cron.contextual.features import FeatureVector, interactions
-from cron.contextual.linear_model import LinearModel
-from cron.contextual.policy_values import agreement, value_of
-from tests.unit.cron.contextual.shop import (
+from bench.decisions.action_shop import (
     BASELINE,
     FAVOURITE,
     ORACLE,
     RANDOM,
-    Shop,
+    ActionShop,
     action,
     context,
 )
+from cron.contextual.features import FeatureVector, interactions
+from cron.contextual.linear_model import LinearModel
+from cron.contextual.policy_values import agreement, value_of
 
 
 @pytest.fixture(scope="module")
-def online() -> tuple[Shop, list[float]]:
+def online() -> tuple[ActionShop, list[float]]:
     """Return a shop after 3,000 visits with exploration, and what they earned."""
-    shop = Shop(seed=1)
+    shop = ActionShop(seed=1)
     return shop, shop.visits(3_000)
 
 
-def test_it_beats_random_and_the_existing_logic(online: tuple[Shop, list[float]]) -> None:
+def test_it_beats_random_and_the_existing_logic(online: tuple[ActionShop, list[float]]) -> None:
     _shop, earned = online
     best = 0.8 * ORACLE + 0.2 * RANDOM  # with a fifth of the choices at random
     assert fmean(earned[-500:]) > best - 0.03
     assert fmean(earned) > 1.5 * max(BASELINE, RANDOM)
 
 
-def test_the_policies_values_are_estimated(online: tuple[Shop, list[float]]) -> None:
+def test_the_policies_values_are_estimated(online: tuple[ActionShop, list[float]]) -> None:
     """The baseline was served in a few choices of a hundred, and its interval holds the truth."""
     shop, earned = online
     totals = shop.totals
@@ -50,7 +50,7 @@ def test_the_policies_values_are_estimated(online: tuple[Shop, list[float]]) -> 
 
 
 def test_an_apprentice_comes_to_agree_and_takes_over() -> None:
-    shop = Shop(seed=2)
+    shop = ActionShop(seed=2)
     first = fmean(shop.visits(1_500, "apprentice"))
     assert first == pytest.approx(BASELINE, abs=0.03)  # nothing else was served
     assert shop.agreement() == 1
@@ -67,12 +67,12 @@ def test_an_apprentice_comes_to_agree_and_takes_over() -> None:
 
 
 def test_without_choices_nothing_is_said() -> None:
-    totals = Shop(seed=0).totals
+    totals = ActionShop(seed=0).totals
     assert agreement(totals) is None
     assert value_of(totals, totals.served) is None
 
 
-def test_a_model_is_the_same_after_a_restart(online: tuple[Shop, list[float]]) -> None:
+def test_a_model_is_the_same_after_a_restart(online: tuple[ActionShop, list[float]]) -> None:
     shop, _earned = online
     again = LinearModel.from_bytes(shop.model.to_bytes())
     asked = action_of(0)

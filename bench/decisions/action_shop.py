@@ -23,7 +23,7 @@ RANDOM = (FAVOURITE + 5 * OTHER) / 6
 
 
 @dataclass(kw_only=True)
-class Shop:
+class ActionShop:
     """Visitors that come one after the other, and a model that learns from each."""
 
     seed: int
