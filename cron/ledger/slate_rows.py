@@ -66,7 +66,7 @@ def names(ledger: Ledger, *, dropped: bool = False) -> frozenset[str]:
 
 def add(connection: sa.Connection, segment: SlateSegment, counts: SlateCounts, hour: int) -> None:
     """Add a segment of collected slates, and its counts to an hour, within a transaction."""
-    connection.execute(schema.slate_segments.insert().values(_row(segment)))
+    _put_row(connection, segment)
     hours = schema.slate_hours
     increased = hours.update().where(hours.c.hour == hour)
     increased = increased.values(
@@ -89,7 +89,7 @@ def replace(
             table.update().where(table.c.name.in_(dropped)).values(is_dropped=sa.true())
         )
         if kept is not None:
-            connection.execute(table.insert().values(_row(kept)))
+            _put_row(connection, kept)
 
 
 def adopt(
@@ -100,7 +100,7 @@ def adopt(
     with ledger.write(lease) as connection:
         connection.execute(table.delete().where(table.c.name.in_(gone)))
         for segment in adopted:
-            connection.execute(table.insert().values(_row(segment)))
+            _put_row(connection, segment)
 
 
 def remove_dropped(ledger: Ledger, deleted: Collection[str], *, lease: Lease) -> None:
@@ -125,6 +125,17 @@ def counts_since(ledger: Ledger, at: datetime) -> SlateCounts:
     with ledger.read() as connection:
         num_slates, num_fallbacks = connection.execute(query).one()
     return SlateCounts(num_slates=int(num_slates), num_fallbacks=int(num_fallbacks))
+
+
+def _put_row(connection: sa.Connection, segment: SlateSegment) -> None:
+    """Add a segment whose file was stored just now.
+
+    The same rows under the same lease have the same name. So the ledger may have it already: its
+    file was adopted after a transaction that failed, or it waits to be deleted.
+    """
+    table = schema.slate_segments
+    connection.execute(table.delete().where(table.c.name == segment.name))
+    connection.execute(table.insert().values(_row(segment)))
 
 
 def _row(segment: SlateSegment) -> dict[str, object]:

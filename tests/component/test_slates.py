@@ -73,6 +73,16 @@ def test_a_slate_that_came_twice_is_read_once(house: House) -> None:
     assert slates_in(house) == [slate(1), slate(2), slate(3)]
 
 
+def test_a_batch_is_collected_after_its_commit_failed(house: House) -> None:
+    """The file that was put before is adopted meanwhile, and has the name of the new one."""
+    house.log.append([slate(1), slate(2)])
+    house.journal.slates.put([slate(1), slate(2)], house.lease)
+    tidy(house)
+    house.collect()
+    assert slates_in(house) == [slate(1), slate(2)]
+    assert house.log.backlog(house.journal.log_cursor) == 0
+
+
 def test_the_day_is_counted(house: House) -> None:
     collect_slates(house, slate(1), replace(slate(2), fallback=True))
     collect_slates(house, slate(3))
