@@ -204,13 +204,14 @@ def _arm(raw: object, where: str, share: float) -> ExperimentArm:
         expected = f"an object with {', '.join(sorted(_ARM_FIELDS))}"
         raise BadRequest(where, found=describe(raw), expected=expected)
     expect_known_fields(raw, _ARM_FIELDS, where=where)
-    placement, rules = raw.get("placement"), raw.get("rules") or {}
+    given = {name: value for name, value in raw.items() if value is not None}
+    placement, rules = given.get("placement"), given.get("rules", {})
     parse_placement(rules, f"{where}.rules.")  # every single rule must be valid
     if placement is not None:
         placement = check_name(placement, f"{where}.placement")
     return ExperimentArm(
-        name=check_experiment_name(raw.get("name"), f"{where}.name"),
-        share=read_between(raw.get("share", share), f"{where}.share", MIN_SHARE, 1),
+        name=check_experiment_name(given.get("name"), f"{where}.name"),
+        share=read_between(given.get("share", share), f"{where}.share", MIN_SHARE, 1),
         placement=placement,
         rules=dict(rules),
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from contextlib import suppress
+from datetime import timedelta
 
 from cron.cycle import release_files, stages
 from cron.cycle.collecting import collect_records, refusal_to_collect
@@ -55,8 +56,14 @@ def run_cycle(services: Services, lease: Lease, *, force_full: bool = False) -> 
     # before everything that needs the server: the log must not grow while that is away
     not_collected = collect_records(services, lease)
     erase_forgotten(services, lease)
-    weights = services.settings.reward.weights
-    measure_experiments(ledger, services.journal, weights, min_age_s=MIN_AGE_S)
+    settings = services.settings
+    measure_experiments(
+        ledger,
+        services.journal,
+        settings.reward.weights,
+        min_age_s=MIN_AGE_S,
+        keep=timedelta(days=settings.slates.keep_days),
+    )
     with services.serving_lock:
         release.finish_switch(
             ledger, services.server, artifacts=lambda: services.artifacts, wait=services.stop.wait

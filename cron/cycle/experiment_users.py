@@ -38,8 +38,12 @@ class ExperimentUser:
 
 
 def users_of_slates(name: str, tables: Iterable[pa.Table]) -> dict[str, ExperimentUser]:
-    """Return the users of an experiment by id; the tables have SLATE_COLUMNS."""
+    """Return the users of an experiment by id; the tables have SLATE_COLUMNS.
+
+    All of them share one string per item: lists show the same items again and again.
+    """
     users: dict[str, ExperimentUser] = {}
+    one_of: dict[str, str] = {}
     for table in tables:
         columns = [table[column].to_pylist() for column in SLATE_COLUMNS]
         for at_us, user_id, items, is_fallback, arm in zip(*columns, strict=True):
@@ -50,7 +54,7 @@ def users_of_slates(name: str, tables: Iterable[pa.Table]) -> dict[str, Experime
             user.first_us = min(user.first_us, at_us)
             user.num_lists += 1
             user.num_fallbacks += bool(is_fallback)
-            user.items += items
+            user.items += [one_of.setdefault(item, item) for item in items]
     return users
 
 

@@ -1,14 +1,20 @@
 """Measure the running experiments after each collection, and stop those that have ended.
 
 An experiment is stopped when its arms do not have their shares of the users, when every arm is
-decided, or when it does harm. Its lists are then what they were before it; a person decides whether
-the winner's rules become the placement's.
+decided, when one does harm, or when its first slates are about to be deleted. Its lists are then
+what they were before it; a person decides whether the winner's rules become the placement's.
+
+A measurement reads all slates and events since the start. One that takes long is repeated less
+often, so that it takes a twentieth of the worker's time at most.
 """
 
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
 from itertools import islice
 
 import pyarrow as pa
@@ -25,7 +31,6 @@ from cron.epoch import micros
 from cron.errors import FreshetError
 from cron.experiment import Experiment
 from cron.experiment_errors import ExperimentRefused
-from cron.experiments.outcome import Outcome
 from cron.journal.journal import Journal
 from cron.ledger import experiment_rows
 from cron.ledger.experiment_rows import MeasuredArms
@@ -33,7 +38,10 @@ from cron.ledger.ledger import Ledger
 from cron.serving.experiment_reports import judge_measured
 
 MIN_AGE_S = 60.0  # all lists of an experiment are read, so not at every turn of a busy shop
+QUICK_S = 3.0  # what takes no longer is measured again after MIN_AGE_S
 STATISTICS = "its statistics"
+RETENTION = "slates.keep_days"
+_PAUSES = 20  # how many times as long as a measurement the next one is not due
 _PART_RECORDS = 200_000
 _PART_USERS = 2_000
 _EVENT_COLUMNS = ("kind", "user_id", "type", "at_us", "value")
@@ -42,29 +50,50 @@ log = logging.getLogger(__name__)
 
 
 def measure_experiments(
-    ledger: Ledger, journal: Journal, weights: Mapping[str, float], *, min_age_s: float = 0.0
+    ledger: Ledger,
+    journal: Journal,
+    weights: Mapping[str, float],
+    *,
+    keep: timedelta,
+    min_age_s: float = 0.0,
 ) -> None:
-    """Measure all running experiments and store the results; stop those that have ended.
+    """Measure the running experiments and store the results; stop those that have ended.
 
-    `weights` are those of the event types where an experiment has none of its own.
-    One that was measured less than `min_age_s` ago is left out. What cannot be read now is measured
-    at the next turn.
+    `weights` are those of the event types where an experiment has none of its own, and `keep` is
+    how long slates are kept. One that was measured less than `min_age_s` ago is left out. What
+    cannot be read now is measured at the next turn.
     """
     for experiment in experiment_rows.running(ledger):
-        last = experiment_rows.measured_arms(ledger, experiment.name)
-        if last is not None and (ledger.now() - last.at).total_seconds() < min_age_s:
+        now, last = ledger.now(), experiment_rows.measured_arms(ledger, experiment.name)
+        is_too_old = now - experiment.started_at >= keep
+        if not is_too_old and not is_due(last, now, min_age_s=min_age_s):
             continue
+        began = time.perf_counter()
         try:
             measured = measure(journal, experiment, weights, ledger=ledger)
         except FreshetError as error:
             extra = {"experiment": experiment.name, "why": str(error)}
             log.warning("experiment not measured", extra=extra)
             continue
+        measured = replace(measured, seconds=time.perf_counter() - began)
         experiment_rows.store_measured(ledger, experiment.name, measured)
         answers = experiment_rows.answers(ledger, experiment.name)
         outcome = judge_measured(experiment, measured, answers)
         if outcome.state != "undecided":
-            _stop(ledger, experiment, outcome)
+            _stop(ledger, experiment, by=STATISTICS, why=outcome.reason, winner=outcome.winner)
+        elif is_too_old:
+            why = f"it has run for as long as slates are kept ({outcome.reason})"
+            _stop(ledger, experiment, by=RETENTION, why=why, winner=None)
+
+
+def is_due(last: MeasuredArms | None, now: datetime, *, min_age_s: float = 0.0) -> bool:
+    """Return whether an experiment is measured again, by how long that took the last time."""
+    if last is None:
+        return True
+    age_s = (now - last.at).total_seconds()
+    pause_s = _PAUSES * last.seconds if last.seconds > QUICK_S else 0.0
+    # a clock that was set back must not put it off
+    return age_s < 0 or age_s >= max(min_age_s, pause_s)
 
 
 def measure(
@@ -88,15 +117,12 @@ def measure(
     )
 
 
-def _stop(ledger: Ledger, experiment: Experiment, outcome: Outcome) -> None:
+def _stop(ledger: Ledger, experiment: Experiment, *, by: str, why: str, winner: str | None) -> None:
     try:
-        experiment_rows.stop(
-            ledger, experiment.name, by=STATISTICS, why=outcome.reason, winner=outcome.winner
-        )
+        experiment_rows.stop(ledger, experiment.name, by=by, why=why, winner=winner)
     except ExperimentRefused:
         return  # somebody stopped it meanwhile
-    extra = {"experiment": experiment.name, "state": outcome.state, "why": outcome.reason}
-    log.info("experiment ended", extra=extra)
+    log.info("experiment ended", extra={"experiment": experiment.name, "why": why})
 
 
 def _events_after(journal: Journal, after_seq: int) -> Iterator[pa.Table]:

@@ -34,9 +34,13 @@ KEPT = 1_000  # so that a program that starts experiments cannot fill the ledger
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MeasuredArms:
-    """What was measured of an experiment, and when; the explored items are at equal numbers."""
+    """What was measured of an experiment, when, and how long that took.
+
+    The explored items are at equal numbers.
+    """
 
     at: datetime
+    seconds: float = 0.0
     arms: tuple[ArmSums, ...]
     explored: Mapping[str, float]
 
@@ -135,6 +139,7 @@ def store_measured(ledger: Ledger, name: str, measured: MeasuredArms) -> None:
     content = {
         "arms": [asdict(arm) for arm in measured.arms],
         "explored": dict(measured.explored),
+        "seconds": measured.seconds,
     }
     table = schema.experiments
     with ledger.write() as connection:
@@ -156,6 +161,7 @@ def measured_arms(ledger: Ledger, name: str) -> MeasuredArms | None:
     content = json.loads(row.measured)
     return MeasuredArms(
         at=datetime.fromisoformat(row.measured_at),
+        seconds=content.get("seconds", 0.0),
         arms=tuple(_arm_sums(arm) for arm in content["arms"]),
         explored=content["explored"],
     )

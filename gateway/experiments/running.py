@@ -20,6 +20,10 @@ class ArmOfList:
     experiment: str
     arm: ExperimentArm
 
+    def lacks_placement(self, by_name: Mapping[str, Placement]) -> bool:
+        """Return whether the arm's own placement was deleted."""
+        return self.arm.placement is not None and self.arm.placement not in by_name
+
 
 class RunningExperiments:
     """The experiments of this gateway. `refresh` blocks; the rest is for the event loop."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import secrets
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -24,6 +25,7 @@ from gateway.bodies.recommendations import (
 from gateway.bodies.refusal import Refusal
 from gateway.errors import BadQuery
 from gateway.model.answers import ListPropensities, NoAnswer, Ranked, TooLarge
+from gateway.model.drawn_hidden import DrawnHidden
 from gateway.model.fallback import Fallback
 from gateway.model.inference import Inference
 from gateway.model.questions import (
@@ -35,6 +37,7 @@ from gateway.model.questions import (
 )
 from gateway.model.recommendation_request import RecommendationRequest
 from gateway.model.stored_history import hidden_items, larger_k, past_events
+from recommender.requests.list_policy import MAX_SEED
 
 MAX_DRAWS = 4  # of a list by a policy, while it has items that were hidden after the training
 NUM_SEEN = 1000  # the newest seen items that are excluded; Histories keeps at least as many
@@ -55,6 +58,7 @@ class Recommendations:
         self._inference = inference
         self._fallback = fallback
         self._max_history = max_history
+        self._drawn_hidden = DrawnHidden()
 
     async def answer(self, request: RecommendationRequest, events: Sequence[PastEvent]) -> Answered:
         """Return the ranked items, the popular ones as a fallback, or the model's refusal.
@@ -95,6 +99,7 @@ class Recommendations:
         slow down every call.
         """
         question, deadline = self._question(request, events), self._inference.deadline()
+        question = await self._without_drawn_hidden(question)
         num_asked = 0
         while True:
             answer = await self._inference.recommend(question, deadline=deadline)
@@ -105,10 +110,18 @@ class Recommendations:
             num_asked += 1
             ids = [item.id for item in answer.items]
             hidden = await hidden_items(self._histories, ids)
+            if question.policy is not None:
+                self._drawn_hidden.note(answer.model_version, hidden)
             again = _next_question(question, ids, hidden, wanted=request.k)
             if again is None or (request.policy is not None and num_asked == MAX_DRAWS):
                 return self._ranked_answer(request, answer, hidden)
             question = again
+
+    async def _without_drawn_hidden(self, question: TopItemsQuestion) -> TopItemsQuestion:
+        """Return the question without what a policy drew before while it was hidden, and still is."""
+        if question.policy is None or not self._drawn_hidden.ids:
+            return question
+        return _without(question, await hidden_items(self._histories, self._drawn_hidden.ids))
 
     def _ranked_answer(
         self, request: RecommendationRequest, answer: Ranked, hidden: frozenset[str]
@@ -166,14 +179,23 @@ def _next_question(
     """Return the question that makes up for hidden items; None if the answer is enough.
 
     A list that a policy chose is drawn again without them: to leave them out afterwards would
-    change the propensities of the others.
+    change the propensities of the others. The draw has a seed of its own, since numbers that led to
+    a hidden item would favour its neighbours.
     """
     if question.policy is not None:
-        left_out = [*question.exclude, *sorted(hidden)]
-        return structs.replace(question, exclude=left_out) if hidden else None
+        if not hidden:
+            return None
+        policy = structs.replace(question.policy, seed=secrets.randbelow(MAX_SEED + 1))
+        return structs.replace(_without(question, hidden), policy=policy)
     num_left = sum(item_id not in hidden for item_id in ids)
     k = larger_k(question.k, num_found=len(ids), num_left=num_left, wanted=wanted)
     return None if k is None else structs.replace(question, k=k)
+
+
+def _without(question: TopItemsQuestion, hidden: frozenset[str]) -> TopItemsQuestion:
+    """Return the question with hidden items excluded."""
+    left_out = sorted({*question.exclude, *hidden})
+    return structs.replace(question, exclude=left_out)
 
 
 def parse_filter(texts: Sequence[str]) -> dict[str, FilterValue]:

@@ -115,7 +115,7 @@ class PlacementLists:
         by_name = self._placements.by_name
         in_arm = self._experiments.running.placement_in(found, placement, by_name)
         answered = await self._answer_by(request, in_arm)
-        is_error = False
+        is_error = found.lacks_placement(by_name)
         if isinstance(answered, Refusal) and in_arm is not placement:
             answered, is_error = await self._answer_by(request, placement), True
         if isinstance(answered, Refusal):  # because of the request itself

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
-from cron.cycle.experiments import STATISTICS, measure_experiments
+from cron.cycle.experiments import RETENTION, STATISTICS, is_due, measure_experiments
 from cron.experiment import parse_draft
 from cron.ledger import experiment_rows
-from cron.ledger.experiment_rows import AnswerCounts
+from cron.ledger.experiment_rows import AnswerCounts, MeasuredArms
 from cron.serving.experiment_reports import ExperimentReport, report_on
 from cron.settings.tree import RewardSettings
 from recommender.records.event_details import EventDetails
@@ -19,6 +19,9 @@ from tests.component.house import House
 from tests.contracts.records import event, slate
 
 ARMS = [{"name": "a"}, {"name": "b", "rules": {"diversity": 0.3}}]
+
+
+KEPT, WEIGHTS = timedelta(days=35), RewardSettings().weights
 
 
 def start(house: House, **fields: object) -> datetime:
@@ -37,10 +40,12 @@ def purchase(number: int, user: int, at: datetime, *, value: float | None = None
     return replace(event(number), user_id=f"user-{user}", type="purchase", at=at, details=details)
 
 
-def measure(house: House, records: Sequence[Record | Slate]) -> ExperimentReport:
+def measure(
+    house: House, records: Sequence[Record | Slate], *, keep: timedelta = KEPT
+) -> ExperimentReport:
     house.log.append(records)
     house.collect()
-    measure_experiments(house.ledger, house.journal, RewardSettings().weights)
+    measure_experiments(house.ledger, house.journal, WEIGHTS, keep=keep)
     return report_on(house.ledger, experiment_rows.one(house.ledger, "try"))
 
 
@@ -141,6 +146,28 @@ def test_slow_answers_of_an_arm_are_harm(house: House) -> None:
     assert [arm.mean_ms for arm in report.arms] == [20.0, 40.0]
 
 
+def test_an_experiment_ends_before_its_slates_are_deleted(house: House) -> None:
+    """Its first users would be missing afterwards, and others would seem to have come later."""
+    at = start(house)
+    report = measure(house, visitors(at, rates={"a": 3, "b": 3}), keep=timedelta(0))
+    end = report.experiment.end
+    assert end is not None
+    assert (end.by, end.winner) == (RETENTION, None)
+    assert end.why == "it has run for as long as slates are kept (b is undecided)"
+    assert [arm.num_users for arm in report.arms] == [200, 200]
+
+
+def test_a_long_measurement_is_not_repeated_at_once() -> None:
+    """It reads everything since the start, which must not take the worker's whole time."""
+    at = datetime(2026, 3, 1, tzinfo=UTC)
+    long = MeasuredArms(at=at, seconds=60.0, arms=(), explored={})
+    assert not is_due(long, at + timedelta(minutes=19))
+    assert is_due(long, at + timedelta(minutes=20))
+    assert is_due(long, at - timedelta(seconds=1))
+    assert is_due(replace(long, seconds=1.0), at)
+    assert is_due(None, at)
+
+
 def _is_kept(one: Slate) -> bool:
     return int(str(one.user_id).removeprefix("user-")) % 4 == 1
 
@@ -151,8 +178,6 @@ def test_a_busy_shop_is_not_measured_at_every_turn(house: House) -> None:
     house.log.append(visitors(house.ledger.now(), rates={"a": 3, "b": 3}, num_users=10))
     house.collect()
     for min_age_s, num_users in ((60.0, 0), (0.0, 5)):
-        measure_experiments(
-            house.ledger, house.journal, RewardSettings().weights, min_age_s=min_age_s
-        )
+        measure_experiments(house.ledger, house.journal, WEIGHTS, keep=KEPT, min_age_s=min_age_s)
         report = report_on(house.ledger, experiment_rows.one(house.ledger, "try"))
         assert report.arms[0].num_users == num_users

@@ -57,6 +57,7 @@ def test_arms_have_equal_shares_by_default() -> None:
         ([], "body"),
         ({}, "arms: found 0 arms, expected 2 to 6"),
         ({"arms": ARMS[:1]}, "arms: found 1 arms"),
+        ({"arms": [ARMS[0], {"name": "b", "rules": []}]}, "arms[1].rules"),
         ({"arms": [*ARMS, ARMS[0]]}, "arms[2].name: found 'a' a second time"),
         ({"arms": [ARMS[0], {"name": "b/c"}]}, "arms[1].name"),
         ({"arms": [ARMS[0], {"name": "b", "rules": {"k": 0}}]}, "arms[1].rules.k"),

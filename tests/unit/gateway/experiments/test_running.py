@@ -101,3 +101,11 @@ def test_experiments_go_on_while_the_ledger_is_away() -> None:
     with pytest.raises(Unavailable):
         experiments.refresh()
     assert experiments.find("ann", None, NOW) is not None
+
+
+def test_an_arm_without_its_placement_is_noticed() -> None:
+    """Its lists are those of the control, so its numbers would be a lie."""
+    experiments = running(experiment("try"))
+    assert arm(experiments, "c").lacks_placement({"home": Placement()})
+    assert not arm(experiments, "c").lacks_placement({"x": Placement()})
+    assert not arm(experiments, "a").lacks_placement({})
