@@ -9,9 +9,9 @@ def test_items_are_kept_until_the_next_release() -> None:
     drawn = DrawnHidden()
     drawn.note(3, {"b", "a"})
     drawn.note(3, {"c", "a"})
-    assert drawn.ids == ("a", "b", "c")
-    drawn.note(4, ())
-    assert drawn.ids == ()
+    assert list(drawn.ids) == ["a", "b", "c"]
+    drawn.note(4, {"d"})
+    assert list(drawn.ids) == ["d"]
 
 
 def test_the_newest_are_kept() -> None:
