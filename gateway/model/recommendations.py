@@ -118,7 +118,7 @@ class Recommendations:
             question = again
 
     async def _without_drawn_hidden(self, question: TopItemsQuestion) -> TopItemsQuestion:
-        """Return the question without what a policy drew before while it was hidden, and still is."""
+        """Return the question without the hidden items that policies drew before."""
         if question.policy is None or not self._drawn_hidden.ids:
             return question
         return _without(question, await hidden_items(self._histories, self._drawn_hidden.ids))
