@@ -5,7 +5,8 @@ import sys
 import time
 from typing import IO
 
-RESULTS = ("Resolved ", "Installed ")
+RESULTS = ("Resolved ", "Installed ", "Bytecode compiled ")
+LONG_NEXT = "Installed "  # then the bytecode of some thousand files is compiled
 # One line a package, 120 of them; and a package that another version replaces.
 DETAILS = ("Using Python", "Prepared ", "Uninstalled ", " + ", " - ", " ~ ")
 BEGINS = re.compile(r"^Downloading (\S+) \(([\d.]+)([KMG])iB\)")
@@ -33,6 +34,8 @@ class Downloads:
             self._show_count(is_last=len(self._done) == len(self._sizes_mib))
         elif line.startswith(RESULTS):
             self._write(f"  {line.rstrip()}\n")
+            if line.startswith(LONG_NEXT):
+                self._write("  Compiling bytecode, a minute or two\n")
         elif not line.startswith(DETAILS):
             sys.stderr.write(line)
 
