@@ -162,8 +162,9 @@ def _backoff(state: PlanState, settings: WorkerSettings) -> Skip | None:
     until = state.last_ended_at + backoff(state.num_unpublished, settings)
     if state.now >= until:
         return None
+    noun = "run" if state.num_unpublished == 1 else "runs"
     text = (
-        f"after {state.num_unpublished} runs that did not publish "
+        f"after {state.num_unpublished} {noun} that did not publish "
         f"the next one waits until {until:%H:%M:%S} UTC"
     )
     return _skip("backoff", text)

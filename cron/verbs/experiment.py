@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import getpass
+import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
 
-from cron.experiment import ExperimentDraft, arm_json, draft_json, parse_arm, parse_draft
+from cron.experiment import ExperimentArm, ExperimentDraft, arm_json, draft_json, parse_arm, parse_draft
 from cron.experiments.power import Traffic, plan
 from cron.ledger import experiment_rows
 from cron.ledger.ledger import Ledger
@@ -21,7 +22,7 @@ from recommender.requests.wire import BadRequest
 
 SUMMARY = "start, follow and stop experiments on visitors; plan how many they need"
 
-_HEADER = ("arm", "share", "users", "reward", "explored", "answers", "errors", "mean ms")
+_HEADER = ("arm", "share", "users", "reward", "explored", "answers", "errors", "mean ms", "lists")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -164,13 +165,21 @@ def _rows(report: ExperimentReport) -> list[list[str]]:
             f"{arm.share:.0%}",
             f"{arm.num_users:,}",
             number(arm.reward, digits=4),
-            number(arm.explored, digits=0),
+            "–" if arm.explored is None else f"{arm.explored:,.0f}",
             f"{arm.num_answers:,}",
             f"{arm.num_errors:,}",
             number(arm.mean_ms, digits=1),
+            _lists_of(drafted),
         ]
-        for arm in report.arms
+        for drafted, arm in zip(report.experiment.draft.arms, report.arms, strict=True)
     ]
+
+
+def _lists_of(arm: ExperimentArm) -> str:
+    """Return what the lists of an arm are."""
+    if arm.placement is not None:
+        return f"of {arm.placement}"
+    return json.dumps(dict(arm.rules), ensure_ascii=False) if arm.rules else "as they are"
 
 
 def _comparisons(report: ExperimentReport) -> Sequence[str]:
@@ -178,8 +187,8 @@ def _comparisons(report: ExperimentReport) -> Sequence[str]:
     if outcome is None:
         return ()
     lines = [
-        f"{one.arm} − {report.arms[0].name}: {one.estimate.value:+.4f} "
-        f"({one.interval.low:+.4f} to {one.interval.high:+.4f}), {one.finding}"
+        f"{one.arm} − {report.arms[0].name}: {_signed(one.estimate.value)} "
+        f"({_signed(one.interval.low)} to {_signed(one.interval.high)}), {one.finding}"
         for one in outcome.comparisons
     ]
     for one in outcome.comparisons:
@@ -187,6 +196,10 @@ def _comparisons(report: ExperimentReport) -> Sequence[str]:
         lines += [f"{one.arm} harms: {', '.join(harmed)}"] if harmed else []
     ratio = f"sample ratio: p = {outcome.sample_ratio_p:.3g}"
     return [*lines, ratio, f"{outcome.state}: {outcome.reason}"]
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.4f}".replace("-", "−")
 
 
 def _as_json(report: ExperimentReport) -> dict[str, object]:

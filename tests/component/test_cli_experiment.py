@@ -65,6 +65,8 @@ def test_the_status_says_what_the_arms_did(
     assert main(["experiment", "status", "varied"]) == 0
     shown = capsys.readouterr().out
     assert "b − a: +0.2000" in shown
+    assert "as they are" in shown
+    assert '{"diversity": 0.3}' in shown
     assert "measured 2026-03-01 00:00:00 UTC" in shown
     assert main(["experiment", "status", "varied", "--json"]) == 0
     (found,) = json.loads(capsys.readouterr().out)

@@ -125,7 +125,7 @@ def test_popular_lists_are_counted(
         ("users.jsonl", "[" * 100_000, "line 1: not JSON"),
         ("users.jsonl", "7\n", "line 1: found a JSON int"),
         ("users.parquet", "no table", "can't be read"),
-        ("missing.csv", None, "can't be read"),
+        ("missing.csv", None, "missing.csv does not exist"),
     ],
 )
 def test_a_bad_file_is_named_and_leaves_the_old_lists(

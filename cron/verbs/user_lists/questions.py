@@ -31,6 +31,8 @@ def read_questions(file: Path, user_column: str) -> Iterator[Question]:
         yield from _questions(file, user_column)
     except pa.ArrowKeyError as error:
         raise _without_column(file, user_column) from error
+    except FileNotFoundError as error:
+        raise FreshetError(f"{file} does not exist") from error
     except (OSError, pa.ArrowInvalid) as error:
         raise FreshetError(f"{file} can't be read: {error}") from error
 
