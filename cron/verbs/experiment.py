@@ -9,7 +9,14 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
-from cron.experiment import ExperimentArm, ExperimentDraft, arm_json, draft_json, parse_arm, parse_draft
+from cron.experiment import (
+    ExperimentArm,
+    ExperimentDraft,
+    arm_json,
+    draft_json,
+    parse_arm,
+    parse_draft,
+)
 from cron.experiments.power import Traffic, plan
 from cron.ledger import experiment_rows
 from cron.ledger.ledger import Ledger
