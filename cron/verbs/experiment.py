@@ -194,8 +194,8 @@ def _comparisons(report: ExperimentReport) -> Sequence[str]:
     if outcome is None:
         return ()
     lines = [
-        f"{one.arm} − {report.arms[0].name}: {_signed(one.estimate.value)} "
-        f"({_signed(one.interval.low)} to {_signed(one.interval.high)}), {one.finding}"
+        f"{one.arm} − {report.arms[0].name}: {_with_sign(one.estimate.value)} "
+        f"({_with_sign(one.interval.low)} to {_with_sign(one.interval.high)}), {one.finding}"
         for one in outcome.comparisons
     ]
     for one in outcome.comparisons:
@@ -205,7 +205,7 @@ def _comparisons(report: ExperimentReport) -> Sequence[str]:
     return [*lines, ratio, f"{outcome.state}: {outcome.reason}"]
 
 
-def _signed(value: float) -> str:
+def _with_sign(value: float) -> str:
     return f"{value:+.4f}".replace("-", "−")
 
 
