@@ -58,7 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="TYPE=WEIGHT",
-        help="what an event counts; default: 1 for every event but an impression",
+        help="what an event counts; default: the setting reward.weights",
     )
     starting.set_defaults(refuse=starting.error)  # a usage message and exit status 2
     showing = _action(actions, "status", "show experiments and what they say so far")

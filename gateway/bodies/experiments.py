@@ -63,8 +63,7 @@ class ExperimentBody:
         dict[str, float] | None,
         Field(
             max_length=20,
-            description="What an event of each type counts. Default: 1 for every event but an "
-            "impression.",
+            description="What an event of each type counts. Default: the setting `reward.weights`.",
             examples=[{"purchase": 5}],
         ),
     ] = None

@@ -238,7 +238,7 @@ export interface ExperimentBody {
   ramp_days?: number;
   /** The relative effect worth finding. */
   effect?: number;
-  /** What an event of each type counts. Default: 1 for every event but an impression. */
+  /** What an event of each type counts. Default: the setting `reward.weights`. */
   reward?: Record<string, number> | null;
   /** The arms. */
   arms: ArmBody[];
