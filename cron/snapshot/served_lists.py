@@ -12,7 +12,7 @@ from cron.epoch import moment
 from cron.journal.journal import Journal
 from cron.lineage import Range
 from cron.settings.tree import RewardSettings
-from cron.shown_rewards import EVENT_COLUMNS, SLATE_COLUMNS, join_rewards
+from cron.shown_rewards import EVENT_COLUMNS, SLATE_COLUMNS, ShownRewards, join_rewards
 from cron.snapshot.timeline import in_ranges
 
 # A few events with wrong times must not stretch the time of a run's events.
@@ -59,7 +59,7 @@ def served_lists(
     if not slates.num_rows:
         return SCHEMA.empty_table()
     events = _events(journal, target_range, excluded, slates["user_id"])
-    return _rows(slates, join_rewards(slates, events, reward).reward_R)
+    return _rows(slates, join_rewards(slates, events, reward))
 
 
 def _slates(
@@ -103,20 +103,17 @@ def _outside(records: pa.Table, excluded: tuple[Range, ...]) -> pa.Table:
     return events.filter(pa.array(~in_ranges(events["seq"].to_numpy(), excluded)))
 
 
-def _rows(slates: pa.Table, reward_R: np.ndarray[tuple[int], np.dtype[np.float64]]) -> pa.Table:
+def _rows(slates: pa.Table, shown: ShownRewards) -> pa.Table:
     """Return one row for each item of slates, which are in order."""
-    items = slates["items"].combine_chunks()
-    parents = pc.list_parent_indices(items)
-    lengths = pc.list_value_length(items).to_numpy(zero_copy_only=False)
-    starts_R = np.repeat(np.cumsum(lengths) - lengths, lengths)
+    slate_R = pa.array(shown.slate_R)
     columns = {
-        "recommendation_id": slates["event_id"].take(parents),
-        "user_id": slates["user_id"].take(parents),
-        "at_us": slates["at_us"].take(parents),
-        "position": np.arange(len(parents)) - starts_R,
-        "item_id": pc.list_flatten(items),
+        "recommendation_id": slates["event_id"].take(slate_R),
+        "user_id": slates["user_id"].take(slate_R),
+        "at_us": slates["at_us"].take(slate_R),
+        "position": shown.position_R,
+        "item_id": pc.list_flatten(slates["items"].combine_chunks()),
         "propensity": pc.list_flatten(slates["propensities"].combine_chunks()),
-        "reward": reward_R,
-        "version": slates["version"].take(parents),
+        "reward": shown.reward_R,
+        "version": slates["version"].take(slate_R),
     }
     return pa.table(columns).cast(SCHEMA)

@@ -116,9 +116,9 @@ class ComparisonAnswer:
     ]
     low: Annotated[
         float | None,
-        Field(description="Begin of the interval, which holds at all times; null for none."),
+        Field(description="Lower end of the interval, which holds at all times; null for none."),
     ]
-    high: Annotated[float | None, Field(description="End of the interval; null for none.")]
+    high: Annotated[float | None, Field(description="Upper end of the interval; null for none.")]
     p_value: Annotated[float, Field(description="The always-valid p-value.")]
     finding: Annotated[
         Literal["better", "worse", "same", "harmful", "undecided"],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from gateway.content.record_bodies import NDJSON
+from gateway.content.record_bodies import is_ndjson
 from gateway.content.request_body import BadBody
 from gateway.foreign.translation import Fields
 
@@ -17,7 +17,7 @@ def segment_calls(body: bytes | bytearray, content_type: str) -> list[object]:
 
     Raise BadBody. `sentAt` and `context` of a batch are not read.
     """
-    if content_type.partition(";")[0].strip().lower() == NDJSON:
+    if is_ndjson(content_type):
         calls: list[object] = [_parse(line) for line in bytes(body).splitlines() if line.strip()]
     else:
         parsed = _parse(body)

@@ -67,9 +67,9 @@ export interface ComparisonAnswer {
   arm: string;
   /** Its reward per user and day minus the control's, adjusted. */
   difference: number;
-  /** Begin of the interval, which holds at all times; null for none. */
+  /** Lower end of the interval, which holds at all times; null for none. */
   low: number | null;
-  /** End of the interval; null for none. */
+  /** Upper end of the interval; null for none. */
   high: number | null;
   /** The always-valid p-value. */
   p_value: number;
