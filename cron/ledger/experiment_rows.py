@@ -7,9 +7,11 @@ have it.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from functools import lru_cache
 
 import sqlalchemy as sa
 
@@ -27,6 +29,9 @@ from cron.experiments.outcome import ArmSums
 from cron.experiments.user_sums import UserSums
 from cron.ledger import journal_rows, schema
 from cron.ledger.ledger import Ledger
+from recommender.requests.wire import BadRequest
+
+log = logging.getLogger(__name__)
 
 MAX_RUNNING = 20  # each gateway process keeps all of them
 KEPT = 1_000  # so that a program that starts experiments cannot fill the ledger
@@ -98,10 +103,10 @@ def stop(ledger: Ledger, name: str, *, by: str, why: str, winner: str | None) ->
     table = schema.experiments
     with ledger.write() as connection:
         rows = connection.execute(sa.select(table)).all()
-        found = {row.name: _experiment(row) for row in rows}
+        found = {row.name: row for row in rows}
         if name not in found:
             raise UnknownExperiment(name, known=sorted(found))
-        end = found[name].end
+        end = _experiment(found[name]).end
         if end is not None:
             raise ExperimentEnded(name, by=end.by)
         values = {"ended_at": ledger.now().isoformat(), "ended_by": by, "why": why}
@@ -111,19 +116,19 @@ def stop(ledger: Ledger, name: str, *, by: str, why: str, winner: str | None) ->
 
 
 def every(ledger: Ledger) -> tuple[Experiment, ...]:
-    """Return all experiments: the running ones first, then the newest first."""
+    """Return all readable experiments: the running ones first, then the newest first."""
     with ledger.read() as connection:
-        found = [_experiment(row) for row in connection.execute(sa.select(schema.experiments))]
+        found = _readable(connection.execute(sa.select(schema.experiments)))
     newest = sorted(found, key=lambda one: one.started_at, reverse=True)
     return tuple(sorted(newest, key=lambda one: not one.is_running))
 
 
 def running(ledger: Ledger) -> tuple[Experiment, ...]:
-    """Return the running experiments."""
+    """Return the running experiments that this version can read."""
     table = schema.experiments
     with ledger.read() as connection:
         rows = connection.execute(sa.select(table).where(table.c.ended_at.is_(None)))
-        return tuple(_experiment(row) for row in rows)
+        return tuple(_readable(rows))
 
 
 def one(ledger: Ledger, name: str) -> Experiment:
@@ -218,6 +223,26 @@ def _delete_oldest(connection: sa.Connection, found: Sequence[Experiment]) -> No
     table, answers_table = schema.experiments, schema.arm_answers
     connection.execute(table.delete().where(table.c.name == oldest.name))
     connection.execute(answers_table.delete().where(answers_table.c.experiment == oldest.name))
+
+
+def _readable(rows: Iterable[sa.Row[tuple[object, ...]]]) -> list[Experiment]:
+    """Return the experiments, without those of a newer version of Freshet that this one can't read.
+
+    A worker that was set back to an older version must still train, and its gateways serve.
+    """
+    found = []
+    for row in rows:
+        try:
+            found.append(_experiment(row))
+        except BadRequest as error:
+            _warn_once(row.name, str(error))
+    return found
+
+
+@lru_cache(maxsize=KEPT)
+def _warn_once(name: str, why: str) -> None:
+    """Log it for the first reading of a process alone: gateways read twice a second."""
+    log.warning("experiment not read", extra={"experiment": name, "why": why})
 
 
 def _experiment(row: sa.Row[tuple[object, ...]]) -> Experiment:

@@ -17,7 +17,7 @@ from cron.experiment_errors import (
 )
 from cron.experiments.outcome import ArmSums
 from cron.experiments.user_sums import UserTotals, sum_users
-from cron.ledger import experiment_rows
+from cron.ledger import experiment_rows, schema
 from cron.ledger.experiment_rows import AnswerCounts, MeasuredArms
 from cron.ledger.ledger import Ledger, open_ledger
 from tests.contracts.ledgers import EMBEDDED, ON_SERVERS
@@ -49,6 +49,20 @@ def test_a_stopped_experiment_says_who_stopped_it_and_why(ledger: Ledger) -> Non
     assert experiment_rows.every(ledger) == (stopped,)
     with pytest.raises(ExperimentEnded, match="by bob"):
         experiment_rows.stop(ledger, "try", by="ann", why="again", winner=None)
+
+
+def test_an_experiment_of_a_newer_version_stops_nothing(ledger: Ledger) -> None:
+    """A worker that was set back would otherwise never train again, and gateways see no stop."""
+    start(ledger, "newer")
+    known = start(ledger, "known")
+    table = schema.experiments
+    newer = table.update().where(table.c.name == "newer")
+    with ledger.write() as connection:
+        connection.execute(newer.values(draft='{"arms": [], "rule of tomorrow": 1}'))
+    assert experiment_rows.running(ledger) == (known,)
+    assert experiment_rows.every(ledger) == (known,)
+    experiment_rows.stop(ledger, "known", by="ann", why="enough", winner=None)
+    assert experiment_rows.running(ledger) == ()
 
 
 def test_experiments_of_a_layer_have_different_users(ledger: Ledger) -> None:
