@@ -226,7 +226,7 @@ def _delete_oldest(connection: sa.Connection, found: Sequence[Experiment]) -> No
 
 
 def _readable(rows: Iterable[sa.Row[tuple[object, ...]]]) -> list[Experiment]:
-    """Return the experiments, without those of a newer version of Freshet that this one can't read.
+    """Return the experiments, without those of a newer version that this one can't read.
 
     A worker that was set back to an older version must still train, and its gateways serve.
     """
