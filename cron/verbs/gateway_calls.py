@@ -53,8 +53,9 @@ class GatewayCalls:
         self._url = (url or gateway_url(gateway)).rstrip("/") + path
         self._say = say
         self._while_down = while_down
-        self._headers = authorization(gateway.api_key)
-        self._client = httpx.Client(timeout=30.0, trust_env=False)
+        self._client = httpx.Client(
+            timeout=30.0, headers=authorization(gateway.api_key), trust_env=False
+        )
 
     def __enter__(self) -> GatewayCalls:
         return self
@@ -64,16 +65,14 @@ class GatewayCalls:
 
     def post(self, content: bytes, content_type: str) -> httpx.Response:
         """Post one body, waiting while the gateway is down; raise Unavailable if it stays down."""
-        import httpx
-
         headers = {"Content-Type": content_type}
-        return self._send(httpx.Request("POST", self._url, content=content, headers=headers))
+        return self._send(
+            self._client.build_request("POST", self._url, content=content, headers=headers)
+        )
 
     def get(self, query: Mapping[str, str]) -> httpx.Response:
         """Get what the query asks for; otherwise like `post`."""
-        import httpx
-
-        return self._send(httpx.Request("GET", self._url, params=query))
+        return self._send(self._client.build_request("GET", self._url, params=query))
 
     def _send(self, request: httpx.Request) -> httpx.Response:
         def report(error: BaseException, num_tries: int) -> None:
@@ -83,7 +82,6 @@ class GatewayCalls:
                     "waiting to send the same again"
                 )
 
-        request.headers.update(self._headers)
         try:
             return call_with_retries(
                 self._while_down, lambda: self._send_once(request), before_pause=report
