@@ -1,6 +1,6 @@
 """What decisions rest on: experiments, estimates of policies, the cost of recording.
 
-    python -m bench decisions [--parts experiments,estimators,latency,planted,personalizer]
+    python -m bench decisions [--parts experiments,exploration]
 
 Each part has a page of results of its own. The visitors of experiments are simulated.
 """
@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from bench.decisions.clickbait import measure_planted
 from bench.decisions.estimators import measure_estimators
 from bench.decisions.experiments import measure_experiments
+from bench.decisions.exploration import measure_exploration
 from bench.decisions.latency import measure_latency
 from bench.decisions.personalizer import measure_personalizer
 
@@ -23,6 +24,7 @@ PARTS: Mapping[str, Callable[[str], None]] = {
     "latency": measure_latency,
     "planted": measure_planted,
     "personalizer": measure_personalizer,
+    "exploration": measure_exploration,
 }
 
 

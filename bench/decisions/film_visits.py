@@ -1,0 +1,152 @@
+"""Visits to the film shop under one way of choosing lists, and what came of them.
+
+The product's own policies draw the lists (`recommender.policies`), from the best POOL films and the
+new ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from bench.decisions.film_learner import FilmLearner, features_of
+from bench.decisions.film_shop import (
+    DRIFT,
+    LEAVES_BORED,
+    LEAVES_PLEASED,
+    FilmShop,
+    Floats,
+    Integers,
+)
+from recommender.policies.draws import draw_list
+from recommender.policies.slots import Mask, PolicyPool
+from recommender.requests.list_policy import ListPolicy
+
+K = 10
+POOL = 100
+EVERY = 100  # visits between two updates of the model, and two looks at the new films
+FOUND_BY = 0.5  # a new film has found its visitors when so many of its fans would be shown it
+
+Score = Callable[[FilmLearner, Floats, np.random.Generator], Floats]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chooser:
+    """A way of choosing lists: the films' scores, and the policy that draws by them.
+
+    `knows_all` scores by the true probabilities instead. New films that were shown fewer than
+    `budget` times have the policy's share of new items.
+    """
+
+    name: str
+    policy: ListPolicy
+    score: Score = lambda learner, features_D, _: learner.score_I(features_D)
+    knows_all: bool = False
+    budget: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VisitsResult:
+    """The clicks of V visits, and each good new film's impressions until it was found, or None."""
+
+    clicks_V: Integers
+    impressions_until_found: tuple[int | None, ...]
+    impressions_of_new: int
+    num_left: int
+
+
+def simulate(shop: FilmShop, chooser: Chooser, *, num_visits: int, seed: int) -> VisitsResult:
+    """Let visitors come; the same seed brings the same visitors to every chooser."""
+    arriving, draw = np.random.default_rng(seed), np.random.default_rng(seed + 1)
+    learner, taste_UD = FilmLearner(shop), shop.taste_UD.copy()
+    fans = _fans(shop)
+    shown_I, clicks_V, num_left = np.zeros(len(shop.bias_I), np.int64), [], 0
+    found: dict[int, int] = {}
+    for visit in range(num_visits):
+        visitor = int(arriving.integers(len(taste_UD)))
+        features_D = features_of(shop.taste_UD[visitor])
+        chance_I = shop.chance_I(taste_UD[visitor])
+        score_I = chance_I if chooser.knows_all else chooser.score(learner, features_D, draw)
+        here_I = shop.arrives_I <= visit
+        films_S = _choose(chooser, score_I, here_I, shown_I, shop.num_known, draw)
+        clicks_S = (draw.random(len(films_S)) < chance_I[films_S]).astype(np.float64)
+        learner.note(films_S, clicks_S, features_D)
+        shown_I[films_S] += 1
+        clicks_V.append(int(clicks_S.sum()))
+        is_gone = bool(draw.random() < (LEAVES_PLEASED if clicks_S.any() else LEAVES_BORED))
+        num_left += int(is_gone)
+        taste_UD[visitor] = _next_taste(shop, taste_UD, visitor, draw, is_gone=is_gone)
+        if visit % EVERY == EVERY - 1:
+            learner.learn()
+            for film in _newly_found(learner, fans, found, here_I):
+                found[film] = int(shown_I[film])
+    return VisitsResult(
+        clicks_V=np.array(clicks_V),
+        impressions_until_found=tuple(found.get(int(film)) for film in shop.good),
+        impressions_of_new=int(shown_I[shop.num_known :].sum()),
+        num_left=num_left,
+    )
+
+
+def _choose(
+    chooser: Chooser,
+    score_I: Floats,
+    here_I: Mask,
+    shown_I: Integers,
+    num_known: int,
+    draw: np.random.Generator,
+) -> Integers:
+    """Draw a list by the product's policy from the best films and the new ones."""
+    is_new_I = here_I & (shown_I < chooser.budget)
+    is_new_I[:num_known] = False
+    open_I = np.where(here_I, score_I, -np.inf)
+    pool = np.union1d(np.argpartition(-open_I, POOL)[:POOL], np.flatnonzero(is_new_I))
+    pool = pool[np.argsort(-open_I[pool], kind="stable")]
+    scores_P = score_I[pool]
+    policy_pool = PolicyPool(
+        scores_P=scores_P,
+        spread=float(scores_P[:100].std()) or 1.0,
+        is_listed_P=np.arange(len(pool)) < POOL,
+        is_new_P=is_new_I[pool],
+    )
+    return pool[list(draw_list(chooser.policy, policy_pool, draw.random(K)).places)]
+
+
+def _next_taste(
+    shop: FilmShop, taste_UD: Floats, visitor: int, draw: np.random.Generator, *, is_gone: bool
+) -> Floats:
+    """Return the taste of the next visit; who leaves makes room for somebody with another taste."""
+    taste_D: Floats = shop.taste_UD[visitor] if is_gone else taste_UD[visitor]
+    if is_gone:
+        return taste_D
+    step_D = draw.standard_normal(len(taste_D))
+    step_D *= DRIFT * np.linalg.norm(taste_D) / np.linalg.norm(step_D)
+    return taste_D + step_D
+
+
+def _fans(shop: FilmShop) -> dict[int, Floats]:
+    """Return the features of the visitors who have each good new film among their best ten."""
+    best_UK = shop.best_UK(K)
+    return {
+        int(film): features_of(shop.taste_UD[(best_UK == film).any(axis=1)]) for film in shop.good
+    }
+
+
+def _newly_found(
+    learner: FilmLearner,
+    fans: dict[int, Floats],
+    found: dict[int, int],
+    here_I: Mask,
+) -> list[int]:
+    """Return the good new films that half of their fans would now be shown by score alone."""
+    films = []
+    for film, features_FD in fans.items():
+        if film in found or not here_I[film]:
+            continue
+        scores_FI = np.where(here_I, features_FD @ learner.mean_ID.T, -np.inf)
+        rank_F = (scores_FI > scores_FI[:, [film]]).sum(axis=1)
+        if (rank_F < K).mean() >= FOUND_BY:
+            films.append(film)
+    return films
