@@ -1,4 +1,4 @@
-"""What the shop's recommender believes about its films: a Bayesian logistic regression for each.
+"""What the shop's recommender believes about its films: a Bayesian logistic regression each.
 
 The features of a visitor are 1 and the taste at the first visit, so a taste that drifts away is not
 followed. Known films are as long training would leave them. The prior of a new film is the mean and
