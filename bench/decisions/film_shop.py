@@ -1,4 +1,4 @@
-"""A shop made from MovieLens 1M: visitors whose taste drifts and who leave, films that arrive.
+"""A shop made from MovieLens 1M: visitors drift and leave, and new films arrive.
 
 What a visitor likes is a dense model that was fitted to the ratings: biases, and a truncated
 singular value decomposition of what they leave. The attraction of a film is scaled to
