@@ -20,7 +20,7 @@ from cron.experiments.user_sums import UserTotals, sum_users
 DAY_US = 86_400_000_000
 DAYS_BEFORE = 14  # of rewards before the first list, for the adjustment
 _HEAD = 0.01  # share of the shown items that are the most shown ones
-SLATE_COLUMNS = ("at_us", "user_id", "items", "fallback", "arm")
+LIST_COLUMNS = ("at_us", "user_id", "items", "fallback", "arm")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -38,14 +38,14 @@ class ExperimentUser:
 
 
 def users_of_slates(name: str, tables: Iterable[pa.Table]) -> dict[str, ExperimentUser]:
-    """Return the users of an experiment by id; the tables have SLATE_COLUMNS.
+    """Return the users of an experiment by id; the tables have LIST_COLUMNS.
 
     All of them share one string per item: lists show the same items again and again.
     """
     users: dict[str, ExperimentUser] = {}
     one_of: dict[str, str] = {}
     for table in tables:
-        columns = [table[column].to_pylist() for column in SLATE_COLUMNS]
+        columns = [table[column].to_pylist() for column in LIST_COLUMNS]
         for at_us, user_id, items, is_fallback, arm in zip(*columns, strict=True):
             experiment, _, arm_name = (arm or "").partition("/")
             if experiment != name or user_id is None:

@@ -20,7 +20,7 @@ from itertools import islice
 import pyarrow as pa
 
 from cron.cycle.experiment_users import (
-    SLATE_COLUMNS,
+    LIST_COLUMNS,
     add_rewards,
     add_rewards_before,
     arm_sums,
@@ -101,7 +101,7 @@ def measure(
 ) -> MeasuredArms:
     """Return the sums of an experiment's arms; raise as reading the journal."""
     now = ledger.now()
-    slates = journal.slates.tables_since(experiment.started_at, columns=list(SLATE_COLUMNS))
+    slates = journal.slates.tables_since(experiment.started_at, columns=list(LIST_COLUMNS))
     users = users_of_slates(experiment.name, slates)
     weights = experiment.draft.reward or weights
     for events in _events_after(journal, experiment.after_seq):

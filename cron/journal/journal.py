@@ -1,7 +1,7 @@
 """The journal: all accepted records, each once, numbered 1, 2, 3, ….
 
 It consists of segments (Parquet files in the artifact store) and their entries in the ledger. The
-slates of the same log have segments of their own (`cron.journal.slate_store`), committed with them.
+slates of the same log have segments of their own (`cron.slates.slate_store`), committed with them.
 It has one writer at a time, the holder of the lease, and any number of readers.
 
 A segment is stored before it is committed, and the index is updated afterwards. If the process dies
@@ -27,7 +27,6 @@ from cron.journal.dedup_index import DedupIndex
 from cron.journal.erasure import COLUMNS, Eraser, erase_segments
 from cron.journal.index_file import IndexDamaged, delete_index
 from cron.journal.segment_files import SegmentFiles, first_kept
-from cron.journal.slate_store import SlateStore
 from cron.journal.tally import tally
 from cron.journal.user_events import UserEvents
 from cron.ledger import forgotten, journal_rows
@@ -36,6 +35,7 @@ from cron.ledger.forgotten import Mark
 from cron.ledger.ledger import Ledger
 from cron.lineage import Lease, Range, Segment
 from cron.ports import ArtifactStore, Cursor
+from cron.slates.slate_store import SlateStore
 from recommender.records.events import Event, Record
 from recommender.records.slates import Slate
 

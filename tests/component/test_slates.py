@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from cron.errors import ArtifactMissing
-from cron.journal.slate_files import PREFIX
-from cron.journal.slate_upkeep import NUM_MERGED
 from cron.ledger import forgotten, slate_rows
+from cron.slates.slate_files import PREFIX
+from cron.slates.slate_upkeep import NUM_MERGED
 from recommender.records.slates import Slate
 from tests.component.forgetting import forget_in
 from tests.component.house import House, open_house

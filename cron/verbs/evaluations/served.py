@@ -12,10 +12,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from cron.epoch import micros
-from cron.journal import slate_tables
 from cron.journal.journal import Journal
 from cron.settings.tree import RewardSettings
 from cron.shown_rewards import CLOCK_SLACK_US, EVENT_COLUMNS, join_rewards
+from cron.slates import slate_tables
 
 _CHOSEN_BY = ("event_id", "user_id", "placement", "policy", "fallback")
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cron.epoch import moment
-from cron.journal.slate_tables import slates_of, table_of
+from cron.slates.slate_tables import slates_of, table_of
 from recommender.records.events import from_json, to_json
 from recommender.records.ids import wrong_id
 from recommender.records.record_fields import InvalidRecord

@@ -13,11 +13,11 @@ import numpy as np
 import pyarrow as pa
 
 from cron.epoch import micros
-from cron.journal.slate_files import SlateFiles
 from cron.ledger import slate_rows
 from cron.ledger.forgotten import Mark
 from cron.ledger.ledger import Ledger
 from cron.lineage import Lease
+from cron.slates.slate_files import SlateFiles
 from cron.user_keys import UserKeys
 
 COLUMNS = ("user_id", "at_us")  # needed to recognise an erased slate

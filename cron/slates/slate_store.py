@@ -16,9 +16,6 @@ import pyarrow.compute as pc
 
 from cron.epoch import micros
 from cron.errors import ArtifactMissing
-from cron.journal import slate_tables, slate_upkeep
-from cron.journal.slate_erasure import COLUMNS, SlateEraser, erase_slates
-from cron.journal.slate_files import SlateFiles
 from cron.ledger import forgotten, slate_rows
 from cron.ledger.forgotten import Mark
 from cron.ledger.journal_rows import NewSlates
@@ -26,6 +23,9 @@ from cron.ledger.ledger import Ledger
 from cron.ledger.slate_rows import SlateCounts
 from cron.lineage import Lease, SlateSegment
 from cron.ports import ArtifactStore
+from cron.slates import slate_tables, slate_upkeep
+from cron.slates.slate_erasure import COLUMNS, SlateEraser, erase_slates
+from cron.slates.slate_files import SlateFiles
 from cron.user_keys import UserKeys
 from recommender.records.slates import Slate
 

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from cron.journal import slate_tables
 from cron.lineage import Lease, SlateSegment
 from cron.local.disk_errors import translate_os_errors
 from cron.ports import ArtifactStore
+from cron.slates import slate_tables
 from trainer.machine.durable_files import sha256_of
 
 PREFIX = "slates/"

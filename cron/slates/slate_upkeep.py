@@ -12,11 +12,11 @@ from datetime import date, datetime
 
 import pyarrow as pa
 
-from cron.journal.slate_erasure import SlateEraser
-from cron.journal.slate_files import SlateFiles, token_of
 from cron.ledger import forgotten, lease_row, slate_rows
 from cron.ledger.ledger import Ledger
 from cron.lineage import Lease, SlateSegment
+from cron.slates.slate_erasure import SlateEraser
+from cron.slates.slate_files import SlateFiles, token_of
 from cron.user_keys import UserKeys
 
 SMALL_SLATES = 5_000
