@@ -35,6 +35,12 @@ PLAIN = ConnectionLimits()
 HANG_LIMIT_S = 20.0  # of a stand-in that hangs, in case a test forgets it
 
 
+class StandInServer(ThreadingHTTPServer):
+    """A server with room for many new connections: a refused one comes again after a second."""
+
+    request_queue_size = 128
+
+
 class StandIn:
     """TorchServe's `/predictions/rec` with answers that a test sets.
 
@@ -59,7 +65,7 @@ class StandIn:
         self.asked: list[dict[str, object]] = []
         self.received = b""  # the newest call's body
         self.authorization: str | None = None
-        self._server = ThreadingHTTPServer(("127.0.0.1", port), self._handler())
+        self._server = StandInServer(("127.0.0.1", port), self._handler())
         self.port = int(self._server.server_address[1])
         self._thread = threading.Thread(
             target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True
