@@ -165,7 +165,7 @@ async def open_services(settings: Settings) -> AsyncIterator[GatewayServices]:
             intake=intake,
             foreign=ForeignIntake(intake, new_id=RecordIds()),
             placements=placements,
-            lists=PlacementLists(recommendations, placements, histories, item_records, experiments),
+            lists=PlacementLists(recommendations, placements, item_records, experiments),
             slates=slates,
             personalizer=personalizer,
             metrics=metrics,

@@ -19,6 +19,7 @@ from bench.decisions.clickbait_shop import (
     ShopVisitors,
     item_groups,
 )
+from cron.snapshot.served_lists import SCHEMA
 
 PANEL_EVERY = 10  # one visitor of so many is scored and never trained on
 GROUP_WORDS = ("garden tool", "running shoe", "board game", "kitchen knife")
@@ -88,16 +89,4 @@ def _slate_rows(visits: Sequence[ServedVisit]) -> pa.Table:
         for visit in visits
         for position, item in enumerate(visit.items)
     ]
-    schema = pa.schema(
-        [
-            ("recommendation_id", pa.string()),
-            ("user_id", pa.string()),
-            ("at_us", pa.int64()),
-            ("position", pa.int16()),
-            ("item_id", pa.string()),
-            ("propensity", pa.float64()),
-            ("reward", pa.float64()),
-            ("version", pa.int64()),
-        ]
-    )
-    return pa.Table.from_pylist(rows, schema=schema)
+    return pa.Table.from_pylist(rows, schema=SCHEMA)

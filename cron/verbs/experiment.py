@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import getpass
 import json
 import math
 from collections.abc import Sequence
-from pathlib import Path
 
 from cron.experiment import (
     ExperimentArm,
@@ -22,6 +20,8 @@ from cron.ledger import experiment_rows
 from cron.ledger.ledger import Ledger
 from cron.serving.experiment_reports import ExperimentReport, report_on, start_experiment
 from cron.settings.file import Loaded
+from cron.verbs.actions import add_action
+from cron.verbs.person import person_name
 from cron.verbs.reasons import add_reason
 from cron.verbs.table import age, clock, count, number, show_json, table
 from cron.wiring import open_ledger
@@ -35,7 +35,7 @@ _HEADER = ("arm", "share", "users", "reward", "explored", "answers", "errors", "
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the actions and their arguments."""
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-    starting = _action(actions, "start", "divide visitors among arms from now on")
+    starting = add_action(actions, "start", "divide visitors among arms from now on")
     starting.add_argument("name", metavar="NAME", help="never given again")
     starting.add_argument(
         "--arm",
@@ -61,13 +61,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="what an event counts; default: the setting reward.weights",
     )
     starting.set_defaults(refuse=starting.error)  # a usage message and exit status 2
-    showing = _action(actions, "status", "show experiments and what they say so far")
+    showing = add_action(actions, "status", "show experiments and what they say so far")
     showing.add_argument("shown_name", nargs="?", metavar="NAME", help="default: all")
     showing.add_argument("--json", action="store_true", help="print JSON")
-    stopping = _action(actions, "stop", "stop an experiment; its lists are as before it")
+    stopping = add_action(actions, "stop", "stop an experiment; its lists are as before it")
     stopping.add_argument("stopped_name", metavar="NAME", help="an experiment's name")
     add_reason(stopping, shown_by="`experiment status`")
-    planning = _action(actions, "plan", "compute the users and days that an effect needs")
+    planning = add_action(actions, "plan", "compute the users and days that an effect needs")
     planning.add_argument(
         "--users-per-day", type=float, required=True, metavar="N", help="new users a day"
     )
@@ -88,7 +88,7 @@ def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
         return _start(arguments, loaded, ledger)
     if arguments.action == "stop":
         why = arguments.reason or "stopped by a person"
-        experiment_rows.stop(ledger, arguments.stopped_name, by=_person(), why=why, winner=None)
+        experiment_rows.stop(ledger, arguments.stopped_name, by=person_name(), why=why, winner=None)
         print(f"the experiment {arguments.stopped_name!r} is stopped; its lists are as before it")
         return 0
     return _show(arguments, ledger)
@@ -102,7 +102,7 @@ def _start(arguments: argparse.Namespace, loaded: Loaded, ledger: Ledger) -> int
             loaded.settings.placements,
             arguments.name,
             draft,
-            by=_person(),
+            by=person_name(),
             are_slates_recorded=loaded.settings.slates.record,
         )
     except BadRequest as error:
@@ -270,18 +270,3 @@ def _plan(arguments: argparse.Namespace) -> int:
 
 def _finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
-
-
-def _person() -> str:
-    return f"{getpass.getuser()} on the command line"
-
-
-def _action(
-    actions: argparse._SubParsersAction[argparse.ArgumentParser], name: str, summary: str
-) -> argparse.ArgumentParser:
-    parser = actions.add_parser(name, help=summary, description=summary)
-    # as for every verb; without a default, so that it does not replace one given before the action
-    parser.add_argument(
-        "--config", type=Path, metavar="FILE", default=argparse.SUPPRESS, help="settings file"
-    )
-    return parser

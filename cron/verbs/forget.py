@@ -6,13 +6,13 @@ The journal is erased at once if no worker runs, otherwise by the worker in its 
 from __future__ import annotations
 
 import argparse
-import getpass
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from cron.errors import AlreadyRunning, LeaseLost
 from cron.settings.file import Loaded
+from cron.verbs.person import person_name
 from cron.verbs.table import clock, count, show_json
 
 if TYPE_CHECKING:  # imports pyarrow
@@ -65,7 +65,7 @@ def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
     done = {}
     if not arguments.dry_run:
         letters = DeadLetters(services.paths.var / "dead-letters.jsonl")
-        asked_by = arguments.by or f"{getpass.getuser()} on the command line"
+        asked_by = arguments.by or person_name()
         done = {
             user_id: forget(
                 services.ledger, services.histories, letters, user_id, asked_by=asked_by

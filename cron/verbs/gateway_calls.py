@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Mapping
+import json
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from cron.errors import FreshetError, Unavailable
@@ -69,6 +70,22 @@ class GatewayCalls:
         return self._send(
             self._client.build_request("POST", self._url, content=content, headers=headers)
         )
+
+    def post_lines(self, lines: Sequence[bytes]) -> list[Mapping[str, object]]:
+        """Post lines of JSON and return the answer to each; raise FreshetError for anything else.
+
+        It waits as `post` does.
+        """
+        answer = self.post(b"\n".join(lines), "application/x-ndjson")
+        if answer.status_code != 200:
+            raise unexpected_answer(answer)
+        answers = [json.loads(line) for line in answer.text.split("\n") if line]
+        if len(answers) != len(lines):
+            raise FreshetError(
+                f"the gateway answered {len(answers):,} of {len(lines):,} lines; run the command "
+                "again"
+            )
+        return answers
 
     def get(self, query: Mapping[str, str]) -> httpx.Response:
         """Get what the query asks for; otherwise like `post`."""

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import getpass
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from cron.api_keys import (
     MAX_NAME_CHARS,
@@ -19,6 +17,8 @@ from cron.api_keys import (
 )
 from cron.ledger import key_rows
 from cron.settings.file import Loaded
+from cron.verbs.actions import add_action
+from cron.verbs.person import person_name
 from cron.verbs.table import clock, show_json, table
 from cron.wiring import open_ledger
 
@@ -30,7 +30,7 @@ _HEADER = ("name", "roles", "origins", "made (UTC)", "by", "revoked (UTC)")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the actions and their arguments."""
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-    adding = _action(actions, "add", "make a key and print it, once")
+    adding = add_action(actions, "add", "make a key and print it, once")
     adding.add_argument("--name", type=_name, required=True, help="never given again")
     adding.add_argument(
         "--role",
@@ -48,9 +48,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a site whose pages may use a browser key; may be repeated",
     )
     adding.set_defaults(refuse=adding.error)  # a usage message and exit status 2
-    listing = _action(actions, "list", "list all keys, without the keys themselves")
+    listing = add_action(actions, "list", "list all keys, without the keys themselves")
     listing.add_argument("--json", action="store_true", help="print JSON")
-    revoking = _action(actions, "revoke", "revoke a key, permanently")
+    revoking = add_action(actions, "revoke", "revoke a key, permanently")
     revoking.add_argument("key_name", metavar="NAME", help="a key's name, as in `keys list`")
 
 
@@ -85,23 +85,12 @@ def _add(arguments: argparse.Namespace, loaded: Loaded) -> int:
         digest_of(key.encode()),
         roles=roles,
         origins=tuple(dict.fromkeys(arguments.origin)),
-        created_by=f"{getpass.getuser()} on the command line",
+        created_by=person_name(),
     )
     # alone on standard output, so that `KEY=$(python -m cron keys add …)` holds it
     print(key)
     sys.stderr.write("this is the only time that the key is shown; only its SHA-256 is stored\n")
     return 0
-
-
-def _action(
-    actions: argparse._SubParsersAction[argparse.ArgumentParser], name: str, summary: str
-) -> argparse.ArgumentParser:
-    parser = actions.add_parser(name, help=summary, description=summary)
-    # as for every verb; without a default, so that it does not replace one given before the action
-    parser.add_argument(
-        "--config", type=Path, metavar="FILE", default=argparse.SUPPRESS, help="settings file"
-    )
-    return parser
 
 
 def _wrong_combination(roles: Sequence[str], origins: Sequence[str]) -> str | None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import getpass
 
 from cron.settings.file import Loaded
+from cron.verbs.person import person_name
 from cron.verbs.reasons import add_reason
 from cron.wiring import open_decisions, open_ledger
 
@@ -21,7 +21,7 @@ def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
     """Pause publishing."""
     from cron.serving.decisions import Person
 
-    person = Person(by=f"{getpass.getuser()} on the command line", why=arguments.reason)
+    person = Person(by=person_name(), why=arguments.reason)
     ledger = open_ledger(loaded.settings.store.ledger)
     hold = open_decisions(loaded.settings, ledger).pause(person)
     print(f"publishing is paused: {hold.reason}; to continue: python -m cron resume")

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import getpass
 
 from cron.ledger import holds
 from cron.settings.file import Loaded
+from cron.verbs.person import person_name
 from cron.verbs.reasons import add_reason
 from cron.wiring import open_decisions, open_ledger
 
@@ -26,7 +26,7 @@ def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
     from cron.serving.decisions import Person
 
     ledger = open_ledger(loaded.settings.store.ledger)
-    person = Person(by=f"{getpass.getuser()} on the command line", why=arguments.reason)
+    person = Person(by=person_name(), why=arguments.reason)
     open_decisions(loaded.settings, ledger).promote(arguments.version, person)
     held = "; publishing stays paused until: python -m cron resume" if holds.current(ledger) else ""
     print(f"version {arguments.version} is live{held}")

@@ -13,9 +13,8 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from cron.errors import FreshetError
 from cron.settings.file import Loaded
-from cron.verbs.gateway_calls import GatewayCalls, add_url_argument, unexpected_answer
+from cron.verbs.gateway_calls import GatewayCalls, add_url_argument
 from cron.verbs.table import count
 from cron.verbs.user_lists.lists_file import ListsWriter, open_lists
 from cron.verbs.user_lists.questions import USER_COLUMN, Question, read_questions
@@ -27,7 +26,6 @@ Answer = Mapping[str, object]
 _SHARED = ("k", "filter", "placement")  # what every user of a file is asked with
 _USERS_A_CALL = 500  # some seconds of a gateway's time, and 5 MB of answers
 _MAX_CALL_BYTES = 4 * 1024 * 1024  # half of what the gateway takes; one body may be as large
-_NDJSON = "application/x-ndjson"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -89,7 +87,7 @@ def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
         open_lists(arguments.out, umask=arguments.umask) as lists,
     ):
         for group in _groups(questions):
-            _write(_ask(calls, group), lists, written)
+            _write(calls.post_lines(group), lists, written)
             bar.update(len(group))
     sys.stderr.write(_summary(written, arguments.out))
     return 1 if written.refused else 0
@@ -106,18 +104,6 @@ def _groups(questions: Iterable[Question]) -> Iterator[Sequence[bytes]]:
                 start, size_bytes = place, 0
             size_bytes += len(line)
         yield group[start:]
-
-
-def _ask(calls: GatewayCalls, lines: Sequence[bytes]) -> list[Answer]:
-    answer = calls.post(b"\n".join(lines), _NDJSON)
-    if answer.status_code != 200:
-        raise unexpected_answer(answer)
-    answers = [json.loads(line) for line in answer.text.split("\n") if line]
-    if len(answers) != len(lines):
-        raise FreshetError(
-            f"the gateway answered {len(answers):,} of {len(lines):,} lines; run the command again"
-        )
-    return answers
 
 
 def _write(answers: Iterable[Answer], lists: ListsWriter, written: Written) -> None:

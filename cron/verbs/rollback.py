@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import getpass
 import os
 import time
 from datetime import timedelta
 from pathlib import Path
 
 from cron.settings.file import Loaded
+from cron.verbs.person import person_name
 from cron.verbs.reasons import add_reason
 from cron.wiring import open_decisions, open_ledger
 
@@ -34,7 +34,7 @@ def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
     from cron.serving.decisions import Person
 
     ledger = open_ledger(loaded.settings.store.ledger)
-    person = Person(by=f"{getpass.getuser()} on the command line", why=arguments.reason)
+    person = Person(by=person_name(), why=arguments.reason)
     asked_at = ledger.now() - timedelta(seconds=_age_s())
     decisions = open_decisions(loaded.settings, ledger)
     done = decisions.roll_back(arguments.version, person, asked_at=asked_at)

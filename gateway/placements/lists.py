@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from cron.past_event import PastEvent
 from cron.placement import Placement
-from cron.ports import Histories, ItemRecords
+from cron.ports import ItemRecords
 from gateway.bodies.propensities import PropensitiesAnswer
 from gateway.bodies.recommendations import FallbackAnswer
 from gateway.bodies.refusal import Refusal
@@ -48,14 +48,12 @@ class PlacementLists:
         self,
         recommendations: Recommendations,
         placements: NamedPlacements,
-        histories: Histories,
         item_records: ItemRecords,
         experiments: ListExperiments,
     ) -> None:
         self._experiments = experiments
         self._recommendations = recommendations
         self._placements = placements
-        self._histories = histories
         self._item_records = item_records
         self._new_items = NewItems(item_records)
         self._placing = Placing(item_records, self._new_items)

@@ -6,13 +6,11 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from cron.errors import FreshetError
 from cron.placement_policy import PlacementPolicy, policy_json
 from cron.verbs.evaluations.served import RewardedSlate
-from cron.verbs.gateway_calls import GatewayCalls, unexpected_answer
+from cron.verbs.gateway_calls import GatewayCalls
 
 SLATES_A_CALL = 200
-_NDJSON = "application/x-ndjson"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,14 +43,7 @@ def ask_propensities(
     for start in range(0, len(slates), SLATES_A_CALL):
         group = slates[start : start + SLATES_A_CALL]
         lines = [json.dumps(_question(slate, policy)).encode() for slate in group]
-        answer = calls.post(b"\n".join(lines), _NDJSON)
-        if answer.status_code != 200:
-            raise unexpected_answer(answer)
-        answers = [json.loads(line) for line in answer.text.split("\n") if line]
-        if len(answers) != len(group):
-            raise FreshetError(
-                f"the gateway answered {len(answers):,} of {len(group):,} lines; run it again"
-            )
+        answers = calls.post_lines(lines)
         yield [_target(slate, one) for slate, one in zip(group, answers, strict=True)]
 
 

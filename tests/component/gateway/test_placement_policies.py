@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from cron.placement import parse_placement
 from recommender.ranking.ranker import Ranker
 from recommender.requests.list_policy import MAX_SEED
-from tests.component import story
-from tests.component.gateway.test_little_to_show import ModelStandIn
-from tests.component.gateway_process import RunningGateway, gateway, settings_in
+from tests.component.gateway.policy_model import PolicyModel, serve_placements
+from tests.component.gateway_process import RunningGateway
 from tests.planted import planted_bundle
 
 PATH = "/v1/recommendations"
@@ -39,23 +36,6 @@ PLACEMENTS: dict[str, object] = {
 }
 
 
-class PolicyModel(ModelStandIn):
-    """A model that refuses some fields, as an older release does."""
-
-    unknown: tuple[str, ...] = ()
-
-    def answer(self, path: str, asked: dict[str, object]) -> tuple[int, object]:
-        """Refuse the first field that is unknown, or answer."""
-        for name in asked:
-            if name in self.unknown:
-                error = {"field": name, "reason": f"{name}: found an unknown field"}
-                return 400, {"error": error, "model_version": 3}
-        if "policy.name" in self.unknown and "policy" in asked:
-            error = {"field": "policy.name", "reason": "policy.name: found ..., expected another"}
-            return 400, {"error": error, "model_version": 3}
-        return super().answer(path, asked)
-
-
 @pytest.fixture(scope="module")
 def ranker(tmp_path_factory: pytest.TempPathFactory) -> Ranker:
     folder = tmp_path_factory.mktemp("policies") / "bundle"
@@ -64,16 +44,9 @@ def ranker(tmp_path_factory: pytest.TempPathFactory) -> Ranker:
 
 @pytest.fixture
 def shop(tmp_path: Path, ranker: Ranker) -> Iterator[RunningGateway]:
-    """Serve a gateway with placements that explore, and a model of the planted items."""
-    story.tell(tmp_path / "ledger.db").close()
-    model = PolicyModel(ranker)
-    settings = replace(
-        settings_in(tmp_path, inference_port=model.port),
-        placements={name: parse_placement(one) for name, one in PLACEMENTS.items()},
-    )
-    with gateway(settings) as client:
-        yield RunningGateway(client=client, settings=settings, model=model)
-    model.stop()
+    """Serve a gateway with placements that explore."""
+    with serve_placements(tmp_path, ranker, PLACEMENTS) as running:
+        yield running
 
 
 def ask(running: RunningGateway, placement: str, **body: object) -> dict[str, object]:

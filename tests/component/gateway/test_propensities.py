@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
 import pytest
 
-from cron.placement import parse_placement
 from recommender.ranking.ranker import Ranker
-from tests.component import story
-from tests.component.gateway.test_placement_policies import PolicyModel
-from tests.component.gateway_process import RunningGateway, gateway, settings_in
+from tests.component.gateway.policy_model import PolicyModel, serve_placements
+from tests.component.gateway_process import RunningGateway
 from tests.planted import planted_bundle
 
 PATH = "/v1/propensities"
@@ -40,16 +37,9 @@ def ranker(tmp_path_factory: pytest.TempPathFactory) -> Ranker:
 
 @pytest.fixture
 def shop(tmp_path: Path, ranker: Ranker) -> Iterator[RunningGateway]:
-    """Serve a gateway with a placement that explores, and a model of the planted items."""
-    story.tell(tmp_path / "ledger.db").close()
-    model = PolicyModel(ranker)
-    settings = replace(
-        settings_in(tmp_path, inference_port=model.port),
-        placements={name: parse_placement(one) for name, one in PLACEMENTS.items()},
-    )
-    with gateway(settings) as client:
-        yield RunningGateway(client=client, settings=settings, model=model)
-    model.stop()
+    """Serve a gateway with a placement that explores."""
+    with serve_placements(tmp_path, ranker, PLACEMENTS) as running:
+        yield running
 
 
 def ask(shop: RunningGateway, **body: object) -> dict[str, object]:
