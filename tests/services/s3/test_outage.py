@@ -85,13 +85,13 @@ def test_a_killed_uploader_leaves_nothing_visible(
 def test_parts_of_a_failed_upload_are_aborted(
     store: ArtifactStore, raw: Minio, url: str, proxy: Proxy, tmp_path: Path
 ) -> None:
-    large = file_of(tmp_path, os.urandom(PARTS))
+    large = file_of(tmp_path, os.urandom(PARTS - 1) + b"!")
 
     def change_file(line: str) -> None:
         if "partNumber=1" in line:
             with large.open("r+b") as writer:
                 writer.seek(PARTS - 1)
-                writer.write(b"?")
+                writer.write(b"?")  # surely another byte than before
 
     proxy.on_request = change_file
     with pytest.raises(ArtifactCorrupt, match="expected sha256"):
