@@ -35,6 +35,8 @@ A message says what happened, to what, and what to do next.
     ├── UnknownPanelKey          a release's panel uses a key that is not in the ledger
     ├── AlreadyRunning           another process does the worker's job here
     ├── UnknownVersion           no release has that version
+    ├── NoArchive                its archive was deleted
+    ├── TooManySideVersions      as many as there may be are loaded beside the live one
     ├── KeyNameInUse             an API key with that name was made before
     ├── UnknownKey               no API key has that name
     ├── UnknownExperiment        no experiment has that name (cron.experiment_errors)
@@ -354,6 +356,27 @@ class UnknownVersion(FreshetError):
     def __init__(self, version: int, *, known: list[int]) -> None:
         versions = ", ".join(map(str, known)) or "none"
         super().__init__(f"no release has version {version}; existing versions: {versions}")
+
+
+class NoArchive(FreshetError):
+    """The archive of a release was deleted."""
+
+    def __init__(self, version: int) -> None:
+        super().__init__(
+            f"the archive of version {version} was deleted (release.keep_releases), so it can't be"
+            " loaded; `python -m cron releases` lists those that are kept"
+        )
+
+
+class TooManySideVersions(FreshetError):
+    """As many versions as there may be are loaded beside the live one."""
+
+    def __init__(self, version: int, *, limit: int, taken: list[int]) -> None:
+        super().__init__(
+            f"version {version} can't be loaded beside the live one: versions"
+            f" {', '.join(map(str, taken))} are, and release.max_side_versions is {limit}; stop an"
+            " experiment, or raise it if the model server has the memory"
+        )
 
 
 class NothingToRollBackTo(FreshetError):

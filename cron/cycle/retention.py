@@ -18,7 +18,7 @@ from pathlib import Path
 
 from cron.cycle.release_files import base_name, manifest_name
 from cron.errors import FreshetError, LeaseLost
-from cron.ledger import journal_rows, lease_row, release_rows, run_rows, switches
+from cron.ledger import journal_rows, lease_row, release_rows, run_rows, side_rows, switches
 from cron.ledger.ledger import Ledger
 from cron.ledger.pruning import give_back_disk, prune, slim_release
 from cron.lineage import Lease, Manifest
@@ -69,8 +69,12 @@ def trim_log(
 
 
 def drop_version(ledger: Ledger, server: ModelServer, version: int) -> None:
-    """Unregister the version of a run that did not publish, unless a person made it live."""
-    if release_rows.is_release(ledger, version):
+    """Unregister the version of a run that did not publish, unless something else needs it.
+
+    A person may have made it live.
+    """
+    is_needed = any(one.version == version for one in side_rows.every(ledger))
+    if is_needed or release_rows.is_release(ledger, version):
         return
     try:
         server.unregister(version)
@@ -98,6 +102,7 @@ def _needed_releases(services: Services) -> dict[int, Manifest]:
     releases = {one.version: one.manifest for one in release_rows.kept_releases(services.ledger)}
     kept = sorted(releases)[-services.settings.release.keep_releases :]
     kept += [one.version for one in kept_loaded(services)]
+    kept += [one.version for one in side_rows.every(services.ledger)]
     needed: dict[int, Manifest] = {}
     for version in kept:
         for one in (version, releases[version].anchor if version in releases else None):
@@ -111,6 +116,7 @@ def _unload(services: Services, lease: Lease) -> None:
     if serving.live is None or serving.switch is not None:
         return
     keep = {one.version for one in kept_loaded(services)} | {services.server.live()}
+    keep |= {one.version for one in side_rows.every(services.ledger)}
     for found in services.server.versions():
         if found.version not in keep:
             lease_row.check(services.ledger, lease)  # a successor may have loaded it to keep

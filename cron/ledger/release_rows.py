@@ -109,11 +109,15 @@ def previous_good(ledger: Ledger) -> Release | None:
 def mark_archive_gone(ledger: Ledger, version: int, *, lease: Lease) -> bool:
     """Record that an archive is about to be deleted.
 
-    False, and no change, when the version is live by now or a switch to it is under way.
+    False, and no change, when the version is live by now, a switch to it is under way, or it is a
+    side version.
     """
+    side = schema.side_versions.c.version
     with ledger.write(lease) as connection:
         desk = connection.execute(sa.select(schema.desk).with_for_update()).one()
         if version in (desk.live, desk.switching_to):
+            return False
+        if connection.execute(sa.select(side).where(side == version)).first() is not None:
             return False
         where = schema.releases.c.version == version
         connection.execute(schema.releases.update().where(where).values(archive_gone=True))

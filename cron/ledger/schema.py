@@ -285,6 +285,48 @@ contextual_models = sa.Table(
     sa.Column("totals", sa.Text, nullable=False),
 )
 
+# versions that stay loaded beside the live one, and what needs each
+side_versions = sa.Table(
+    "side_versions",
+    metadata,
+    sa.Column("version", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("needed_by", sa.Text, primary_key=True),
+    sa.Column("since", sa.Text, nullable=False),
+)
+
+# candidates that answer users, or in the background, before they are live; after_seq: the journal's
+# last number at the start; measured: JSON of the arms' sums when they were last computed
+trials = sa.Table(
+    "trials",
+    metadata,
+    sa.Column("version", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("run_id", sa.Integer, nullable=False),
+    sa.Column("live", sa.Integer, nullable=False),
+    sa.Column("canary_share", sa.Float, nullable=False),
+    sa.Column("shadow_share", sa.Float, nullable=False),
+    sa.Column("after_seq", sa.BigInteger, nullable=False),
+    sa.Column("started_at", sa.Text, nullable=False),
+    sa.Column("ended_at", sa.Text),
+    sa.Column("verdict", sa.Text),
+    sa.Column("why", sa.Text),
+    sa.Column("measured_at", sa.Text),
+    sa.Column("measured", sa.Text),
+)
+
+# lists that a candidate made in the background, beside those of the live release
+shadow_answers = sa.Table(
+    "shadow_answers",
+    metadata,
+    sa.Column("version", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("num_compared", sa.BigInteger, nullable=False),
+    sa.Column("num_errors", sa.BigInteger, nullable=False),
+    sa.Column("num_dropped", sa.BigInteger, nullable=False),
+    sa.Column("overlap", sa.Float, nullable=False),
+    sa.Column("rank_overlap", sa.Float, nullable=False),
+    sa.Column("live_seconds", sa.Float, nullable=False),
+    sa.Column("seconds", sa.Float, nullable=False),
+)
+
 
 def newest_versions(connection: sa.Connection) -> list[int]:
     """Return the newest versions that are or were live, ascending, as many as a message lists."""

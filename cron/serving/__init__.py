@@ -7,6 +7,7 @@ The verbs of this room:
 * switch: change the live version, in the ledger and as the server's default. A switch is begun in
   the ledger, carried out on the server, and ended in the ledger. `publish` (the worker), `rollback`
   and `promote` (a person) and `restore` are the four kinds.
+* side versions: loaded beside the live one, because an experiment or a trial needs them.
 * stand in: a rollback candidate answers while the live version cannot.
 * restore: load the live version when no node has it any more, or let another one stand in.
 * reconcile: compare the server with the ledger at every look, and do one of the above.

@@ -1,10 +1,10 @@
 """Compare the server with the ledger: restore what it lost, record what a person changed.
 
 A restarted or emptied server gets the live version first, so that it is the default at once, then
-the rollback candidates. With one node, a default that differs while the live version is still
-registered was set by a person: it is recorded as a rollback, or as a promotion when it is newer,
-and never reverted. With several nodes the ledger decides: each node that answers is brought to
-that state.
+the side versions and the rollback candidates. With one node, a default that differs while the live
+version is still registered was set by a person: it is recorded as a rollback, or as a promotion
+when it is newer, and never reverted. With several nodes the ledger decides: each node that answers
+is brought to that state.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from cron.services import Services
 from cron.serving import release
 from cron.serving.restore import (
     check_room,
-    kept_loaded,
     load,
+    loaded_beside,
     reload,
     reload_live,
     restore,
@@ -199,7 +199,7 @@ class Reconciler:
     ) -> None:
         """Bring one of several nodes to the ledger's state.
 
-        It gets the live version first, then that as its default, then one rollback candidate.
+        It gets the live version first, then that as its default, then one more.
         """
         node = self._services.server.nodes()[name]
         try:
@@ -239,13 +239,13 @@ class Reconciler:
         return now - self._pending[1] >= patience_s
 
     def _load_one_candidate(self, name: str, versions: tuple[ServerVersion, ...]) -> None:
-        """Load the first rollback candidate that is missing on a node, if it has the memory.
+        """Load the first version that a node lacks beside the live one, if it has the memory.
 
-        A candidate that lost its workers counts as missing.
+        One that lost its workers counts as missing.
         """
         node = self._services.server.nodes()[name]
         ready = {found.version for found in versions if found.ready}
-        for candidate in kept_loaded(self._services)[1:]:  # without the live one, which is first
+        for candidate in loaded_beside(self._services):
             if candidate.version in ready or not self._may_try(name, candidate.version):
                 continue
             try:
@@ -253,7 +253,7 @@ class Reconciler:
                 load(self._services, node, candidate)
             except (NoRoom, ServerRefused, StoreError) as error:
                 log.warning(
-                    "a rollback candidate could not be loaded",
+                    "a version beside the live one could not be loaded",
                     extra={"version": candidate.version, "why": str(error)},
                 )
             return

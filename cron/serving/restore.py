@@ -10,8 +10,8 @@ import logging
 from collections.abc import Mapping
 
 from cron.errors import NoRoom, ServerRefused, StoreError, Unavailable
-from cron.ledger import holds, release_rows, switches
-from cron.lineage import Release
+from cron.ledger import holds, release_rows, side_rows, switches
+from cron.lineage import Manifest, Release
 from cron.ports import ModelServer
 from cron.server_versions import ServerVersion
 from cron.services import Services
@@ -34,6 +34,19 @@ def kept_loaded(services: Services) -> tuple[Release, ...]:
     return (live, *release_rows.rollback_candidates(services.ledger)[: number - 1])
 
 
+def loaded_beside(services: Services) -> tuple[Manifest, ...]:
+    """Return what else should be loaded where the live version is, the most needed first.
+
+    Side versions answer users now; rollback candidates may have to later.
+    """
+    kept = kept_loaded(services)
+    if not kept:
+        return ()
+    live, *candidates = kept
+    wanted = [*side_rows.manifests(services.ledger), *(one.manifest for one in candidates)]
+    return tuple({one.version: one for one in wanted if one.version != live.version}.values())
+
+
 def check_room(server: ModelServer) -> None:
     """Raise NoRoom when the server's memory has no room for one more version."""
     memory = server.memory()
@@ -41,9 +54,9 @@ def check_room(server: ModelServer) -> None:
         raise NoRoom(taken_bytes=memory.taken_bytes, left_bytes=memory.left_bytes)
 
 
-def load(services: Services, node: ModelServer, target: Release) -> None:
-    """Register a release on a node from the artifact store; raise ServerRefused or StoreError."""
-    node.register(target.version, release.archive_url(services.artifacts, target.manifest))
+def load(services: Services, node: ModelServer, manifest: Manifest) -> None:
+    """Register a version on a node from the artifact store; raise ServerRefused or StoreError."""
+    node.register(manifest.version, release.archive_url(services.artifacts, manifest))
 
 
 def restore(services: Services, *, gives_up: bool = False) -> None:
@@ -165,7 +178,7 @@ def _load_where_missing(services: Services) -> None:
     for name, node in nodes.items():
         try:
             if all(found.version != live.version for found in node.versions()):
-                load(services, node, live)
+                load(services, node, live.manifest)
         except (ServerRefused, Unavailable) as error:
             log.warning(
                 "a node lacks the live version",

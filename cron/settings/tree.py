@@ -123,6 +123,9 @@ class ReleaseSettings:
         int, Bounds(2, math.inf, "2 or more: the live release and one to roll back to")
     ] = 3
     keep_releases: CountInt = 20  # archives on disk or in the store
+    # loaded beside these for experiments between releases and for a candidate on trial; each takes
+    # the memory of one more release
+    max_side_versions: CountInt = 2
     keep_journal_days: float | None = None  # None: forever
     drain_timeout_s: float = 60.0
     # with the key in store.var; off by default, since archives may never leave the machine

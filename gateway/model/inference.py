@@ -4,6 +4,9 @@ One node is asked for its default version. Several nodes may differ in their def
 so they are asked for the version that the ledger names. A node that fails takes a break, and the
 request goes to another: questions have no effects. A node that lacks the live version, after a
 restart for example, has failed.
+
+A question may be for a side version, which is loaded beside the live one. Whatever is wrong with
+that version, the live one answers in its place; the answer says which one did.
 """
 
 from __future__ import annotations
@@ -30,9 +33,11 @@ from gateway.model.questions import (
     TopItemsQuestion,
     encode_client_json,
 )
+from gateway.waiting_queue import Overloaded
 
 _FIRST_SHARE = 0.6  # of the time that is left, so that a node that hangs leaves time for another
 _CONNECT_SHARE = 0.25  # a host that is gone refuses nothing
+_SIDE_BREAK_S = 1.0  # after a side version gave no answer: the next ones shall not wait for it too
 
 
 class Inference:
@@ -43,6 +48,7 @@ class Inference:
         self._live = live
         self._timeout_s = timeout_s
         self._turns = 0
+        self._asked_again_at: dict[int, float] = {}  # by side version that gave no answer
 
     @property
     def url(self) -> str:
@@ -58,24 +64,40 @@ class Inference:
         return time.monotonic() + self._timeout_s
 
     async def recommend(
-        self, question: TopItemsQuestion | SimilarItemsQuestion, *, deadline: float | None = None
+        self,
+        question: TopItemsQuestion | SimilarItemsQuestion,
+        *,
+        deadline: float | None = None,
+        version: int | None = None,
     ) -> Ranked | Refusal:
         """Ask for ranked items; raise NoAnswer, TooLarge or Overloaded.
 
         A caller that asks several times for one call of its own passes the same deadline each time.
+        `version` is a side version, or None for the live one.
         """
         content = question.encode()
-        return await self._ask(ModelQuestion(content=content, answer_type=Ranked), deadline)
+        asked = ModelQuestion(content=content, answer_type=Ranked)
+        return await self._ask(asked, deadline, version)
+
+    async def recommend_beside(
+        self, question: TopItemsQuestion, version: int, *, deadline: float
+    ) -> Ranked | Refusal:
+        """Ask a side version alone; raise NoAnswer, TooLarge or Overloaded."""
+        asked = ModelQuestion(content=question.encode(), answer_type=Ranked)
+        return await self._ask_nodes_for(asked, version, deadline)
 
     async def propensities(self, question: TopItemsQuestion) -> ListPropensities | Refusal:
         """Ask for the propensities of a list; raise NoAnswer, TooLarge or Overloaded."""
         content = question.encode()
         return await self._ask(ModelQuestion(content=content, answer_type=ListPropensities), None)
 
-    async def search(self, question: SearchQuestion, *, deadline: float) -> FoundItems | Refusal:
+    async def search(
+        self, question: SearchQuestion, *, deadline: float, version: int | None = None
+    ) -> FoundItems | Refusal:
         """Ask for the items that a text finds; raise NoAnswer, TooLarge or Overloaded."""
         content = question.encode()
-        return await self._ask(ModelQuestion(content=content, answer_type=FoundItems), deadline)
+        asked = ModelQuestion(content=content, answer_type=FoundItems)
+        return await self._ask(asked, deadline, version)
 
     async def predict(self, body: object) -> Rated | Refusal:
         """Pass a client's question for one rating on; raise NoAnswer, TooLarge or Overloaded."""
@@ -88,9 +110,16 @@ class Inference:
             node.close()
 
     async def _ask(
-        self, question: ModelQuestion[Answer], deadline: float | None
+        self,
+        question: ModelQuestion[Answer],
+        deadline: float | None,
+        version: int | None = None,
     ) -> Answer | Refusal:
         until = self.deadline() if deadline is None else deadline
+        if version is not None:
+            answer = await self._ask_beside(question, version, until)
+            if answer is not None:
+                return answer
         if len(self._nodes) == 1:
             return await self._ask_the_only(question, until)
         return await self._ask_any(question, until)
@@ -108,6 +137,40 @@ class Inference:
         except NoAnswer:
             node.fail()
             raise
+
+    async def _ask_beside(
+        self, question: ModelQuestion[Answer], version: int, deadline: float
+    ) -> Answer | Refusal | None:
+        """Ask a side version; return None if the live one has to answer, which needs time too."""
+        now = time.monotonic()
+        if now < self._asked_again_at.get(version, now):
+            return None
+        until = now + _FIRST_SHARE * (deadline - now)
+        try:
+            answer = await self._ask_nodes_for(question, version, until)
+        except (NoAnswer, Overloaded):
+            self._asked_again_at[version] = time.monotonic() + _SIDE_BREAK_S
+            return None
+        self._asked_again_at.pop(version, None)
+        return answer
+
+    async def _ask_nodes_for(
+        self, question: ModelQuestion[Answer], version: int, deadline: float
+    ) -> Answer | Refusal:
+        """Ask the nodes for a side version; none of them is at fault where it lacks that."""
+        asked: list[ModelNode] = []
+        why = NoAnswer(TOO_LATE)
+        while (left_s := deadline - time.monotonic()) > 0 and (
+            node := self._next_node(asked)
+        ) is not None:
+            asked.append(node)
+            try:
+                return await node.ask(
+                    question, version, timeout_s=left_s, connect_s=left_s * _CONNECT_SHARE
+                )
+            except NoAnswer as error:
+                why = error
+        raise why
 
     async def _ask_any(self, question: ModelQuestion[Answer], deadline: float) -> Answer | Refusal:
         version = await self._live.version()

@@ -22,6 +22,7 @@ class RecommendationRequest:
     `placement` is a name, and `left_out` has the fields that the client leaves to it. `rules` are
     those of its rules that the model applies; `also_filter` is among them, the placement's filter
     by attributes that `filter` has too. `policy` is the placement's, with a seed for this list.
+    `version` is the side version that is to answer, or None for the live one.
     """
 
     user_id: str | None
@@ -40,3 +41,4 @@ class RecommendationRequest:
     rules: RulesQuestion | None = None
     also_filter: Mapping[str, FilterValue] = field(default_factory=dict)
     policy: PolicyQuestion | None = None
+    version: int | None = None

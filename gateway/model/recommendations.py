@@ -102,7 +102,9 @@ class Recommendations:
         question = await self._without_drawn_hidden(question)
         num_asked = 0
         while True:
-            answer = await self._inference.recommend(question, deadline=deadline)
+            answer = await self._inference.recommend(
+                question, deadline=deadline, version=request.version
+            )
             if isinstance(answer, Refusal):
                 return _refuse_in_words_of_the_client(
                     answer, num_stored=len(question.user_seq) - len(request.history)

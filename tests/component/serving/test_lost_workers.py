@@ -99,7 +99,7 @@ def test_a_candidate_waits_until_there_is_memory(
     (told,) = [
         record
         for record in caplog.records
-        if record.message == "a rollback candidate could not be loaded"
+        if record.message == "a version beside the live one could not be loaded"
     ]
     assert "no memory for one more version" in told.why  # type: ignore[attr-defined]
     server.left_bytes = 1_000
