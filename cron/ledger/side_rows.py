@@ -49,9 +49,9 @@ def add(
 
 
 def remove(ledger: Ledger, needed_by: str, *, lease: Lease | None = None) -> None:
-    """Give up all versions that something needed; the worker unloads them when nothing else does.
+    """Give up all versions that something needed.
 
-    They are unloaded after the next run, and gateways may ask for them until then.
+    The worker unloads them after the next run, and gateways may ask for them until then.
     """
     table = schema.side_versions
     with ledger.write(lease) as connection:
