@@ -14,7 +14,7 @@ from tests.releases import manifest, publish_releases
 __all__ = ["EMBEDDED", "ON_SERVERS"]  # read by the suite's fixtures
 
 
-def needed(ledger: Ledger) -> list[tuple[int, str]]:
+def needs_by_version(ledger: Ledger) -> list[tuple[int, str]]:
     return [(one.version, one.needed_by) for one in side_rows.every(ledger)]
 
 
@@ -25,10 +25,10 @@ def test_a_version_stays_while_anything_needs_it(ledger: Ledger, lease: Lease) -
     side_rows.add(ledger, 3, "trial", limit=2, lease=lease)
     side_rows.add(ledger, 3, "home", limit=2)
     side_rows.add(ledger, 3, "home", limit=2)
-    assert sorted(needed(ledger)) == [(1, "home"), (3, "home"), (3, "trial")]
+    assert sorted(needs_by_version(ledger)) == [(1, "home"), (3, "home"), (3, "trial")]
     assert {one.version for one in side_rows.manifests(ledger)} == {1, 3}
     side_rows.remove(ledger, "home")
-    assert needed(ledger) == [(3, "trial")]
+    assert needs_by_version(ledger) == [(3, "trial")]
     side_rows.remove(ledger, "nothing")
 
 

@@ -9,7 +9,7 @@ from tests.component.serving.reconciling import ticks
 from tests.workshop import lease_of, server_of
 
 
-def loaded(services: Services) -> list[int]:
+def versions_of(services: Services) -> list[int]:
     return [one.version for one in services.server.versions()]
 
 
@@ -17,16 +17,16 @@ def test_a_side_version_is_loaded_and_stays(services: Services) -> None:
     """Two releases stay loaded by the settings, and the first is the third best."""
     lease = lease_of(services.ledger)
     tidy(services, lease)
-    assert loaded(services) == [2, 3]
+    assert versions_of(services) == [2, 3]
     side_rows.add(services.ledger, 1, "home", limit=2)
     ticks(services)
     tidy(services, lease)
     drop_version(services.ledger, services.server, 1)
-    assert loaded(services) == [1, 2, 3]
+    assert versions_of(services) == [1, 2, 3]
     side_rows.remove(services.ledger, "home")
     ticks(services)
     tidy(services, lease)
-    assert loaded(services) == [2, 3]
+    assert versions_of(services) == [2, 3]
 
 
 def test_a_restarted_server_gets_it_after_the_live_one(services: Services) -> None:
@@ -49,4 +49,4 @@ def test_without_memory_the_live_version_stays_alone(services: Services) -> None
     server_of(services).restart_empty()
     server_of(services).left_bytes = 0
     ticks(services)
-    assert loaded(services) == [3]
+    assert versions_of(services) == [3]
