@@ -20,7 +20,7 @@ from cron.journal.journal import Journal
 from cron.lineage import Range
 from cron.ports import BATCH_BYTES, START, Batch, Cursor, EventLog, ItemRecords
 from cron.rebuild_marks import is_mark, next_mark
-from recommender.records.events import Event, Item, Record
+from recommender.records.events import Event, Item, Record, without_picture_bytes
 
 BATCH_RECORDS = 5_000
 _ABANDONED_S = 60.0  # a rebuild moves its mark with every chunk
@@ -110,7 +110,7 @@ class ItemFollower:
 
     def _add(self, records: Sequence[Record], *, after: Cursor, cursor: Cursor) -> bool:
         return self.item_records.follow(
-            [record for record in records if isinstance(record, Item)],
+            [without_picture_bytes(one) for one in records if isinstance(one, Item)],
             count_events(records, counts=self.counts, now=self.now()),
             after=after,
             cursor=cursor,

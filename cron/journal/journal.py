@@ -27,6 +27,7 @@ from cron.journal.dedup_index import DedupIndex
 from cron.journal.erasure import COLUMNS, Eraser, erase_segments
 from cron.journal.index_file import IndexDamaged, delete_index
 from cron.journal.segment_files import SegmentFiles, first_kept
+from cron.journal.sent_pictures import SentPictures
 from cron.journal.tally import tally
 from cron.journal.user_events import UserEvents
 from cron.ledger import forgotten, journal_rows
@@ -72,6 +73,7 @@ class Journal:
     def __init__(self, ledger: Ledger, artifacts: ArtifactStore, folder: Path) -> None:
         self._ledger = ledger
         self._files = SegmentFiles(artifacts, folder / "segments")
+        self._sent = SentPictures(artifacts, folder)
         self._index_path = folder / "seen.db"
         self._index: DedupIndex | None = None
         self._keys = forgotten.keys_of(ledger)
@@ -109,8 +111,8 @@ class Journal:
     ) -> Accepted:
         """Number the new records in order and commit them with the log's new cursor.
 
-        For records of forgotten users only the number is kept. Slates are committed too, without
-        numbers. Raise LeaseLost.
+        For records of forgotten users only the number is kept. Pictures in records are stored as
+        artifacts. Slates are committed too, without numbers. Raise LeaseLost.
         """
         try:
             index = self._updated_index()
@@ -122,7 +124,8 @@ class Journal:
         counts: EventTally | None = None
         if new:
             first_seq = self.last_seq + 1
-            table = self._eraser_of(new).erase(segments.table_of(new, first_seq=first_seq))
+            stored = self._sent.store(new)
+            table = self._eraser_of(new).erase(segments.table_of(stored, first_seq=first_seq))
             segment = self._files.put(
                 table, covers=(first_seq, first_seq + len(new) - 1), lease=lease
             )

@@ -39,8 +39,8 @@ _BASE = pa.schema(
 _NUMBERS = ("value", "quantity", "dwell_s")
 _DETAIL_TYPES = {name: pa.string() for name in DETAILS} | dict.fromkeys(_NUMBERS, pa.float64())
 # kind: event, item, or id (of a record that retention dropped, or that was erased with a forgotten
-# user). payload: an item's title, text, attributes, hidden, and deleted if it is, as JSON. Then the
-# details of events.
+# user). payload: an item's title, text, attributes, hidden, images if any, and deleted if it is, as
+# JSON. Then the details of events.
 SCHEMA = pa.schema([*_BASE, *(pa.field(name, type_) for name, type_ in _DETAIL_TYPES.items())])
 
 
@@ -153,6 +153,8 @@ def _row(record: Record) -> tuple[object, ...]:
         "attributes": dict(record.attributes),
         "hidden": record.hidden,
     }
+    if record.images:
+        values["images"] = record.images
     if record.deleted:
         values["deleted"] = True
     return (
@@ -215,7 +217,12 @@ def _record(row: dict[str, object]) -> Record | None:
         if isinstance(value, list):
             attributes[name] = tuple(value)
     return Item(
-        event_id=event_id, item_id=item_id, at=moment(at_us), attributes=attributes, **payload
+        event_id=event_id,
+        item_id=item_id,
+        at=moment(at_us),
+        attributes=attributes,
+        images=tuple(payload.pop("images", ())),
+        **payload,
     )
 
 

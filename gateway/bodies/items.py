@@ -44,6 +44,14 @@ class ItemAnswer:
         Attributes,
         Field(description="Facts to filter by.", examples=[{"genre": ["Drama"], "year": 2026}]),
     ]
+    images: Annotated[
+        tuple[str, ...],
+        Field(
+            description="Its pictures, the main one first. One that was sent as bytes has its name "
+            "in the artifact store.",
+            examples=[["https://shop.example/river.jpg"]],
+        ),
+    ]
     hidden: Annotated[
         bool, Field(description="Whether the item is left out of all lists of recommendations.")
     ]
@@ -97,6 +105,13 @@ class ItemChangeBody:
             description="Attributes to set; those that are null are removed, and those that are "
             "missing stay. Null removes all.",
             examples=[{"price": 9.5, "genre": None}],
+        ),
+    ] = None
+    images: Annotated[
+        list[str] | None,
+        Field(
+            description="The new pictures, in place of all earlier ones; null removes them.",
+            examples=[["https://shop.example/river-2.jpg"]],
         ),
     ] = None
     hidden: Annotated[

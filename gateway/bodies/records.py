@@ -22,6 +22,7 @@ from recommender.records.event_details import (
 )
 from recommender.records.events import MAX_RATING, MAX_TITLE_CHARS
 from recommender.records.ids import MAX_ID_CHARS
+from recommender.records.images import MAX_IMAGES
 from recommender.records.record_fields import MAX_TYPE_CHARS
 
 _STRICT = ConfigDict(extra="forbid")
@@ -161,6 +162,16 @@ class ItemBody:
         Field(
             description="Facts to filter by: strings, numbers or lists of strings.",
             examples=[{"genre": ["Drama"], "year": 2026}],
+        ),
+    ] = None
+    images: Annotated[
+        list[str] | None,
+        Field(
+            max_length=MAX_IMAGES,
+            description="Pictures, the main one first: URLs, `file:///` paths of the worker, "
+            "`data:image/…;base64,` pictures, or `artifact:pictures/` names. The worker fetches "
+            "them, from allowed hosts alone.",
+            examples=[["https://shop.example/river.jpg"]],
         ),
     ] = None
     hidden: Annotated[

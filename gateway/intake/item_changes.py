@@ -11,10 +11,10 @@ from cron.known_item import KnownItem
 from cron.ports import ItemRecords
 from gateway.errors import UnknownItem
 from gateway.intake.record_intake import RecordIntake
-from recommender.records.events import Item, parse_item
+from recommender.records.events import Item, parse_item, without_picture_bytes
 from recommender.records.record_fields import InvalidRecord
 
-CHANGEABLE = ("title", "text", "attributes", "hidden")
+CHANGEABLE = ("title", "text", "attributes", "images", "hidden")
 _SOONEST = timedelta(microseconds=1)
 
 
@@ -64,6 +64,7 @@ class ItemChanges:
             known = self._find(item_id)
             record = merge_into(known.record, change, at=_after(known), event_id=self._new_id())
             self._intake.add(record)
+        record = without_picture_bytes(record)
         return KnownItem(record=record, first_at=known.first_at)
 
     def delete(self, item_id: str) -> Item:
@@ -101,6 +102,7 @@ def merge_into(record: Item, change: Mapping[str, object], *, at: datetime, even
         "title": record.title,
         "text": record.text,
         "attributes": _json_attributes(record),
+        "images": list(record.images),
         "hidden": record.hidden,
     }
     values = _merge(fields, change)

@@ -19,7 +19,13 @@ from cron.ports import EventLog, Histories, ItemRecords
 from gateway.bodies.records import AssignedId, RejectedRecord
 from gateway.content.record_bodies import Raw, Readable, Refused, Unreadable
 from gateway.intake.item_writes import ItemWrites
-from recommender.records.events import Item, Record, parse_event, parse_item
+from recommender.records.events import (
+    Item,
+    Record,
+    parse_event,
+    parse_item,
+    without_picture_bytes,
+)
 from recommender.records.record_fields import InvalidRecord
 
 RecordKind = Literal["event", "item"]
@@ -176,7 +182,7 @@ class RecordIntake:
         duplicates = set(appended.duplicates)
         fresh = [record for index, record in enumerate(records) if index not in duplicates]
         self._write_histories(fresh)
-        items = [record for record in fresh if isinstance(record, Item)]
+        items = [without_picture_bytes(one) for one in fresh if isinstance(one, Item)]
         if items:
             self._item_writes.add(items)
         return duplicates

@@ -458,6 +458,11 @@ export interface ItemAnswer {
   text: string | null;
   /** Facts to filter by. */
   attributes: Record<string, string | number | string[]>;
+  /**
+   * Its pictures, the main one first. One that was sent as bytes has its name in the artifact
+   * store.
+   */
+  images: string[];
   /** Whether the item is left out of all lists of recommendations. */
   hidden: boolean;
   /** The time of the record. */
@@ -479,6 +484,11 @@ export interface ItemBody {
   text?: string | null;
   /** Facts to filter by: strings, numbers or lists of strings. */
   attributes?: Record<string, string | number | string[]> | null;
+  /**
+   * Pictures, the main one first: URLs, `file:///` paths of the worker, `data:image/…;base64,`
+   * pictures, or `artifact:pictures/` names. The worker fetches them, from allowed hosts alone.
+   */
+  images?: string[] | null;
   /** Leave the item out of all recommendations, from the next call on. */
   hidden?: boolean;
   /**
@@ -507,6 +517,8 @@ export interface ItemChangeBody {
    * removes all.
    */
   attributes?: Record<string, string | number | string[] | null> | null;
+  /** The new pictures, in place of all earlier ones; null removes them. */
+  images?: string[] | null;
   /** Leave the item out of all lists, or no longer; null is false. */
   hidden?: boolean | null;
 }

@@ -20,12 +20,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TypeGuard
 
 from recommender.records.event_details import DETAILS, EventDetails, given_details, parse_details
 from recommender.records.ids import wrong_id
+from recommender.records.images import INLINE, named_images, read_images
 from recommender.records.record_fields import (
     MAX_TYPE_CHARS,
     InvalidRecord,
@@ -79,6 +80,7 @@ class Item:
     at: datetime
     text: str | None = None
     attributes: Mapping[str, AttributeValue] = field(default_factory=dict)
+    images: tuple[str, ...] = ()  # as `recommender.records.images` names them, the main one first
     hidden: bool = False
     deleted: bool = False
 
@@ -155,6 +157,7 @@ def parse_item(raw: object, *, now: datetime, new_id: Callable[[], str]) -> Item
         title=text_field(fields, "title", limit=MAX_TITLE_CHARS),
         text=encodable("text", text) if text is not None else None,
         attributes=_attributes(fields.get("attributes")),
+        images=read_images(fields.get("images")),
         hidden=hidden,
         at=parse_time(fields["at"], now=now) if fields.get("at") is not None else now,
     )
@@ -210,9 +213,19 @@ def to_json(record: LogRecord) -> str:
     values: dict[str, object] = {"kind": "item"}
     values |= {name: getattr(record, name) for name in record.__dataclass_fields__}
     values |= {"at": record.at.isoformat(), "attributes": dict(record.attributes)}
+    # so that an earlier release reads the records of all others
     if not record.deleted:
-        del values["deleted"]  # so that an earlier release reads the records of all others
+        del values["deleted"]
+    if not record.images:
+        del values["images"]
     return _encode(values)
+
+
+def without_picture_bytes(item: Item) -> Item:
+    """Return the item with names in place of the pictures that came in its record."""
+    if not any(image.startswith(INLINE) for image in item.images):
+        return item
+    return replace(item, images=named_images(item.images))
 
 
 def _event_json(event: Event) -> str:
@@ -286,6 +299,7 @@ def _stored_item(values: dict[str, object]) -> Item:
         if not isinstance(flag := values.get(name, False), bool):
             raise InvalidRecord(name, found=flag, expected="true or false")
     values["attributes"] = _attributes(values.get("attributes"))
+    values["images"] = read_images(values.get("images"))
     return Item(**values)  # type: ignore[arg-type]  # checked above
 
 

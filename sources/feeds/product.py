@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from recommender.records.images import web_images
 from recommender.records.record_fields import InvalidRecord
 
 RawRecord = dict[str, object]
@@ -35,6 +36,7 @@ _LISTS = (
 )
 # attributes that are lists, whose values may have commas
 _UNSPLIT_LISTS = ("product_detail", "product_type", "shipping")
+_IMAGES = ("image_link", "additional_image_link")  # the main picture first
 _PRICE = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z]{3})?")
 _HIDDEN = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 _OUT_OF_STOCK = "out_of_stock"
@@ -92,6 +94,7 @@ def item_of(product: FeedProduct) -> RawRecord:
         raise InvalidRecord("hidden", found=hidden, expected="true or false")
     record["hidden"] = _HIDDEN.get(hidden.lower(), False)
     record["attributes"] = _attributes(product.fields)
+    record["images"] = web_images([one for name in _IMAGES for one in product.fields.get(name, ())])
     return record
 
 

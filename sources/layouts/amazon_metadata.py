@@ -6,6 +6,7 @@ import html
 import re
 from collections.abc import Iterator, Mapping
 
+from recommender.records.images import web_images
 from sources.files.blocks import Blocks, numbered_lines
 from sources.files.decoding import as_text
 from sources.files.folders import DataFolder
@@ -15,6 +16,7 @@ from sources.tables.json_lines import literal
 
 _TAG = re.compile(r"<[a-zA-Z/!][^<>]*>")  # does not match 3<4 and 5>2
 _SCRIPT = "getTime()"  # some titles of 2018 are a piece of the page's JavaScript
+_SIZES = ("hi_res", "large", "thumb")  # of a picture of 2023, the greatest first
 EXPECTED_ITEMS = "at least one item that somebody reviewed"
 
 
@@ -86,7 +88,25 @@ def _record(item_id: str, values: Mapping[str, object]) -> RawRecord | None:
         "title": title[:TITLE_CHARS],
         "text": ". ".join(part for part in parts if part),
         "attributes": attributes,
+        "images": web_images(_images(values)),
     }
+
+
+def _images(values: Mapping[str, object]) -> list[str]:
+    """Return the pictures of any edition of the data, each in its greatest size.
+
+    2014 has one in `imUrl`, 2018 has texts in `imageURLHighRes` and `imageURL`, and 2023 has
+    objects in `images`, the main one marked.
+    """
+    listed = values.get("images")
+    pictures = [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
+    pictures.sort(key=lambda one: one.get("variant") != "MAIN")
+    found = [next(filter(None, map(one.get, _SIZES)), None) for one in pictures]
+    for name in ("imageURLHighRes", "imageURL", "imUrl"):
+        texts = values.get(name)
+        if texts and not found:
+            found = list(texts) if isinstance(texts, list) else [texts]
+    return [text for text in found if isinstance(text, str)]
 
 
 def _words(value: object) -> list[str]:

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from recommender.records.images import web_images
 from sources.cells.values import expected_id, id_of, text_of
 from sources.files.blocks import Blocks
 from sources.files.folders import DataFolder, data_folders
@@ -130,4 +131,5 @@ def _content(item_id: str, cells: dict[str, str]) -> RawRecord:
         "title": shown,
         "text": words or shown,
         "attributes": attributes,
+        "images": web_images(cells.get("images", "").split()),
     }

@@ -2,7 +2,8 @@
 
 EXT is parquet, csv, tsv or jsonl, and text may be compressed (.gz). Events need the columns
 `user_id`, `item_id` and `at`; `type` and `rating` are read if they exist. Items need `item_id`;
-`title` and `text` are read if they exist, and every other column is an attribute.
+`title`, `text` and `images` (URLs with blanks between them) are read if they exist, and every other
+column is an attribute.
 `python -m bench shop` writes such a folder.
 """
 
@@ -20,6 +21,7 @@ FILES = "events.parquet or .csv with user_id, item_id and at"
 _ENDINGS = (".parquet", ".csv", ".csv.gz", ".tsv", ".tsv.gz", ".jsonl", ".jsonl.gz")
 _EVENTS = frozenset(f"events{ending}" for ending in _ENDINGS)
 _ITEMS = frozenset(f"items{ending}" for ending in _ENDINGS)
+_FIELDS = frozenset({"item_id", "title", "text", "images"})
 _NEEDED = frozenset({"user_id", "item_id", "at"})
 
 
@@ -63,7 +65,8 @@ def _item_columns(folder: DataFolder) -> ItemColumns | None:
         item="item_id",
         title="title" if "title" in names else None,
         text="text" if "text" in names else None,
-        attributes=tuple(name for name in names if name not in ("item_id", "title", "text")),
+        images="images" if "images" in names else None,
+        attributes=tuple(name for name in names if name not in _FIELDS),
     )
 
 

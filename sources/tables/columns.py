@@ -27,11 +27,17 @@ class ItemColumns:
     item: str
     title: str | None = None
     text: str | None = None
+    images: str | None = None
     attributes: tuple[str, ...] = ()
 
     def by_role(self) -> dict[str, str]:
         """Return the named columns by role, attributes as `attribute NAME`."""
-        named = {"item": self.item, "title": self.title, "text": self.text}
+        named = {
+            "item": self.item,
+            "title": self.title,
+            "text": self.text,
+            "images": self.images,
+        }
         roles = {role: column for role, column in named.items() if column is not None}
         return roles | {f"attribute {name}": name for name in self.attributes}
 

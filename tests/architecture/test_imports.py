@@ -97,6 +97,7 @@ ALLOWED: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
             "sources.feeds",
             "sources.files.decoding",
             "recommender.records.excerpt",
+            "recommender.records.images",
             "recommender.records.record_fields",
         ),
     ),
@@ -105,6 +106,7 @@ ALLOWED: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
         (
             "sources",
             "recommender.records.excerpt",
+            "recommender.records.images",
             "recommender.records.nobody",
             "recommender.records.record_fields",
         ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import shutil
 from collections.abc import Sequence
 from dataclasses import replace
@@ -21,7 +22,14 @@ from cron.journal.segments import read, records_of, table_of, write
 from cron.ledger import journal_rows
 from cron.ports import START, Appended, Batch, Cursor, Rejected
 from recommender.records.event_details import EventDetails
-from recommender.records.events import EventLines, LogRecord, Record
+from recommender.records.events import (
+    EventLines,
+    Item,
+    LogRecord,
+    Record,
+    without_picture_bytes,
+)
+from recommender.records.images import artifact_of
 from tests.component.house import HookedArtifacts, House, accept, open_house
 from tests.contracts.records import DETAILS, START_AT, event, item
 
@@ -161,6 +169,21 @@ def test_a_batch_opens_no_old_segment_so_its_cost_stays_flat(house: House, tmp_p
         ).num_duplicates
         == 2
     )
+
+
+def test_a_picture_in_a_record_becomes_an_artifact(house: House, tmp_path: Path) -> None:
+    """The log has the bytes; the journal has a name, and the store the bytes under it."""
+    content = b"\x89PNG\r\n\x1a\n and the rest"
+    inline = f"data:image/png;base64,{base64.b64encode(content).decode()}"
+    sent = replace(item(1, "i"), images=(inline, "https://shop.example/a.jpg"))
+    house.log.append([sent])
+    house.collect()
+    (kept,) = house.records()
+    assert isinstance(kept, Item)
+    assert kept.images[1] == "https://shop.example/a.jpg"
+    house.artifacts.fetch(str(artifact_of(kept.images[0])), tmp_path / "picture")
+    assert (tmp_path / "picture").read_bytes() == content
+    assert kept == without_picture_bytes(sent)
 
 
 def test_a_worker_that_lost_its_lease_adds_nothing(house: House, tmp_path: Path) -> None:

@@ -186,6 +186,7 @@ class StoredItem:
     title: str
     text: Optional[str]
     attributes: dict[str, Attribute]
+    images: tuple[str, ...]
     hidden: bool
     at: datetime
     first_at: datetime

@@ -46,9 +46,10 @@ class Question(TypedDict, total=False):
 
 
 class ItemChange(TypedDict, total=False):
-    """The fields of an item to change. None removes a text, or an attribute."""
+    """The fields of an item to change. None removes a text, an attribute, or all pictures."""
 
     title: str
     text: Optional[str]
     attributes: Optional[Mapping[str, Union[str, float, Sequence[str], None]]]
+    images: Optional[Sequence[str]]
     hidden: bool

@@ -58,6 +58,7 @@ class Item:
     title: str
     text: Optional[str] = None
     attributes: Optional[Mapping[str, Union[str, float, Sequence[str]]]] = None
+    images: Optional[Sequence[str]] = None
     hidden: bool = False
     at: Union[datetime, str, float] = field(default_factory=_now)
     event_id: Id = field(default_factory=new_event_id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from datetime import UTC, datetime, timedelta
 from urllib.parse import quote
 
@@ -57,10 +58,25 @@ def listed_ids(client: httpx.Client, query: str = "") -> list[str]:
         cursor = f"&cursor={page['next_cursor']}"
 
 
+def test_pictures_are_read_by_name_and_changed_as_a_list(running: RunningGateway) -> None:
+    """An item whose picture came as bytes is as small as any other, from the first read on."""
+    inline = f"data:image/gif;base64,{base64.b64encode(b'GIF89a and the rest').decode()}"
+    add(running.client, {**RIVER, "images": [inline, "https://shop.example/a.jpg"]})
+    images = running.client.get("/v1/items/new-1").json()["images"]
+    assert images[0].startswith("artifact:pictures/sent/")
+    assert images[1] == "https://shop.example/a.jpg"
+    changed = running.client.patch("/v1/items/new-1", json={"images": images[:1]})
+    assert changed.json()["images"] == images[:1]
+    kept = running.client.patch("/v1/items/new-1", json={"title": "The Sea"})
+    assert kept.json()["images"] == images[:1]
+    gone = running.client.patch("/v1/items/new-1", json={"images": None})
+    assert gone.json()["images"] == []
+
+
 def test_an_item_can_be_read_as_soon_as_it_is_sent(running: RunningGateway) -> None:
     add(running.client, RIVER)
     at = "2026-01-02T03:04:05+00:00"
-    expected = {**RIVER, "hidden": False, "at": at, "first_at": at}
+    expected = {**RIVER, "images": [], "hidden": False, "at": at, "first_at": at}
     assert running.client.get("/v1/items/new-1").json() == expected
     add(running.client, {**RIVER, "at": "2026-01-03T00:00:00Z", "hidden": True})
     item = running.client.get("/v1/items/new-1").json()
@@ -186,6 +202,7 @@ def test_nothing_is_merged_into_records_that_are_being_filled(running: RunningGa
         ({"hidden": "yes"}, "hidden"),
         ({"attributes": "x"}, "attributes"),
         ({"attributes": {"a": {"b": 1}}}, "attributes.a"),
+        ({"images": ["ftp://shop.example/a.jpg"]}, "images[0]"),
         ({"text": "x" * MAX_RECORD_BYTES}, "body"),
         ([], "body"),
     ],

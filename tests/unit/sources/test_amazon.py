@@ -138,6 +138,34 @@ def test_every_amazon_release_gives_the_same_records(form: str, tmp_path: Path) 
     )
 
 
+@pytest.mark.parametrize(
+    "pictures",
+    [
+        {"imUrl": "https://a.example/main.jpg"},
+        {
+            "imageURL": ["https://a.example/main._SX40_.jpg"],
+            "imageURLHighRes": ["https://a.example/main.jpg"],
+        },
+        {
+            "images": [
+                {"variant": "PT01", "large": None, "thumb": None},
+                {"variant": "MAIN", "large": "https://a.example/main.jpg", "hi_res": None},
+            ]
+        },
+        {"imUrl": "https://a.example/main.jpg", "images": []},
+        {"images": ["https://a.example/no-object"], "imageURL": "https://a.example/main.jpg"},
+    ],
+)
+def test_pictures_of_every_release_are_read(pictures: dict[str, object], tmp_path: Path) -> None:
+    meta = json.dumps({"asin": "7806397051", "title": "Brush", **pictures})
+    reviews = gzip.compress(json_lines([review(*row) for row in ROWS]))
+    source = open_source(
+        write(tmp_path, {"Beauty_5.json.gz": reviews, "meta_Beauty.json.gz": gzip_of([meta])})
+    )
+    item = parse_item(next(iter(source.items)), now=NOW, new_id=str)
+    assert item.images == ("https://a.example/main.jpg",)
+
+
 def test_a_description_in_place_of_a_title_is_not_repeated_whole(tmp_path: Path) -> None:
     description = "It's a brush. " * 10_000
     meta = json.dumps({"asin": "7806397051", "description": description})

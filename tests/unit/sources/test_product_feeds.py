@@ -127,6 +127,11 @@ def test_an_rss_feed_becomes_items() -> None:
         "product_type": ("Lamps > Tall",),
         "item_group_id": "TALL",
     }
+    assert found.images == (
+        "https://lamps.example/tall-1.jpg",
+        "https://lamps.example/tall-1-left.jpg",
+        "https://lamps.example/tall-1-right.jpg",
+    )
     assert (item(desk).title, item(desk).attributes) == (
         "Desk lamp",
         {"link": "https://lamps.example/desk", "price": 15.0},

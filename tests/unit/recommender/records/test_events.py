@@ -227,8 +227,10 @@ def test_an_item_keeps_all_its_fields() -> None:
     known = item(
         text="long",
         attributes={"genre": ["Comedy", "Crime"], "year": 1995, "brand": "x"},
+        images=["https://shop.example/a.jpg"],
         hidden=True,
     )
+    assert known.images == ("https://shop.example/a.jpg",)
     assert known.attributes == {"genre": ("Comedy", "Crime"), "year": 1995.0, "brand": "x"}
     assert known.hidden
     assert known.text == "long"
@@ -251,6 +253,8 @@ def test_an_item_keeps_all_its_fields() -> None:
         ({"attributes": {"a": ["x", 1]}}, "attributes.a"),
         ({"attributes": {"a": float("nan")}}, "attributes.a"),
         ({"attributes": {"a": 10**400}}, "attributes.a"),
+        ({"images": "https://shop.example/a.jpg"}, "images"),
+        ({"images": ["https://shop.example/a.jpg", 3]}, "images[1]"),
         ({"item_id": ""}, "item_id"),
         ({"rating": 3}, "rating"),
     ],
@@ -300,6 +304,7 @@ def test_an_event_reads_back_equal(
     attributes=st.dictionaries(
         texts, texts | numbers | st.lists(texts, max_size=3).map(tuple), max_size=4
     ),
+    images=st.sampled_from([(), ("https://a.example/1",), ("file:///b", "artifact:pictures/c")]),
 )
 def test_an_item_reads_back_equal(
     title: str,
@@ -307,6 +312,7 @@ def test_an_item_reads_back_equal(
     at: datetime,
     hidden: bool,
     attributes: dict[str, str | float | tuple[str, ...]],
+    images: tuple[str, ...],
 ) -> None:
     record = Item(
         event_id="e",
@@ -316,6 +322,7 @@ def test_an_item_reads_back_equal(
         at=at,
         hidden=hidden,
         attributes=attributes,
+        images=images,
     )
     assert from_json(to_json(record)) == record
 
