@@ -22,6 +22,7 @@ HEAVY = ("torch", "transformers", "pandas", "pyarrow", "sklearn", "scipy")
 
 # The values that pass between the rooms.
 VALUES = (
+    "recommender.records.images",
     "recommender.records.events",
     "recommender.records.event_lines",
     "recommender.records.excerpt",
@@ -154,6 +155,7 @@ ALLOWED: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
             "recommender.records.event_details",
             "recommender.records.excerpt",
             "recommender.records.ids",
+            "recommender.records.images",
             "recommender.requests.list_policy",
             "recommender.requests.list_rules",
             "recommender.records.record_fields",
