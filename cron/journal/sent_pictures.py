@@ -1,4 +1,4 @@
-"""Pictures that came in records as bytes: they become artifacts, and the journal has their names.
+"""Pictures that came in records as bytes become artifacts; the journal has their names.
 
 The log has the bytes until it is trimmed. Everything else has the name, which is made from the
 sha256 of the bytes, so that all who see the record know it without asking the store.
