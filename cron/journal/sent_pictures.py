@@ -27,9 +27,9 @@ class SentPictures:
 
         After a crash the same records come again, and the same names get the same bytes.
         """
-        return [self._named(record) for record in records]
+        return [self._without_bytes(record) for record in records]
 
-    def _named(self, record: Record) -> Record:
+    def _without_bytes(self, record: Record) -> Record:
         if not isinstance(record, Item):
             return record
         for image in record.images:

@@ -72,7 +72,7 @@ def inline_bytes(source: str) -> bytes | None:
 
 def named_images(sources: Iterable[str]) -> tuple[str, ...]:
     """Return the pictures with names in place of bytes."""
-    return tuple(dict.fromkeys(_named(source) for source in sources))
+    return tuple(dict.fromkeys(_name_of(source) for source in sources))
 
 
 def artifact_of(source: str) -> str | None:
@@ -90,7 +90,7 @@ def web_images(texts: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(text for text in texts if is_web_image(text)))[:MAX_IMAGES]
 
 
-def _named(source: str) -> str:
+def _name_of(source: str) -> str:
     content = inline_bytes(source)
     return source if content is None else f"{ARTIFACT}{sent_name(content)}"
 
