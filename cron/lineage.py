@@ -27,7 +27,8 @@ Range = tuple[int, int]  # first and last journal number, both included
 class Segment:
     """One immutable Parquet file of the journal in the artifact store.
 
-    `last_at` is the latest event time in it, or the latest item time of one without events.
+    `num_items` counts what describes items: their records, and facts. `last_at` is the latest event
+    time in it, or the latest time of any record where it has no events.
     `size_bytes` is what its rows take in memory, 0 when that was not recorded yet.
     """
 

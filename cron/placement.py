@@ -13,8 +13,8 @@ from datetime import UTC, date, datetime
 from itertools import combinations
 
 from cron.placement_policy import PlacementPolicy, parse_policy, policy_json
-from recommender.records.events import parse_time
 from recommender.records.record_fields import MAX_TYPE_CHARS, InvalidRecord
+from recommender.records.record_times import parse_time
 from recommender.requests.body_fields import (
     describe,
     expect_known_fields,

@@ -16,7 +16,8 @@ from cron.item_counts import Bucket, EventCounts
 from cron.known_item import KnownItem
 from cron.past_event import PastEvent
 from cron.server_versions import ServerMemory, ServerVersion
-from recommender.records.events import Event, EventLines, Item, LogRecord, Record
+from recommender.records.events import Description, Event, EventLines, LogRecord, Record
+from recommender.records.facts import Fact
 from recommender.records.slates import Slate
 from trainer.config import TrainConfig
 
@@ -198,20 +199,20 @@ class Histories(Protocol):
 
 
 class ItemRecords(Protocol):
-    """The newest record of every item, seconds old, and how often each item had events lately.
+    """The newest record of every item and fact, and how often items had events lately.
 
-    It is a projection of the log, which can be rebuilt from the journal. The record with the
-    greatest (at, event_id) counts. A deleted item cannot be read, until a later record brings it
-    back. The counts of the events are the follower's alone, so each record of the log counts
-    once. An event that is sent again after it was collected is counted again.
+    It is a projection of the log, seconds old, which can be rebuilt from the journal. The record
+    with the greatest (at, event_id) counts. A deleted item cannot be read, nor a withdrawn fact,
+    until a later record brings it back. The counts of the events are the follower's alone, so each
+    record of the log counts once. An event sent again after it was collected is counted again.
     """
 
-    def append(self, records: Sequence[Item]) -> None:
-        """Add item records, as the gateway does; a record that is already there changes nothing."""
+    def append(self, records: Sequence[Description]) -> None:
+        """Add records, as the gateway does; a record that is already there changes nothing."""
         ...
 
     def follow(
-        self, records: Sequence[Item], counts: EventCounts, *, after: Cursor, cursor: Cursor
+        self, records: Sequence[Description], counts: EventCounts, *, after: Cursor, cursor: Cursor
     ) -> bool:
         """Add records and counts, and move the follower's cursor from `after`, in one transaction.
 
@@ -223,6 +224,15 @@ class ItemRecords(Protocol):
 
     def find(self, item_ids: Sequence[str]) -> Mapping[str, KnownItem]:
         """Return the items with these ids, at most some thousands; unknown ones are left out."""
+        ...
+
+    def facts(
+        self, heads: Sequence[str], *, relation: str | None = None, limit: int
+    ) -> Mapping[str, tuple[Fact, ...]]:
+        """Return the first facts of these heads, at most some thousands, by relation and tail.
+
+        `relation` selects those of one. `limit` is for each head. Heads without facts are left out.
+        """
         ...
 
     def by_id(self, *, after: str, limit: int) -> tuple[KnownItem, ...]:
@@ -335,10 +345,7 @@ class ModelServer(Protocol):
     """
 
     def nodes(self) -> Mapping[str, ModelServer]:
-        """Return the single nodes by address, unreachable ones included.
-
-        A single node returns itself.
-        """
+        """Return the nodes by address, unreachable ones included; a single node returns itself."""
         ...
 
     def register(self, version: int, url: str) -> None:
@@ -351,10 +358,7 @@ class ModelServer(Protocol):
         ...
 
     def predict(self, version: int | None, body: object, *, timeout_s: float) -> object:
-        """Answer one JSON body by a version, or by the default version.
-
-        Raise ServerRefused with the status for anything but 200.
-        """
+        """Answer a JSON body by a version or the default; raise ServerRefused unless it is 200."""
         ...
 
     def set_live(self, version: int) -> None:
@@ -367,10 +371,7 @@ class ModelServer(Protocol):
         ...
 
     def live(self) -> int | None:
-        """Return the default version.
-
-        None when nothing is registered, or when several nodes disagree.
-        """
+        """Return the default version; None when there is none, or several nodes disagree."""
         ...
 
     def versions(self) -> tuple[ServerVersion, ...]:

@@ -17,6 +17,7 @@ from gateway.calls import (
     browser,
     documentation,
     experiments,
+    facts,
     foreign,
     item_lists,
     items,
@@ -37,6 +38,25 @@ from gateway.http.problems import handle_problems
 from gateway.metrics import CallMetrics
 from gateway.openapi import TAGS, describe_bodies
 from gateway.services import open_services
+
+# in the order of the documentation
+_DESCRIBED = (
+    records,
+    facts,
+    foreign,
+    recommendations,
+    propensities,
+    answers,
+    items,
+    item_lists,
+    search,
+    users,
+    placements,
+    experiments,
+    operate,
+    release,
+    watch,
+)
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -68,23 +88,7 @@ def create_app(settings: Settings) -> FastAPI:
             trusted_hosts=list(settings.gateway.trusted_proxies),
         )
     handle_problems(app)
-    described = (
-        records,
-        foreign,
-        recommendations,
-        propensities,
-        answers,
-        items,
-        item_lists,
-        search,
-        users,
-        placements,
-        experiments,
-        operate,
-        release,
-        watch,
-    )
-    routers = [*(calls.router for calls in described), *personalizer.ROUTERS]
+    routers = [*(calls.router for calls in _DESCRIBED), *personalizer.ROUTERS]
     for router in (*routers, documentation.router, browser.router):
         app.include_router(router)
     describe_bodies(app, [route for router in routers for route in router.routes])

@@ -6,6 +6,7 @@ Each is answered by a status of its own in `gateway.http.problems`.
 from __future__ import annotations
 
 from recommender.records.excerpt import excerpt
+from recommender.records.facts import FactKey
 
 
 class BadQuery(ValueError):
@@ -14,6 +15,14 @@ class BadQuery(ValueError):
     def __init__(self, field: str, reason: str) -> None:
         self.field = field
         super().__init__(reason)
+
+
+class UnknownFact(Exception):
+    """No record states this fact, or it was withdrawn."""
+
+    def __init__(self, key: FactKey) -> None:
+        found = ", ".join(map(excerpt, key))
+        super().__init__(f"tail: found {found}, expected the head, relation and tail of a fact")
 
 
 class UnknownItem(Exception):

@@ -18,6 +18,7 @@ from starlette.routing import BaseRoute
 
 from gateway.bodies.codec import codec_of, to_json
 from gateway.bodies.experiments import ExperimentBody, StopBody
+from gateway.bodies.facts import FactBody
 from gateway.bodies.foreign import Ga4Body, TrackBatch, TrackCall
 from gateway.bodies.items import ItemChangeBody
 from gateway.bodies.operate import PauseBody, PromoteBody, ResumeBody, RollbackBody
@@ -40,7 +41,7 @@ Responses = dict[int | str, dict[str, object]]
 Operation = dict[str, object]
 
 TAGS: Sequence[Mapping[str, str]] = (
-    {"name": "records", "description": "Send events and items; forget users."},
+    {"name": "records", "description": "Send events, items and facts; forget users."},
     {"name": "other events", "description": "Send events of Segment, RudderStack and GA4."},
     {"name": "answers", "description": "Ask for recommendations and predicted ratings."},
     {"name": "items", "description": "Read, change and delete items."},
@@ -54,6 +55,7 @@ TAGS: Sequence[Mapping[str, str]] = (
 _BODIES = (
     EventBody,
     ItemBody,
+    FactBody,
     ItemChangeBody,
     PredictionBody,
     RecommendationBody,

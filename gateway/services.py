@@ -34,6 +34,7 @@ from gateway.experiments.arm_answers import EVERY_S as FLUSHED_EVERY_S
 from gateway.experiments.arm_answers import ArmAnswers
 from gateway.experiments.running import RunningExperiments
 from gateway.following import follow
+from gateway.intake.fact_changes import FactChanges
 from gateway.intake.foreign_intake import ForeignIntake
 from gateway.intake.item_changes import ItemChanges
 from gateway.intake.record_groups import RecordGroups
@@ -100,6 +101,7 @@ class GatewayServices:
     histories: Histories
     item_records: ItemRecords
     item_changes: ItemChanges
+    fact_changes: FactChanges
     item_rankings: ItemRankings
     similar_items: SimilarItems
     search: Search
@@ -133,8 +135,6 @@ async def open_services(settings: Settings) -> AsyncIterator[GatewayServices]:
     ledger = wiring.open_ledger(store.ledger)
     histories = wiring.open_histories(store.histories, keys_of(ledger).of_user)
     item_records = wiring.open_item_records(store.histories)
-    paths = Paths(var=var_folder(settings))
-    letters = DeadLetters(paths.var / "dead-letters.jsonl")
     live = _live_release(ledger)
     inference = _inference(settings, live)
     keyring = _keyring(settings.gateway, ledger)
@@ -142,8 +142,9 @@ async def open_services(settings: Settings) -> AsyncIterator[GatewayServices]:
     experiments = _experiments(ledger)
     recommendations = _recommendations(settings, histories, item_records, inference, live)
     personalizer = _personalizer(settings, ledger)
+    letters = DeadLetters(var_folder(settings) / "dead-letters.jsonl")
     intake = RecordIntake(event_log, histories, item_records, letters, new_id=RecordIds())
-    overview = partial(_overview, ledger, event_log, paths.runs)
+    overview = partial(_overview, ledger, event_log, Paths(var=var_folder(settings)).runs)
     metrics = _metrics(ledger, overview, event_log, histories)
     close = (experiments.answers.close, inference.close, ledger.close)
     follower = _follower(keyring, placements, experiments, personalizer, close=close)
@@ -158,6 +159,7 @@ async def open_services(settings: Settings) -> AsyncIterator[GatewayServices]:
             inference=inference,
             item_records=item_records,
             item_changes=_item_changes(ledger, item_records, intake),
+            fact_changes=_fact_changes(ledger, item_records, intake),
             item_rankings=ItemRankings(item_records),
             similar_items=SimilarItems(histories, item_records, inference),
             search=Search(histories, inference, max_history=settings.train.model.max_history),
@@ -265,12 +267,19 @@ def _overview(ledger: Ledger, event_log: EventLog, runs: Path) -> Overview:
 
 
 def _item_changes(ledger: Ledger, item_records: ItemRecords, intake: RecordIntake) -> ItemChanges:
-    def is_filling() -> bool:
-        place = item_records.cursor()
-        is_lost = place == START and journal_rows.log_cursor(ledger) != START
-        return is_lost or is_mark(place)
-
+    is_filling = partial(_is_filling, ledger, item_records)
     return ItemChanges(item_records, intake, new_id=RecordIds(), is_filling=is_filling)
+
+
+def _fact_changes(ledger: Ledger, item_records: ItemRecords, intake: RecordIntake) -> FactChanges:
+    is_filling = partial(_is_filling, ledger, item_records)
+    return FactChanges(item_records, intake, new_id=RecordIds(), is_filling=is_filling)
+
+
+def _is_filling(ledger: Ledger, item_records: ItemRecords) -> bool:
+    place = item_records.cursor()
+    is_lost = place == START and journal_rows.log_cursor(ledger) != START
+    return is_lost or is_mark(place)
 
 
 def _live_release(ledger: Ledger) -> LiveRelease:

@@ -21,7 +21,10 @@ _OTHERS_LETTERS = 1000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Collected:
-    """The numbers of records of one collection, and the journal's last number after it."""
+    """The numbers of records of one collection, and the journal's last number after it.
+
+    Facts count as items.
+    """
 
     num_events: int
     num_items: int

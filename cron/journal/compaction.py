@@ -31,7 +31,7 @@ MERGED_BYTES = 64 << 20
 # How many small neighbours start a merge. A turn every two minutes makes 720 segments per day, and
 # each costs milliseconds at every read.
 NUM_MERGED = 64
-_ITEM_COLUMNS = ("seq", "kind", "item_id", "at_us", "event_id")
+_KEY_COLUMNS = ("seq", "kind", *segments.FACT_KEY, "at_us", "event_id")
 
 
 def drop_old(
@@ -40,7 +40,7 @@ def drop_old(
     """Drop the oldest segments and return their number.
 
     All of their events are older than `older_than` and have numbers below `needed_from`. The latest
-    records of their items and all their event ids move into segments that stay.
+    records of their items and facts, and all their event ids, move into segments that stay.
     """
     old = _old_segments(ledger, older_than=older_than, needed_from=needed_from)
     if not old:
@@ -167,7 +167,7 @@ def _merge_compacted(ledger: Ledger, files: SegmentFiles, *, lease: Lease) -> No
 
 
 def _forget_replaced_items(ledger: Ledger, files: SegmentFiles, *, lease: Lease) -> None:
-    """Reduce item records to bare ids where a later record in another segment replaces them.
+    """Reduce records to bare ids where a later one in another segment replaces them.
 
     Only compacted segments are considered, and of those only where most items are replaced.
     """
@@ -176,8 +176,8 @@ def _forget_replaced_items(ledger: Ledger, files: SegmentFiles, *, lease: Lease)
         for segment in journal_rows.segments(ledger)
         if is_compacted(segment) and segment.num_items
     ]
-    keys = [files.read(segment, _ITEM_COLUMNS) for segment in compacted]
-    latest = segments.latest_items(pa.concat_tables(keys))["seq"]
+    keys = [files.read(segment, _KEY_COLUMNS) for segment in compacted]
+    latest = segments.latest_records(pa.concat_tables(keys))["seq"]
     for segment in compacted:
         is_here = pc.and_(
             pc.greater_equal(latest, segment.first_seq), pc.less_equal(latest, segment.last_seq)

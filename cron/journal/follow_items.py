@@ -20,7 +20,7 @@ from cron.journal.journal import Journal
 from cron.lineage import Range
 from cron.ports import BATCH_BYTES, START, Batch, Cursor, EventLog, ItemRecords
 from cron.rebuild_marks import is_mark, next_mark
-from recommender.records.events import Event, Item, Record, without_picture_bytes
+from recommender.records.events import Event, Record, descriptions_of
 
 BATCH_RECORDS = 5_000
 _ABANDONED_S = 60.0  # a rebuild moves its mark with every chunk
@@ -110,15 +110,15 @@ class ItemFollower:
 
     def _add(self, records: Sequence[Record], *, after: Cursor, cursor: Cursor) -> bool:
         return self.item_records.follow(
-            [without_picture_bytes(one) for one in records if isinstance(one, Item)],
+            descriptions_of(records),
             count_events(records, counts=self.counts, now=self.now()),
             after=after,
             cursor=cursor,
         )
 
     def _needed_rows(self, table: pa.Table) -> pa.Table:
-        """Return the rows of items, and of the events that are still counted."""
-        is_item = pc.equal(table["kind"], "item")
+        """Return the rows of items and facts, and of the events that are still counted."""
+        is_item = pc.not_equal(table["kind"], "event")
         is_recent = pc.greater_equal(table["at_us"], earliest_counted(self.now()))
         return table.filter(pc.or_(is_item, is_recent))
 

@@ -43,7 +43,7 @@ from recommender.records.slates import Slate
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Accepted:
-    """The result of one batch. Events of forgotten users are not counted.
+    """The result of one batch. Events of forgotten users are not counted; facts count as items.
 
     `segment` is None if every record was a duplicate.
     """
@@ -57,7 +57,7 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordCounts:
-    """Records in a range of journal numbers."""
+    """Records in a range of journal numbers; `items` includes facts."""
 
     events: int
     items: int
@@ -183,16 +183,16 @@ class Journal:
             yield self.read(first, last, columns=columns)
 
     def read_items(self, first_seq: int, last_seq: int) -> pa.Table:
-        """Return the items numbered first to last; raise as `read`.
+        """Return the items and facts numbered first to last; raise as `read`.
 
-        Segments without items are not opened.
+        Segments without any are not opened.
         """
         tables = [segments.SCHEMA.empty_table()]
         for segment in self._overlapping(first_seq, last_seq):
             if segment.num_items:
                 first, last = max(first_seq, segment.first_seq), min(last_seq, segment.last_seq)
                 records = self.read(first, last)
-                tables.append(records.filter(pc.equal(records["kind"], "item")))
+                tables.append(records.filter(pc.not_equal(records["kind"], "event")))
         return pa.concat_tables(tables)
 
     def count(self, first_seq: int, last_seq: int) -> RecordCounts:

@@ -166,7 +166,7 @@ def _segment(name: str, sha256: str, covers: Range, table: pa.Table) -> Segment:
         first_seq=covers[0],
         last_seq=covers[1],
         num_events=num_events,
-        num_items=pc.sum(pc.equal(table["kind"], "item")).as_py() or 0,
+        num_items=pc.sum(pc.is_in(table["kind"], pa.array(["item", "fact"]))).as_py() or 0,
         last_at=moment(pc.max(times).as_py()),
         size_bytes=segments.size_bytes(table),
     )

@@ -3,7 +3,8 @@
 A compacted segment replaces older ones: it holds the newest record of each of their items, and the
 bare ids of everything else, which must never be accepted again.
 
-A file has columns for the details of events only if one of its events has that detail.
+A file has columns for the details of events only if one of its events has that detail, and those
+of facts only if it has facts.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -20,6 +22,7 @@ from cron.epoch import micros, moment
 from cron.lineage import Range
 from recommender.records.event_details import DETAILS, EventDetails
 from recommender.records.events import Event, Item, Record
+from recommender.records.facts import Fact
 
 ROWS_IN_A_GROUP = 16_384  # a part of a large segment is read by groups of rows
 
@@ -38,10 +41,14 @@ _BASE = pa.schema(
 )
 _NUMBERS = ("value", "quantity", "dwell_s")
 _DETAIL_TYPES = {name: pa.string() for name in DETAILS} | dict.fromkeys(_NUMBERS, pa.float64())
-# kind: event, item, or id (of a record that retention dropped, or that was erased with a forgotten
-# user). payload: an item's title, text, attributes, hidden, images if any, and deleted if it is, as
-# JSON. Then the details of events.
-SCHEMA = pa.schema([*_BASE, *(pa.field(name, type_) for name, type_ in _DETAIL_TYPES.items())])
+_FACT_TYPES = {"relation": pa.string(), "tail": pa.string(), "withdrawn": pa.bool_()}
+_OPTIONAL_TYPES = {**_DETAIL_TYPES, **_FACT_TYPES}
+# kind: event, item, fact, or id (of a record that retention dropped, or that was erased with a
+# forgotten user). item_id: also the head of a fact. payload: an item's title, text, attributes,
+# hidden, images if any, and deleted if it is, as JSON. Then the details of events, and the rest of
+# facts.
+SCHEMA = pa.schema([*_BASE, *(pa.field(name, type_) for name, type_ in _OPTIONAL_TYPES.items())])
+FACT_KEY = ("item_id", "relation", "tail")
 
 
 def table_of(records: Sequence[Record], *, first_seq: int) -> pa.Table:
@@ -56,12 +63,13 @@ def table_of(records: Sequence[Record], *, first_seq: int) -> pa.Table:
             for column, field in zip(columns, list(_BASE)[1:], strict=True)
         ),
     ]
-    return _with_details(pa.table(arrays, schema=_BASE), [_details_of(one) for one in records])
+    table = _with_details(pa.table(arrays, schema=_BASE), [_details_of(one) for one in records])
+    return _with_facts(table, records)
 
 
 def records_of(table: pa.Table) -> list[Record]:
     """Return the records of rows in row order; bare ids are left out."""
-    rows = _without_absent_details(table).to_pylist()
+    rows = _without_absent_columns(table).to_pylist()
     return [record for row in rows if (record := _record(row)) is not None]
 
 
@@ -74,33 +82,39 @@ def parts_of(table: pa.Table, *, part_bytes: int) -> Iterator[pa.Table]:
 
 
 def size_bytes(table: pa.Table) -> int:
-    """Return the memory that rows take, without details that none of their events has."""
-    return int(_without_absent_details(table).nbytes)
+    """Return the memory that rows take, without the columns that none of them uses."""
+    return int(_without_absent_columns(table).nbytes)
 
 
 def latest_items(table: pa.Table) -> pa.Table:
     """Return each item's row with the greatest (at, event_id), by item id."""
-    items = table.filter(pc.equal(table["kind"], "item"))
-    items = items.sort_by(
-        [("item_id", "ascending"), ("at_us", "ascending"), ("event_id", "ascending")]
-    )
-    if items.num_rows == 0:
-        return items
-    ids = items["item_id"].combine_chunks()
-    last_of_its_item = pc.not_equal(ids[:-1], ids[1:])
-    return items.filter(pa.concat_arrays([last_of_its_item, pa.array([True])]))
+    return _latest(table.filter(pc.equal(table["kind"], "item")), ["item_id"])
+
+
+def latest_facts(table: pa.Table) -> pa.Table:
+    """Return each fact's row with the greatest (at, event_id), by head, relation and tail.
+
+    Withdrawn ones are included.
+    """
+    return _latest(table.filter(pc.equal(table["kind"], "fact")), FACT_KEY)
+
+
+def latest_records(table: pa.Table) -> pa.Table:
+    """Return the latest rows of items and of facts."""
+    return pa.concat_tables([latest_items(table), latest_facts(table)])
 
 
 def compact(table: pa.Table, *, only: pa.ChunkedArray | None = None) -> pa.Table:
-    """Return what must stay of dropped rows: the latest items and all other event ids.
+    """Return what must stay of dropped rows: the latest items and facts, and all other ids.
 
-    Of the latest items, `only` those with these numbers stay.
+    Of the latest items and facts, `only` those with these numbers stay.
     """
-    items = latest_items(table)
+    latest = latest_records(table)
     if only is not None:
-        items = items.filter(pc.is_in(items["seq"], value_set=only.combine_chunks()))
-    ids = table.filter(pc.invert(pc.is_in(table["seq"], value_set=items["seq"].combine_chunks())))
-    return pa.concat_tables([items, bare_ids(ids)]).sort_by("seq")
+        latest = latest.filter(pc.is_in(latest["seq"], value_set=only.combine_chunks()))
+    is_latest = pc.is_in(table["seq"], value_set=latest["seq"].combine_chunks())
+    ids = table.filter(pc.invert(is_latest))
+    return pa.concat_tables([latest, bare_ids(ids)]).sort_by("seq")
 
 
 def bare_ids(table: pa.Table) -> pa.Table:
@@ -118,7 +132,7 @@ def bare_ids(table: pa.Table) -> pa.Table:
 def write(table: pa.Table, path: Path) -> None:
     """Write rows, in order of their numbers, to a Parquet file."""
     pq.write_table(
-        _without_absent_details(table), path, compression="zstd", row_group_size=ROWS_IN_A_GROUP
+        _without_absent_columns(table), path, compression="zstd", row_group_size=ROWS_IN_A_GROUP
     )
 
 
@@ -147,6 +161,8 @@ def _row(record: Record) -> tuple[object, ...]:
             at_us,
             None,
         )
+    if isinstance(record, Fact):
+        return ("fact", record.event_id, None, record.head, None, None, at_us, None)
     values: dict[str, object] = {
         "title": record.title,
         "text": record.text,
@@ -169,9 +185,21 @@ def _row(record: Record) -> tuple[object, ...]:
     )
 
 
-def _without_absent_details(table: pa.Table) -> pa.Table:
-    absent = [name for name in DETAILS if table[name].null_count == table.num_rows]
+def _without_absent_columns(table: pa.Table) -> pa.Table:
+    absent = [name for name in _OPTIONAL_TYPES if table[name].null_count == table.num_rows]
     return table.drop_columns(absent)
+
+
+def _latest(table: pa.Table, key: Sequence[str]) -> pa.Table:
+    """Return the row with the greatest (at, event_id) of each key, by key."""
+    rows = table.sort_by([(name, "ascending") for name in (*key, "at_us", "event_id")])
+    if rows.num_rows == 0:
+        return rows
+    differs = pa.array(np.zeros(rows.num_rows - 1, np.bool_))
+    for name in key:
+        values = rows[name].combine_chunks()
+        differs = pc.or_(differs, pc.not_equal(values[:-1], values[1:]))
+    return rows.filter(pa.concat_arrays([differs, pa.array([True])]))
 
 
 def _details_of(record: Record) -> EventDetails | None:
@@ -186,6 +214,18 @@ def _with_details(table: pa.Table, details: Sequence[EventDetails | None]) -> pa
         for row, one in given:
             values[row] = getattr(one, name)
         column = pa.array(values, type_) if given else pa.nulls(len(details), type_)
+        table = table.append_column(SCHEMA.field(name), column)
+    return table
+
+
+def _with_facts(table: pa.Table, records: Sequence[Record]) -> pa.Table:
+    """Append the columns of the facts, one entry per row."""
+    given = [(row, one) for row, one in enumerate(records) if isinstance(one, Fact)]
+    for name, type_ in _FACT_TYPES.items():
+        values: list[object] = [None] * len(records)
+        for row, one in given:
+            values[row] = getattr(one, name)
+        column = pa.array(values, type_) if given else pa.nulls(len(records), type_)
         table = table.append_column(SCHEMA.field(name), column)
     return table
 
@@ -210,6 +250,15 @@ def _record(row: dict[str, object]) -> Record | None:
             rating=rating,
             at=moment(at_us),
             details=_stored_details(row),
+        )
+    if row["kind"] == "fact":
+        return Fact(
+            event_id=event_id,
+            head=item_id,
+            relation=str(row["relation"]),
+            tail=str(row["tail"]),
+            at=moment(at_us),
+            withdrawn=bool(row["withdrawn"]),
         )
     payload = json.loads(str(row["payload"]))
     attributes = payload.pop("attributes")

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field
 
 from gateway.bodies.codec import is_none
+from gateway.bodies.facts import ItemFact
 from recommender.records.events import MAX_TITLE_CHARS
 
 NextCursor = Annotated[
@@ -66,6 +67,13 @@ class ItemAnswer:
             examples=["2026-01-31T12:00:00+00:00"],
         ),
     ]
+    facts: Annotated[
+        tuple[ItemFact, ...] | None,
+        Field(
+            description="The first 200 facts about the item. Only of a single item that has any.",
+            exclude_if=is_none,
+        ),
+    ] = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

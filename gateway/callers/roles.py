@@ -23,6 +23,8 @@ CALLS: Mapping[str, Roles] = {
     "POST /v1/batch": _WRITERS,
     "POST /v1/events/ga4": _WRITERS,
     "POST /v1/items": _WRITERS,
+    "POST /v1/facts": _WRITERS,
+    "DELETE /v1/facts": _WRITERS,
     "DELETE /v1/users/{user_id}": _WRITERS,
     "GET /v1/recommendations/{user_id}": _SHOPPERS,
     "POST /v1/recommendations": _SHOPPERS,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query, Request
@@ -10,6 +11,7 @@ from starlette.responses import Response
 
 from cron.known_item import KnownItem
 from cron.ports import ItemRecords
+from gateway.bodies.facts import ItemFact
 from gateway.bodies.item_lists import SimilarAnswer, SimilarItem
 from gateway.bodies.items import DeletedItem, ItemAnswer, ItemChangeBody, ItemsPage
 from gateway.bodies.refusal import Refusal
@@ -25,6 +27,7 @@ from gateway.http.user_paths import ITEM_ID
 from gateway.items.matching import ItemFilter, item_filter
 from gateway.items.pages import cursor_after_id, read_id
 from gateway.items.shown_attributes import attributes_json, with_attributes
+from gateway.items.shown_facts import facts_of
 from gateway.model.recommendations import parse_filter
 from gateway.model.similar_items import SimilarRequestOfShop
 from gateway.openapi import answer, object_body, refusals
@@ -55,6 +58,8 @@ EXAMPLE = ItemAnswer(
     at="2026-01-31T12:00:00+00:00",
     first_at="2026-01-31T12:00:00+00:00",
 )
+
+EXAMPLE_FACTS = (ItemFact(relation="director", tail="m.0184dt", name="Ann Lee"),)
 
 
 @router.get(
@@ -134,7 +139,10 @@ async def list_similar(
 
 @router.get(
     f"/items/{ITEM_ID}",
-    responses={**answer(200, "The item.", item=EXAMPLE), **refusals(400, 401, 403, 404, 503)},
+    responses={
+        **answer(200, "The item.", item=replace(EXAMPLE, facts=EXAMPLE_FACTS)),
+        **refusals(400, 401, 403, 404, 503),
+    },
 )
 def get_item(item_id: ItemIdInPath, services: UseServices) -> Response:
     """Return an item as its newest record describes it.
@@ -144,7 +152,8 @@ def get_item(item_id: ItemIdInPath, services: UseServices) -> Response:
     known = services.item_records.find([item_id]).get(item_id)
     if known is None:
         raise UnknownItem(item_id)
-    return json_response(item_answer(known))
+    facts = facts_of(item_id, services.item_records)
+    return json_response(replace(item_answer(known), facts=facts))
 
 
 @router.patch(

@@ -58,7 +58,7 @@ _REJECTED = RejectedRecord(
     field="rating",
     reason="rating: found 'five', expected a number from -1,000,000 to 1,000,000, or null",
 )
-_ANSWERS: Responses = {
+STORED: Responses = {
     **answer(
         202,
         "The accepted records are durable, and accepted events are part of the users' histories.",
@@ -84,7 +84,7 @@ _ANSWERS: Responses = {
 @router.post(
     "/events",
     status_code=202,
-    responses=_ANSWERS,
+    responses=STORED,
     openapi_extra=records_body(EventBody, dict(_EVENT)),
 )
 async def post_events(
@@ -104,13 +104,13 @@ async def post_events(
     After the answer they are durable and part of the users' histories. A browser key may send what
     a visitor does (`gateway.browser_types`), in bodies of at most 64 KiB.
     """
-    return await _take("event", request, services, caller)
+    return await take_records("event", request, services, caller)
 
 
 @router.post(
     "/items",
     status_code=202,
-    responses=_ANSWERS,
+    responses=STORED,
     openapi_extra=items_body(ItemBody, dict(_ITEM), feeds=FEED_TYPES),
 )
 async def post_items(request: Request, services: UseServices, caller: UseCaller) -> Response:
@@ -118,7 +118,7 @@ async def post_items(request: Request, services: UseServices, caller: UseCaller)
 
     The latest record of an item replaces the others; `hidden` takes effect at once.
     """
-    return await _take("item", request, services, caller)
+    return await take_records("item", request, services, caller)
 
 
 @router.delete(
@@ -143,9 +143,10 @@ def forget_user(
     return json_response(ForgottenUser(user_id=user_id, up_to=done.up_to.isoformat()))
 
 
-async def _take(
+async def take_records(
     kind: RecordKind, request: Request, services: GatewayServices, caller: Caller
 ) -> Response:
+    """Store the records of a body and say what became of them."""
     content_type = request.headers.get("content-type", "")
     limit = visitors.MAX_BODY_BYTES if caller.is_browser else MAX_CALL_BYTES
     check = services.visitors.check_record if caller.is_browser else None

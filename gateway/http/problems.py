@@ -31,7 +31,7 @@ from gateway.bodies.refusal import refusal
 from gateway.callers.call_limits import TooManyCalls
 from gateway.callers.visitors import WrongSite
 from gateway.content.request_body import BadBody
-from gateway.errors import BadQuery, UnknownItem
+from gateway.errors import BadQuery, UnknownFact, UnknownItem
 from gateway.http.access import OtherSite, WrongRole
 from gateway.http.query import expected_value
 from gateway.model.answers import NoAnswer, TooLarge
@@ -80,6 +80,7 @@ def handle_problems(app: FastAPI) -> None:
     app.add_exception_handler(BadRequest, _bad_field)
     app.add_exception_handler(InvalidRecord, _invalid_record)
     app.add_exception_handler(UnknownItem, _unknown_item)
+    app.add_exception_handler(UnknownFact, _unknown_fact)
     app.add_exception_handler(UnknownPlacement, _unknown_name)
     app.add_exception_handler(PlacementInSettings, _refused_name)
     app.add_exception_handler(TooManyPlacements, _too_many_placements)
@@ -118,6 +119,10 @@ def _invalid_record(_request: Request, error: Exception) -> Response:
 
 def _unknown_item(_request: Request, error: Exception) -> Response:
     return problem(404, field="item_id", reason=str(error))
+
+
+def _unknown_fact(_request: Request, error: Exception) -> Response:
+    return problem(404, field="tail", reason=str(error))
 
 
 def _unknown_name(_request: Request, error: Exception) -> Response:

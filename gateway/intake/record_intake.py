@@ -7,7 +7,7 @@ records of the same call are stored.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import chain
@@ -20,16 +20,23 @@ from gateway.bodies.records import AssignedId, RejectedRecord
 from gateway.content.record_bodies import Raw, Readable, Refused, Unreadable
 from gateway.intake.item_writes import ItemWrites
 from recommender.records.events import (
-    Item,
+    Description,
+    Event,
     Record,
+    descriptions_of,
     parse_event,
     parse_item,
-    without_picture_bytes,
 )
+from recommender.records.facts import parse_fact
 from recommender.records.record_fields import InvalidRecord
 
-RecordKind = Literal["event", "item"]
+RecordKind = Literal["event", "item", "fact"]
 RecordCheck = Callable[[Record], None]
+_PARSERS: Mapping[RecordKind, Callable[..., Record]] = {
+    "event": parse_event,
+    "item": parse_item,
+    "fact": parse_fact,
+}
 log = logging.getLogger(__name__)
 
 
@@ -108,7 +115,7 @@ class RecordIntake:
         It stores nothing.
         """
         now = datetime.now(UTC)
-        parse = parse_event if kind == "event" else parse_item
+        parse = _PARSERS[kind]
         try:
             records: list[Record] = [parse(one, now=now, new_id=self._new_id) for one in values]
         except (InvalidRecord, RecursionError):
@@ -135,9 +142,9 @@ class RecordIntake:
             begin = end
         return numbers
 
-    def add(self, item: Item) -> None:
+    def add(self, record: Description) -> None:
         """Store one record that is known to be valid; raise Unavailable, having stored nothing."""
-        self._store([item])
+        self._store([record])
 
     def catch_up(self) -> None:
         """Bring every item record of this intake into the store of items; raise Unavailable."""
@@ -166,7 +173,7 @@ class RecordIntake:
             raise InvalidRecord("record", problem=raw.found, expected=raw.expected)
         if isinstance(raw, Refused):
             raise raw.why
-        parse = parse_event if kind == "event" else parse_item
+        parse = _PARSERS[kind]
         try:
             return parse(raw.value, now=now, new_id=self._new_id)
         except RecursionError as error:
@@ -176,15 +183,15 @@ class RecordIntake:
 
     def _store(self, records: Sequence[Record]) -> set[int]:
         """Append to the log, then write to its projections; return the places of duplicates."""
-        if any(isinstance(record, Item) for record in records):
+        if any(not isinstance(record, Event) for record in records):
             self._item_writes.make_room()
         appended = self._log.append(records)
         duplicates = set(appended.duplicates)
         fresh = [record for index, record in enumerate(records) if index not in duplicates]
         self._write_histories(fresh)
-        items = [without_picture_bytes(one) for one in fresh if isinstance(one, Item)]
-        if items:
-            self._item_writes.add(items)
+        described = descriptions_of(fresh)
+        if described:
+            self._item_writes.add(described)
         return duplicates
 
     def _write_histories(self, records: Sequence[Record]) -> None:

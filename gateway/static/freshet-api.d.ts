@@ -250,6 +250,34 @@ export interface ExperimentList {
   experiments: ExperimentAnswer[];
 }
 
+/**
+ * Something that is known about an item or another entity. Records with the same head, relation and
+ * tail are about one fact; the latest `at` counts.
+ */
+export interface FactBody {
+  /**
+   * What the fact is about: the id of an item, or of any other entity. Text of 1 to 512 characters
+   * without control characters, or a whole number.
+   */
+  head: string | number;
+  /** How head and tail are related. `name` says how the head is called. */
+  relation: string | number;
+  /** What the head is related to: an id as that of `head`, or a name. */
+  tail: string | number;
+  /** Whether the fact no longer holds. */
+  withdrawn?: boolean;
+  /**
+   * When it happened: ISO 8601 or epoch seconds, from 1990 on, at most five minutes ahead of the
+   * gateway's clock. Missing or null is now. No time zone is UTC.
+   */
+  at?: string | number | null;
+  /**
+   * Makes a repeat harmless: the same id counts once. A UUIDv7 is assigned and returned when it is
+   * missing or null.
+   */
+  event_id?: string | number | null;
+}
+
 /** The popular items of the live release, while the model server does not answer. */
 export interface FallbackAnswer {
   /** Names this answer: a UUIDv7. */
@@ -469,6 +497,8 @@ export interface ItemAnswer {
   at: string;
   /** The earliest time of a record of this item. */
   first_at: string;
+  /** The first 200 facts about the item. Only of a single item that has any. */
+  facts?: ItemFact[] | null;
 }
 
 /** What is known about an item. The record with the latest `at` replaces the others. */
@@ -521,6 +551,19 @@ export interface ItemChangeBody {
   images?: string[] | null;
   /** Leave the item out of all lists, or no longer; null is false. */
   hidden?: boolean | null;
+}
+
+/** A fact about the item of an answer. */
+export interface ItemFact {
+  /** The relation. */
+  relation: string;
+  /** What the item is related to. */
+  tail: string;
+  /**
+   * How the tail is called: the title of an item, or the tail of its fact `name`. Only when it has
+   * one.
+   */
+  name?: string | null;
 }
 
 /** Why an item was recommended. */
@@ -1495,6 +1538,20 @@ export interface WaitingStatus {
   newest_event_at: string | null;
 }
 
+/** A fact that was withdrawn. */
+export interface WithdrawnFact {
+  /** What the fact was about. */
+  head: string;
+  /** The relation. */
+  relation: string;
+  /** What the head was related to. */
+  tail: string;
+  /** Always true. */
+  withdrawn?: true;
+  /** When. A record of a later time states the fact again. */
+  at: string;
+}
+
 /** Each call's query parameters, body and answer, where it has them. */
 export interface Calls {
   "GET /healthz": {
@@ -1560,6 +1617,14 @@ export interface Calls {
   "POST /v1/experiments/{name}/stop": {
     body: StopBody;
     answer: ExperimentAnswer;
+  };
+  "POST /v1/facts": {
+    body: FactBody | FactBody[];
+    answer: RecordsAnswer;
+  };
+  "DELETE /v1/facts": {
+    query: { head?: string; relation?: string; tail?: string };
+    answer: WithdrawnFact;
   };
   "POST /v1/items": {
     body: ItemBody | ItemBody[];

@@ -14,9 +14,10 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.records.events import EARLIEST, MAX_CLOCK_SKEW, MAX_RATING, parse_event
+from recommender.records.events import MAX_RATING, parse_event
 from recommender.records.ids import are_plain_ids
 from recommender.records.record_fields import InvalidRecord
+from recommender.records.record_times import EARLIEST, MAX_CLOCK_SKEW
 
 _US = timedelta(microseconds=1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -1,6 +1,7 @@
-"""Event and Item, together Record: parse, validate, serialise. The only input format.
+"""Event, Item and Fact, together Record: parse, validate, serialise. The only input format.
 
-A log holds slates too (`recommender.records.slates`), which no client sends.
+Facts are in `recommender.records.facts`. A log holds slates too (`recommender.records.slates`),
+which no client sends.
 
 Rules for all records:
 * `at` is ISO 8601 (no zone means UTC, a date alone is midnight UTC) or epoch seconds as a number or
@@ -19,12 +20,12 @@ Rules for all records:
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
-from typing import TypeGuard
+from datetime import datetime
 
 from recommender.records.event_details import DETAILS, EventDetails, given_details, parse_details
+from recommender.records.facts import FACT_FIELDS, FACT_TEXTS, Fact, fact_json, fact_of
 from recommender.records.ids import wrong_id
 from recommender.records.images import INLINE, named_images, read_images
 from recommender.records.record_fields import (
@@ -37,6 +38,7 @@ from recommender.records.record_fields import (
     object_of,
     text_field,
 )
+from recommender.records.record_times import parse_time, stored_time
 from recommender.records.slates import SLATE_FIELDS, Slate, slate_json, slate_of
 
 MAX_RECORD_BYTES = 256 * 1024
@@ -44,8 +46,6 @@ MAX_RECORD_BYTES = 256 * 1024
 # answer of 16 MB.
 MAX_TITLE_CHARS = 2_000
 MAX_RATING = 1e6  # beyond any real scale, and sums of such ratings stay finite
-MAX_CLOCK_SKEW = timedelta(minutes=5)
-EARLIEST = datetime(1990, 1, 1, tzinfo=UTC)
 
 AttributeValue = str | float | tuple[str, ...]
 
@@ -85,7 +85,8 @@ class Item:
     deleted: bool = False
 
 
-Record = Event | Item
+Description = Item | Fact  # what describes items
+Record = Event | Description
 LogRecord = Record | Slate  # what an event log holds
 
 
@@ -107,10 +108,12 @@ _quote = json.encoder.encode_basestring  # as `_encode` quotes a text
 _DETAILS = frozenset(DETAILS)
 _EVENT_FIELDS = _DETAILS | {"event_id", "user_id", "item_id", "type", "rating", "at"}
 _ITEM_FIELDS = frozenset(Item.__dataclass_fields__)
+_ID_FIELDS = frozenset({"event_id", "user_id", "item_id", *FACT_TEXTS})
 # By kind: the fields, and the text fields that a stored record must have.
 _STORED: Mapping[str, tuple[frozenset[str], tuple[str, ...]]] = {
     "event": (_EVENT_FIELDS, ("event_id", "user_id", "item_id", "type")),
     "item": (_ITEM_FIELDS, ("event_id", "item_id", "title")),
+    "fact": (FACT_FIELDS, FACT_TEXTS),
     "slate": (SLATE_FIELDS, ("event_id",)),
 }
 
@@ -171,45 +174,14 @@ def parse_item(raw: object, *, now: datetime, new_id: Callable[[], str]) -> Item
     return item
 
 
-def parse_time(raw: object, *, now: datetime) -> datetime:
-    """Parse a time into aware UTC; raise InvalidRecord when it is invalid or out of range.
-
-    The range is from 1990 to five minutes after `now`.
-    """
-    expected = "ISO 8601 or epoch seconds"
-    seconds: float | None = None
-    if is_finite(raw) or _is_epoch_text(raw):
-        seconds = float(raw)
-    try:
-        if seconds is not None:
-            at = datetime.fromtimestamp(seconds, UTC)
-        elif isinstance(raw, str):
-            at = datetime.fromisoformat(raw.strip())
-            at = at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
-        else:
-            raise InvalidRecord("at", found=raw, expected=expected)
-    except (ValueError, OverflowError, OSError) as error:
-        hint = " (milliseconds? divide by 1000)" if seconds is not None and seconds > 1e11 else ""
-        raise InvalidRecord("at", found=raw, expected=expected + hint) from error
-    if at < EARLIEST:
-        raise InvalidRecord(
-            "at", found=raw, expected="a time after 1990-01-01 (is the sender's clock set?)"
-        )
-    if at > now + MAX_CLOCK_SKEW:
-        raise InvalidRecord(
-            "at",
-            found=raw,
-            expected=f"a time not after the present, {now.isoformat(timespec='seconds')}",
-        )
-    return at
-
-
 def to_json(record: LogRecord) -> str:
     """Serialise a record to one line of JSON; `from_json` reads it back equal."""
     if isinstance(record, Event):
         return _event_json(record)
     if isinstance(record, Slate):
         return slate_json(record)
+    if isinstance(record, Fact):
+        return fact_json(record)
     values: dict[str, object] = {"kind": "item"}
     values |= {name: getattr(record, name) for name in record.__dataclass_fields__}
     values |= {"at": record.at.isoformat(), "attributes": dict(record.attributes)}
@@ -226,6 +198,17 @@ def without_picture_bytes(item: Item) -> Item:
     if not any(image.startswith(INLINE) for image in item.images):
         return item
     return replace(item, images=named_images(item.images))
+
+
+def descriptions_of(records: Iterable[Record]) -> list[Description]:
+    """Return the items, without the bytes of pictures, and the facts among records."""
+    found: list[Description] = []
+    for record in records:
+        if isinstance(record, Item):
+            found.append(without_picture_bytes(record))
+        elif isinstance(record, Fact):
+            found.append(record)
+    return found
 
 
 def _event_json(event: Event) -> str:
@@ -265,7 +248,7 @@ def from_json(line: str) -> LogRecord:
         ) from error
     kind = values.pop("kind", None) if isinstance(values, dict) else None
     if not isinstance(kind, str) or kind not in _STORED:
-        expected = 'a JSON object whose kind is "event", "item" or "slate"'
+        expected = 'a JSON object whose kind is "event", "item", "fact" or "slate"'
         raise InvalidRecord(
             "kind", found=kind if isinstance(values, dict) else values, expected=expected
         )
@@ -276,6 +259,8 @@ def from_json(line: str) -> LogRecord:
             encodable(name, str(values[name]))
     if kind == "slate":
         return slate_of(values, at=_at_of(values))
+    if kind == "fact":
+        return fact_of(values, at=_at_of(values))
     return _stored_event(values) if kind == "event" else _stored_item(values)
 
 
@@ -315,26 +300,16 @@ def _check_stored(values: dict[str, object], known: frozenset[str], texts: tuple
         value = values.get(name)
         if not isinstance(value, str) or not value:
             raise InvalidRecord(name, found=value, expected="a non-empty string")
-        expected = wrong_id(value) if name.endswith("_id") else None
+        expected = wrong_id(value) if name in _ID_FIELDS else None
         if expected is not None:
             raise InvalidRecord(name, found=value, expected=expected)
-    values["at"] = _stored_time(values.get("at"))
+    values["at"] = stored_time(values.get("at"))
 
 
 def _at_of(values: Mapping[str, object]) -> datetime:
     at = values["at"]
     assert isinstance(at, datetime)  # `_check_stored` converted it
     return at
-
-
-def _stored_time(value: object) -> datetime:
-    try:
-        at = datetime.fromisoformat(value) if isinstance(value, str) else None
-        if at is not None and at.tzinfo is not None:
-            return at if at.tzinfo is UTC else at.astimezone(UTC)
-    except (ValueError, OverflowError):
-        pass
-    raise InvalidRecord("at", found=value, expected="a time in ISO 8601 with a zone")
 
 
 def _attributes(raw: object) -> dict[str, AttributeValue]:
@@ -356,13 +331,3 @@ def _attributes(raw: object) -> dict[str, AttributeValue]:
         else:
             raise InvalidRecord(name, found=value, expected=expected)
     return attributes
-
-
-def _is_epoch_text(value: object) -> TypeGuard[str]:
-    """Tell whether a text is epoch seconds; eight digits are a date, as in 20240131."""
-    return (
-        isinstance(value, str)
-        and value.isascii()
-        and value.strip().replace(".", "", 1).isdigit()
-        and len(value.strip()) != 8
-    )

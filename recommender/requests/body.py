@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 
-from recommender.records.events import parse_time
 from recommender.records.record_fields import MAX_TYPE_CHARS, InvalidRecord
+from recommender.records.record_times import parse_time
 from recommender.requests.body_fields import (
     describe,
     expect_known_fields,

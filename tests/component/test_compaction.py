@@ -24,8 +24,9 @@ from cron.ledger.ledger import Ledger
 from cron.lineage import Lease, Range, Segment
 from cron.ports import Cursor
 from recommender.records.events import Item
+from recommender.records.facts import Fact
 from tests.component.house import House, accept, open_house
-from tests.contracts.records import START_AT, event, item
+from tests.contracts.records import START_AT, event, fact, item
 
 FAR = datetime(2100, 1, 1, tzinfo=UTC)
 
@@ -46,6 +47,19 @@ def test_dropped_segments_leave_their_items_and_ids(house: House) -> None:
         [event(3), event(4), item(1, "a"), event(6)], Cursor("9"), house.lease
     )
     assert (accepted.num_events, accepted.num_items, accepted.num_duplicates) == (1, 0, 3)
+
+
+def test_dropped_segments_leave_the_newest_of_each_fact(house: House) -> None:
+    """A withdrawal stays too: an older record of the same fact may still come."""
+    accept(house, [fact(1, "a"), fact(2, "a", "bob"), fact(3, "a", relation="actor"), event(4)])
+    accept(house, [fact(5, "a", withdrawn=True), fact(8, "b"), event(6)])
+    accept(house, [event(7)])
+    house.journal.compact_and_drop(older_than=FAR, needed_from=8, lease=house.lease)
+    left = [record for record in house.records() if isinstance(record, Fact)]
+    kept = [fact(2, "a", "bob"), fact(3, "a", relation="actor")]
+    assert left == [*kept, fact(5, "a", withdrawn=True), fact(8, "b")]
+    again = house.journal.accept([fact(1, "a")], Cursor("9"), house.lease)
+    assert again.num_duplicates == 1
 
 
 def test_dropping_again_compacts_the_compacted(house: House, tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from cron.ports import START
 from cron.wiring import open_item_records
 from recommender.config import Signals
 from tests.component.house import House
-from tests.contracts.records import event, item
+from tests.contracts.records import event, fact, item
 
 NOW = datetime.now(UTC)
 DAY = timedelta(days=1)
@@ -67,6 +67,16 @@ def test_items_and_counts_follow_the_log_with_the_histories(
     house.log.append([item(10, "b")])
     follow(house, items)
     assert state(items) == (["Item a", "Item b", "Item c"], 2)
+
+
+def test_facts_follow_the_log_and_are_rebuilt(house: House, items: ItemFollower) -> None:
+    house.log.append([item(1, "a"), fact(2, "a"), fact(3, "a", "bob")])
+    house.log.append([fact(4, "a", withdrawn=True)])
+    for _ in range(2):
+        follow(house, items)
+        assert items.item_records.facts(["a"], limit=9) == {"a": (fact(3, "a", "bob"),)}
+        house.collect()
+        items.item_records.clear()
 
 
 def test_lost_items_are_rebuilt_and_count_once(house: House, items: ItemFollower) -> None:

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from cron.project_root import PROJECT_ROOT
 from recommender.records.event_details import EventDetails
 from recommender.records.events import AttributeValue, Event, EventLines, Item, to_json
+from recommender.records.facts import Fact
 from recommender.records.slates import Slate
 
 START_AT = datetime(2026, 1, 1, tzinfo=UTC)
@@ -67,6 +68,25 @@ def item(
         at=at,
         hidden=hidden,
         attributes=attributes or {},
+    )
+
+
+def fact(
+    number: int,
+    head: str,
+    tail: str = "ann",
+    *,
+    relation: str = "director",
+    withdrawn: bool = False,
+) -> Fact:
+    """Return the record of a fact with a number."""
+    return Fact(
+        event_id=f"f{number:06}",
+        head=head,
+        relation=relation,
+        tail=tail,
+        at=START_AT + timedelta(seconds=number),
+        withdrawn=withdrawn,
     )
 
 

@@ -16,9 +16,9 @@ from cron.past_event import PastEvent
 from cron.ports import START, Cursor, Histories
 from cron.user_keys import hash_without_key
 from cron.wiring import open_histories
-from recommender.records.events import EARLIEST
 from recommender.records.ids import MAX_ID_CHARS
 from recommender.records.record_fields import MAX_TYPE_CHARS
+from recommender.records.record_times import EARLIEST
 from tests.contracts.records import DETAILS, START_AT, event, item, start_process, wait_for_end
 from tests.servers import Servers, unique
 

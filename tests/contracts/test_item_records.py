@@ -23,9 +23,16 @@ from cron.item_counts import (
 from cron.ports import START, Cursor, ItemRecords
 from cron.rebuild_marks import is_mark, next_mark
 from cron.wiring import open_item_records
-from recommender.records.events import Event, Record
+from recommender.records.events import Description, Event, Record
 from recommender.records.ids import MAX_ID_CHARS
-from tests.contracts.records import START_AT, event, item, start_process, wait_for_end
+from tests.contracts.records import (
+    START_AT,
+    event,
+    fact,
+    item,
+    start_process,
+    wait_for_end,
+)
 from tests.servers import Servers, unique
 
 EMBEDDED: dict[str, Callable[[Path], str]] = {
@@ -125,6 +132,26 @@ def test_a_deleted_item_is_gone_until_a_later_record(records: ItemRecords) -> No
     assert ids(records) == ["a", "b"]
 
 
+def test_facts_come_back_by_head_in_order(records: ItemRecords) -> None:
+    odd = "ü/ %[*\\"
+    kept = [fact(1, "a", "b"), fact(2, "a", odd), fact(3, "a", relation="actor"), fact(4, odd)]
+    records.append([*kept, item(5, "a")])
+    found = records.facts(["a", "nothing", odd, "ab"], limit=9)
+    assert found == {"a": (kept[2], kept[0], kept[1]), odd: (kept[3],)}
+    assert records.facts(["a"], limit=1) == {"a": (kept[2],)}
+    assert records.facts(["a", odd], relation="actor", limit=9) == {"a": (kept[2],)}
+    assert records.facts([], limit=9) == {}
+
+
+def test_a_withdrawn_fact_is_gone_until_a_later_one(records: ItemRecords) -> None:
+    records.append([fact(1, "a"), fact(1, "a", "bob")])
+    records.append([fact(5, "a", withdrawn=True)])
+    records.append([fact(4, "a"), fact(1, "a")])  # late, and as the follower replays it
+    assert records.facts(["a"], limit=9) == {"a": (fact(1, "a", "bob"),)}
+    records.append([fact(6, "a")])
+    assert records.facts(["a"], limit=9) == {"a": (fact(6, "a"), fact(1, "a", "bob"))}
+
+
 def test_pages_by_id_have_every_item_once(records: ItemRecords) -> None:
     names = sorted([f"i{number}" for number in range(250)] + ["日", "🎬", "Z", "a/b", "%", " x"])
     records.append([item(1, name) for name in reversed(names)])
@@ -220,8 +247,11 @@ def test_two_followers_count_every_event_once(records: ItemRecords, url: str) ->
 
 
 def test_clear_deletes_everything(records: ItemRecords) -> None:
-    records.follow([item(1, "a")], counts_of([event(1, at=NOW)]), after=START, cursor=Cursor("7"))
+    both: list[Description] = [item(1, "a"), fact(1, "a")]
+    records.follow(both, counts_of([event(1, at=NOW)]), after=START, cursor=Cursor("7"))
+    assert records.facts(["a"], limit=9) == {"a": (fact(1, "a"),)}
     mark = records.clear()
+    assert records.facts(["a"], limit=9) == {}
     assert (records.cursor(), ids(records), newest(records)) == (mark, [], [])
     assert is_mark(mark)
     assert records.clear() != mark

@@ -15,7 +15,8 @@ from cron.backends.kafka.messages import MAX_LEAD, from_message
 from cron.backends.kafka.reader import Reader, TrimmedMeanwhile
 from cron.ports import Rejected
 from cron.urls.kafka import parse as parse_url
-from recommender.records.events import MAX_CLOCK_SKEW, Event, to_json
+from recommender.records.events import Event, to_json
+from recommender.records.record_times import MAX_CLOCK_SKEW
 from tests.contracts.records import event
 from tests.servers import Servers, unique
 from tests.services.kafka_shop import ShopTopics, everything, lines, until

@@ -16,7 +16,8 @@ import pytest
 from cron.ports import START, Cursor, EventLog
 from cron.project_root import PROJECT_ROOT
 from cron.wiring import open_histories, open_log, open_relay_target
-from recommender.records.events import Item, Record
+from recommender.records.events import Event, Item, Record
+from recommender.records.facts import Fact
 from tests.contracts.records import event, item
 from tests.servers import ServerProcess, Servers, unique
 
@@ -108,11 +109,17 @@ def record(number: int, users: int) -> Record:
     return event(number, user_id=f"u{number % users}")
 
 
+def owner_of(record: Record) -> str:
+    if isinstance(record, Fact):
+        return record.head
+    return record.user_id if isinstance(record, Event) else record.item_id
+
+
 def by_user(records: list[Record]) -> dict[str, list[Record]]:
     """Return the records of each user and item in order, which a partitioned log keeps."""
     lines: dict[str, list[Record]] = {}
     for record in records:
-        lines.setdefault(getattr(record, "user_id", record.item_id), []).append(record)
+        lines.setdefault(owner_of(record), []).append(record)
     return lines
 
 

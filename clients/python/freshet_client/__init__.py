@@ -7,7 +7,7 @@ from freshet_client.client import Freshet
 from freshet_client.errors import FreshetError, QueueFull, Refused, Unavailable
 from freshet_client.event_queue import EventQueue
 from freshet_client.questions import HistoryElement, ItemChange, PageContext, Question
-from freshet_client.records import Event, Item
+from freshet_client.records import Event, Fact, Item
 from freshet_client.waiting_events import QueueLimits
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "AsyncFreshet",
     "Event",
     "EventQueue",
+    "Fact",
     "Freshet",
     "FreshetError",
     "HistoryElement",

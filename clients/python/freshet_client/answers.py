@@ -179,6 +179,15 @@ class NewItems:
 
 
 @dataclass(frozen=True)
+class ItemFact:
+    """A fact about an item; `name` is how its tail is called."""
+
+    relation: str
+    tail: str
+    name: Optional[str] = None
+
+
+@dataclass(frozen=True)
 class StoredItem:
     """An item, as its newest record describes it."""
 
@@ -190,6 +199,7 @@ class StoredItem:
     hidden: bool
     at: datetime
     first_at: datetime
+    facts: Optional[tuple[ItemFact, ...]] = None
 
 
 @dataclass(frozen=True)
@@ -206,6 +216,17 @@ class DeletedItem:
 
     item_id: str
     deleted: bool
+    at: datetime
+
+
+@dataclass(frozen=True)
+class WithdrawnFact:
+    """A fact that was withdrawn."""
+
+    head: str
+    relation: str
+    tail: str
+    withdrawn: bool
     at: datetime
 
 

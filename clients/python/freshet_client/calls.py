@@ -19,6 +19,7 @@ from freshet_client.questions import Filter, Id, ItemChange, Question
 from freshet_client.records import (
     MAX_CALL_RECORDS,
     Event,
+    Fact,
     Item,
     Record,
     chunks,
@@ -146,6 +147,17 @@ def delete_item(item_id: Id) -> Call[answers.DeletedItem]:
 def send_items(records: Iterable[Item]) -> Iterator[Call[answers.Stored]]:
     """Yield calls that store items."""
     return _record_calls("/v1/items", records)
+
+
+def send_facts(records: Iterable[Fact]) -> Iterator[Call[answers.Stored]]:
+    """Yield calls that store facts."""
+    return _record_calls("/v1/facts", records)
+
+
+def withdraw_fact(head: Id, relation: Id, tail: Id) -> Call[answers.WithdrawnFact]:
+    """Withdraw a fact."""
+    params = _params({"head": str(head), "relation": str(relation), "tail": str(tail)})
+    return Call("DELETE", "/v1/facts", _reader(answers.WithdrawnFact), params)
 
 
 def send_events(records: Iterable[Event]) -> Iterator[Call[answers.Stored]]:

@@ -17,7 +17,7 @@ from freshet_client.calls import Names
 from freshet_client.connection import gateway_at, no_reply, reply_of
 from freshet_client.event_queue import EventQueue
 from freshet_client.questions import Filter, Id, ItemChange, Question
-from freshet_client.records import Event, Item
+from freshet_client.records import Event, Fact, Item
 from freshet_client.status import Status
 from freshet_client.waiting_events import USUAL_LIMITS, OnUnsent, QueueLimits
 
@@ -135,6 +135,14 @@ class Freshet:
     def send_items(self, items: Iterable[Item]) -> answers.Stored:
         """Store items. After Unavailable, send the same objects again: repeats are harmless."""
         return calls.sum_of(self._send(call) for call in calls.send_items(items))
+
+    def send_facts(self, facts: Iterable[Fact]) -> answers.Stored:
+        """Store facts. After Unavailable, send the same objects again: repeats are harmless."""
+        return calls.sum_of(self._send(call) for call in calls.send_facts(facts))
+
+    def withdraw_fact(self, head: Id, relation: Id, tail: Id) -> answers.WithdrawnFact:
+        """Withdraw a fact; Refused with status 404 when nothing states it, or no longer."""
+        return self._send(calls.withdraw_fact(head, relation, tail))
 
     def send_events(self, events: Iterable[Event]) -> answers.Stored:
         """Store events. After Unavailable, send the same objects again: repeats are harmless."""

@@ -1,4 +1,4 @@
-"""Events and items to send, and their division into calls.
+"""Events, items and facts to send, and their division into calls.
 
 Every record has an id before it is first sent, so sending it again is harmless.
 """
@@ -64,7 +64,22 @@ class Item:
     event_id: Id = field(default_factory=new_event_id)
 
 
-Record = Union[Event, Item]
+@dataclass(frozen=True)
+class Fact:
+    """What is known about an item or another entity; `withdrawn` when it no longer holds.
+
+    Records with the same head, relation and tail are about one fact; the latest `at` counts.
+    """
+
+    head: Id
+    relation: Id
+    tail: Id
+    withdrawn: bool = False
+    at: Union[datetime, str, float] = field(default_factory=_now)
+    event_id: Id = field(default_factory=new_event_id)
+
+
+Record = Union[Event, Item, Fact]
 
 
 def to_json(value: object) -> bytes:

@@ -1,8 +1,8 @@
 """Records and Kafka's messages.
 
 Messages of other senders are checked like requests to the gateway. A record's JSON is that of
-`POST /v1/events`, with `kind` where a topic holds both kinds. A message without `event_id` gets one
-from its place, so every reading gives the same id; one without `at` gets Kafka's own timestamp.
+`POST /v1/events`, with `kind` where a topic holds several kinds. A message without `event_id` gets
+one from its place, so every reading gives the same id; one without `at` gets Kafka's own timestamp.
 A slate is read as strictly as it was written: only a gateway of ours writes them.
 `at` is compared with that timestamp, not with the reader's clock: two readers, or one that reads
 again after an outage, must come to the same verdict.
@@ -11,7 +11,7 @@ again after an outage, must come to the same verdict.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 
 from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, Message
@@ -28,9 +28,15 @@ from recommender.records.events import (
     parse_item,
     to_json,
 )
+from recommender.records.facts import Fact, parse_fact
 from recommender.records.record_fields import InvalidRecord
 from recommender.records.slates import Slate
 
+_PARSERS: Mapping[str, Callable[..., LogRecord]] = {
+    "event": parse_event,
+    "item": parse_item,
+    "fact": parse_fact,
+}
 # Kafka 4 refuses timestamps an hour ahead of the broker's clock; the second hour is for clocks that
 # differ.
 MAX_LEAD = timedelta(hours=2)
@@ -39,11 +45,13 @@ MAX_LEAD = timedelta(hours=2)
 def to_message(record: LogRecord, url: KafkaUrl) -> Outgoing:
     """Return the message of a record.
 
-    The key keeps a user's events, and an item's records, in one partition and so in order. Slates
-    are in the topic of the events.
+    The key keeps a user's events, an item's records, and the facts of an entity in one partition
+    and so in order. Slates are in the topic of the events, facts in that of the items.
     """
     if isinstance(record, Event):
         return event_message(record.user_id, to_json(record), url)
+    if isinstance(record, Fact):
+        return Outgoing(url.items, record.head.encode(), to_json(record).encode())
     if isinstance(record, Slate):
         return event_message(record.user_id or record.event_id, to_json(record), url)
     return Outgoing(url.items, record.item_id.encode(), to_json(record).encode())
@@ -95,15 +103,13 @@ def _parse(
     kind = fields.pop("kind", None) if isinstance(fields, dict) else None
     if kind == "slate":
         return from_json(text)
-    if kind not in (None, "event", "item"):
-        raise InvalidRecord("kind", found=kind, expected='"event", "item" or "slate"')
+    if kind not in (None, "event", "item", "fact"):
+        raise InvalidRecord("kind", found=kind, expected='"event", "item", "fact" or "slate"')
     sent_at = _sent_at(message, now)
     if isinstance(fields, dict) and fields.get("at") is None:
         fields["at"] = sent_at.isoformat()
-    is_item = kind == "item" if kind else message.topic() != url.events
-    return (parse_item if is_item else parse_event)(
-        fields, now=sent_at, new_id=lambda: place(message, ids)
-    )
+    default = "event" if message.topic() == url.events else "item"
+    return _PARSERS[kind or default](fields, now=sent_at, new_id=lambda: place(message, ids))
 
 
 def _sent_at(message: Message, now: datetime) -> datetime:

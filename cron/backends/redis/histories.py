@@ -118,7 +118,7 @@ class RedisHistories:
             if isinstance(record, Item):
                 newest = (f"{_micros(record.at)}\0{record.event_id}", record.hidden)
                 items[record.item_id] = max(items.get(record.item_id, newest), newest)
-            elif record.type != "impression":
+            elif isinstance(record, Event) and record.type != "impression":
                 users.setdefault(record.user_id, []).extend((record.event_id, _value(record)))
         chunks = list(_chunks(users))
         commands: list[Command] = [self._add_events(chunk, users) for chunk in chunks]

@@ -1,4 +1,4 @@
-"""Item records and counts in Redis, written by gateways and a follower on several machines.
+"""Records of items, facts and counts in Redis, written by gateways and a follower.
 
 They are a projection: they may be deleted, and are then rebuilt from the journal. All keys have one
 hash tag, so they are in one slot of a cluster and one script reaches them:
@@ -7,10 +7,13 @@ hash tag, so they are in one slot of a cluster and one script reaches them:
     {NAME}:record-lines     hash, item id → that record as JSON; a deleted item has none
     {NAME}:record-ids       sorted set of the ids in `record-lines`, all with score 0
     {NAME}:record-first     sorted set, item id → the earliest time of a record, deleted ones too
+    {NAME}:fact-order       hash, fact → (`at`, event id) of its newest record
+    {NAME}:fact-keys        sorted set of the facts that are not withdrawn, all with score 0
     {NAME}:record-follower  the follower's cursor
     {NAME}:count:BUCKET     sorted set, item id → number of events; it expires
 
-`at` is 16 digits of microseconds, which sort as text until the year 2286.
+`at` is 16 digits of microseconds, which sort as text until the year 2286. A fact is its head,
+relation and tail with NUL between them, which no id contains.
 """
 
 from __future__ import annotations
@@ -27,15 +30,17 @@ from cron.known_item import KnownItem
 from cron.ports import START, Cursor
 from cron.rebuild_marks import new_mark
 from cron.urls.redis import RedisUrl
-from recommender.records.events import Item, from_json, to_json
+from recommender.records.events import Description, Item, from_json, to_json
+from recommender.records.facts import Fact, key_of
 
 REPLY_TIMEOUT_S = 5.0
 CHUNK_RECORDS = 2_000  # of one script call of `append`
 UNION_LIVES_S = 60  # an interrupted call leaves its sum of buckets behind
 
-# KEYS: order, lines, ids, first. ARGV from `at` to `last`: fives of item id, microseconds, event
-# id, whether it is deleted, JSON. Bytes are compared one by one: Lua's own comparison depends on
-# the server's locale.
+# KEYS: order, lines, ids, first, order and keys of facts. ARGV from `at` to `last`: fives of item
+# id, microseconds, event id, whether it is deleted, JSON; or of fact, microseconds, event id,
+# whether it is withdrawn, and no JSON. Bytes are compared one by one: Lua's own comparison depends
+# on the server's locale.
 _ADD = """
 local function is_later(one, other)
   for i = 1, math.min(#one, #other) do
@@ -43,21 +48,35 @@ local function is_later(one, other)
   end
   return #one > #other
 end
+local function add_fact(i)
+  local fact, order = ARGV[i], ARGV[i + 1] .. '\\0' .. ARGV[i + 2]
+  local known = redis.call('HGET', KEYS[5], fact)
+  if known and not is_later(order, known) then return end
+  redis.call('HSET', KEYS[5], fact, order)
+  if ARGV[i + 3] == '1' then
+    redis.call('ZREM', KEYS[6], fact)
+  else
+    redis.call('ZADD', KEYS[6], 0, fact)
+  end
+end
+local function add_item(i)
+  local id, order = ARGV[i], ARGV[i + 1] .. '\\0' .. ARGV[i + 2]
+  redis.call('ZADD', KEYS[4], 'LT', ARGV[i + 1], id)
+  local known = redis.call('HGET', KEYS[1], id)
+  if not known or is_later(order, known) then
+    redis.call('HSET', KEYS[1], id, order)
+    if ARGV[i + 3] == '1' then
+      redis.call('HDEL', KEYS[2], id)
+      redis.call('ZREM', KEYS[3], id)
+    else
+      redis.call('HSET', KEYS[2], id, ARGV[i + 4])
+      redis.call('ZADD', KEYS[3], 0, id)
+    end
+  end
+end
 local function add(at, last)
   for i = at, last, 5 do
-    local id, order = ARGV[i], ARGV[i + 1] .. '\\0' .. ARGV[i + 2]
-    redis.call('ZADD', KEYS[4], 'LT', ARGV[i + 1], id)
-    local known = redis.call('HGET', KEYS[1], id)
-    if not known or is_later(order, known) then
-      redis.call('HSET', KEYS[1], id, order)
-      if ARGV[i + 3] == '1' then
-        redis.call('HDEL', KEYS[2], id)
-        redis.call('ZREM', KEYS[3], id)
-      else
-        redis.call('HSET', KEYS[2], id, ARGV[i + 4])
-        redis.call('ZADD', KEYS[3], 0, id)
-      end
-    end
+    if ARGV[i]:find('\\0', 1, true) then add_fact(i) else add_item(i) end
   end
 end
 """
@@ -69,18 +88,18 @@ _APPEND = _ADD + "add(1, #ARGV)"
 _FOLLOW = (
     _ADD
     + """
-local place = redis.call('GET', KEYS[5]) or ''
+local place = redis.call('GET', KEYS[7]) or ''
 if place == ARGV[2] then return 1 end
 if place ~= ARGV[1] then return 0 end
 local at = 4 + ARGV[3]
 add(4, at - 1)
-for key = 6, #KEYS do
+for key = 8, #KEYS do
   local last = at + 1 + 2 * ARGV[at + 1]
   for i = at + 2, last, 2 do redis.call('ZINCRBY', KEYS[key], ARGV[i], ARGV[i + 1]) end
   redis.call('EXPIREAT', KEYS[key], ARGV[at])
   at = last + 1
 end
-redis.call('SET', KEYS[5], ARGV[2])
+redis.call('SET', KEYS[7], ARGV[2])
 return 1
 """
 )
@@ -104,16 +123,18 @@ class RedisItemRecords:
         self._order, self._lines = self._prefix + "record-order", self._prefix + "record-lines"
         self._ids, self._first = self._prefix + "record-ids", self._prefix + "record-first"
         self._follower = self._prefix + "record-follower"
-        self._record_keys = (self._order, self._lines, self._ids, self._first)
+        self._fact_order, self._facts = self._prefix + "fact-order", self._prefix + "fact-keys"
+        item_keys = (self._order, self._lines, self._ids, self._first)
+        self._record_keys = (*item_keys, self._fact_order, self._facts)
 
-    def append(self, records: Sequence[Item]) -> None:
-        """Add item records, some at a time."""
+    def append(self, records: Sequence[Description]) -> None:
+        """Add records of items and facts, some at a time."""
         for start in range(0, len(records), CHUNK_RECORDS):
             chunk = records[start : start + CHUNK_RECORDS]
-            self._server.call("EVAL", _APPEND, 4, *self._record_keys, *_arguments(chunk))
+            self._server.call("EVAL", _APPEND, 6, *self._record_keys, *_arguments(chunk))
 
     def follow(
-        self, records: Sequence[Item], counts: EventCounts, *, after: Cursor, cursor: Cursor
+        self, records: Sequence[Description], counts: EventCounts, *, after: Cursor, cursor: Cursor
     ) -> bool:
         """Add records and counts and move the cursor, unless it is not at `after`.
 
@@ -132,6 +153,29 @@ class RedisItemRecords:
     def find(self, item_ids: Sequence[str]) -> Mapping[str, KnownItem]:
         """Return the items with these ids."""
         return {item.record.item_id: item for item in self._items(item_ids)}
+
+    def facts(
+        self, heads: Sequence[str], *, relation: str | None = None, limit: int
+    ) -> Mapping[str, tuple[Fact, ...]]:
+        """Return the first facts of these heads, by relation and tail."""
+        if not heads:
+            return {}
+        of_relation = "" if relation is None else f"\0{relation}"
+        starts = [f"{head}{of_relation}" for head in heads]
+        replies = self._server.transaction(
+            [
+                ("ZRANGEBYLEX", self._facts, f"[{start}\0", f"({start}\1", "LIMIT", 0, limit)
+                for start in starts
+            ]
+        )
+        keys = {head: _texts(reply) for head, reply in zip(heads, replies, strict=True)}
+        every = [key for of_head in keys.values() for key in of_head]
+        if not every:
+            return {}
+        orders = self._server.call("HMGET", self._fact_order, *every)
+        found = dict(zip(every, cast("Sequence[bytes | None]", orders), strict=True))
+        facts = {head: _facts(of_head, found) for head, of_head in keys.items()}
+        return {head: of_head for head, of_head in facts.items() if of_head}
 
     def by_id(self, *, after: str, limit: int) -> tuple[KnownItem, ...]:
         """Return the next items after an id, by id."""
@@ -252,9 +296,27 @@ def open_item_records(url: RedisUrl) -> RedisItemRecords:
     return RedisItemRecords(url)
 
 
-def _arguments(records: Sequence[Item]) -> list[Argument]:
+def _facts(keys: Sequence[str], orders: Mapping[str, bytes | None]) -> tuple[Fact, ...]:
+    """Return facts by their keys; one that was deleted meanwhile is left out."""
+    found = []
+    for key in keys:
+        order = orders[key]
+        if order is None:
+            continue
+        head, relation, tail = key.split("\0")
+        at_us, _, event_id = order.decode().partition("\0")
+        at = moment(int(at_us))
+        found.append(Fact(event_id=event_id, head=head, relation=relation, tail=tail, at=at))
+    return tuple(found)
+
+
+def _arguments(records: Sequence[Description]) -> list[Argument]:
     arguments: list[Argument] = []
     for record in records:
+        if isinstance(record, Fact):
+            fact, at = "\0".join(key_of(record)), f"{micros(record.at):016}"
+            arguments += (fact, at, record.event_id, int(record.withdrawn), "")
+            continue
         at, line = f"{micros(record.at):016}", "" if record.deleted else to_json(record)
         arguments += (record.item_id, at, record.event_id, int(record.deleted), line)
     return arguments

@@ -1,4 +1,4 @@
-"""Item records and counts in one SQLite file: the embedded back end.
+"""Records of items, facts and counts in one SQLite file: the embedded back end.
 
 They are a projection: the file may be deleted, and is then rebuilt from the journal.
 """
@@ -16,7 +16,8 @@ from cron.known_item import KnownItem
 from cron.local.sqlite_file import SqliteFile
 from cron.ports import START, Cursor
 from cron.rebuild_marks import new_mark
-from recommender.records.events import Item, from_json, to_json
+from recommender.records.events import Description, Item, from_json, to_json
+from recommender.records.facts import Fact, key_of
 
 WRITE_WAIT_S = 2.0  # then a gateway goes on: the follower writes it later
 IDS_AT_ONCE = 500  # SQLite before 3.32 takes 999 values in a statement
@@ -26,6 +27,10 @@ CREATE TABLE IF NOT EXISTS records (
     item_id TEXT PRIMARY KEY, at_us INTEGER NOT NULL, event_id TEXT NOT NULL,
     first_us INTEGER NOT NULL, deleted INTEGER NOT NULL, line TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS first_records ON records (first_us, item_id) WHERE NOT deleted;
+CREATE TABLE IF NOT EXISTS facts (
+    head TEXT NOT NULL, relation TEXT NOT NULL, tail TEXT NOT NULL, at_us INTEGER NOT NULL,
+    event_id TEXT NOT NULL, withdrawn INTEGER NOT NULL,
+    PRIMARY KEY (head, relation, tail)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS counts (
     bucket TEXT NOT NULL, item_id TEXT NOT NULL, num INTEGER NOT NULL,
     PRIMARY KEY (bucket, item_id)) WITHOUT ROWID;
@@ -39,6 +44,16 @@ SET at_us = excluded.at_us, event_id = excluded.event_id, deleted = excluded.del
 WHERE (excluded.at_us, excluded.event_id) > (records.at_us, records.event_id)
 """
 _MOVE_FIRST = "UPDATE records SET first_us = ?2 WHERE item_id = ?1 AND first_us > ?2"
+_ADD_FACT = """
+INSERT INTO facts VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (head, relation, tail) DO UPDATE
+SET at_us = excluded.at_us, event_id = excluded.event_id, withdrawn = excluded.withdrawn
+WHERE (excluded.at_us, excluded.event_id) > (facts.at_us, facts.event_id)
+"""
+_FACTS = """
+SELECT event_id, relation, tail, at_us FROM facts
+WHERE head = ?1 AND (?2 IS NULL OR relation = ?2) AND NOT withdrawn
+ORDER BY relation, tail LIMIT ?3
+"""
 _ADD_COUNT = """
 INSERT INTO counts VALUES (?, ?, ?) ON CONFLICT (bucket, item_id) DO UPDATE
 SET num = num + excluded.num
@@ -60,13 +75,13 @@ class SqliteItemRecords:
             write_wait_s=WRITE_WAIT_S,
         )
 
-    def append(self, records: Sequence[Item]) -> None:
-        """Add item records."""
+    def append(self, records: Sequence[Description]) -> None:
+        """Add records of items and facts."""
         with self._file.transaction() as db:
             _add(db, records)
 
     def follow(
-        self, records: Sequence[Item], counts: EventCounts, *, after: Cursor, cursor: Cursor
+        self, records: Sequence[Description], counts: EventCounts, *, after: Cursor, cursor: Cursor
     ) -> bool:
         """Add records and counts and move the cursor, unless it is not at `after`."""
         with self._file.transaction() as db:
@@ -96,6 +111,17 @@ class SqliteItemRecords:
                 )
                 for item in _items(db.execute(query, ids)):
                     found[item.record.item_id] = item
+        return found
+
+    def facts(
+        self, heads: Sequence[str], *, relation: str | None = None, limit: int
+    ) -> Mapping[str, tuple[Fact, ...]]:
+        """Return the first facts of these heads, by relation and tail."""
+        found: dict[str, tuple[Fact, ...]] = {}
+        with self._file.transaction(write=False) as db:
+            for head in heads:
+                if facts := _facts(head, db.execute(_FACTS, (head, relation, limit))):
+                    found[head] = facts
         return found
 
     def by_id(self, *, after: str, limit: int) -> tuple[KnownItem, ...]:
@@ -149,7 +175,7 @@ class SqliteItemRecords:
         """Delete everything; store the mark of a new rebuild as the cursor."""
         mark = new_mark()
         with self._file.transaction() as db:
-            for table in ("records", "counts"):
+            for table in ("records", "facts", "counts"):
                 db.execute(f"DELETE FROM {table}")
             db.execute("INSERT OR REPLACE INTO follower VALUES (1, ?)", (mark,))
         return mark
@@ -164,17 +190,31 @@ def open_item_records(path: Path) -> SqliteItemRecords:
     return SqliteItemRecords(path)
 
 
-def _add(db: sqlite3.Connection, records: Sequence[Item]) -> None:
+def _add(db: sqlite3.Connection, records: Sequence[Description]) -> None:
     rows = [
         (record.item_id, micros(record.at), record.event_id, record.deleted, to_json(record))
         for record in records
+        if isinstance(record, Item)
     ]
+    facts = [
+        (*key_of(record), micros(record.at), record.event_id, record.withdrawn)
+        for record in records
+        if isinstance(record, Fact)
+    ]
+    db.executemany(_ADD_FACT, facts)
     db.executemany(_ADD_RECORD, rows)
     db.executemany(_MOVE_FIRST, [row[:2] for row in rows])
 
 
 def _cursor(row: tuple[str] | None) -> Cursor:
     return START if row is None else Cursor(row[0])
+
+
+def _facts(head: str, rows: Iterable[tuple[str, str, str, int]]) -> tuple[Fact, ...]:
+    return tuple(
+        Fact(event_id=event_id, head=head, relation=relation, tail=tail, at=moment(at_us))
+        for event_id, relation, tail, at_us in rows
+    )
 
 
 def _items(rows: Iterable[tuple[str, int]]) -> tuple[KnownItem, ...]:

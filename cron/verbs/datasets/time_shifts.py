@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from cron.errors import FreshetError, SettingsError
 from cron.verbs.datasets.timeline_slice import TimelineSlice
-from recommender.records.events import MAX_CLOCK_SKEW
+from recommender.records.record_times import MAX_CLOCK_SKEW
 from trainer.machine.durable_files import replace_text
 
 if TYPE_CHECKING:  # imports pandas

@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from cron.project_root import PROJECT_ROOT
-from recommender.records.events import Event
+from recommender.records.events import Event, Item
 from tests.architecture.documents import blocks
 from tests.component.gateway_process import RunningGateway
 
@@ -55,7 +55,7 @@ def test_the_back_end_of_the_readme_shows_rows_and_sends_views(running: RunningG
 def test_a_program_of_the_clients_page_runs(running: RunningGateway, index: int) -> None:
     text = blocks(CLIENT / "README.md", "python")[index]
     run_program(text, str(running.client.base_url))
-    assert [record.item_id for record in running.log_records()][-1] == "river"
+    assert [one.item_id for one in running.log_records() if isinstance(one, Item)][-1] == "river"
 
 
 def test_the_wheel_of_the_client_has_its_files_alone(tmp_path: Path) -> None:

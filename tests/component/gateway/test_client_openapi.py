@@ -10,7 +10,7 @@ from typing import get_args, get_type_hints
 import pytest
 
 from cron.settings.tree import Settings
-from freshet_client import AsyncFreshet, Event, Freshet, Item, answers, calls
+from freshet_client import AsyncFreshet, Event, Fact, Freshet, Item, answers, calls
 from freshet_client.decoding import decode
 from freshet_client.questions import HistoryElement, ItemChange, PageContext, Question
 from freshet_client.status import Status
@@ -24,6 +24,7 @@ NAMES = ["genre", "price"]
 QUESTION: Question = {"user_id": "ann", "k": 3, "exclude_seen": False, "placement": "home"}
 (MANY,) = calls.recommend_many([QUESTION])
 (ITEMS,) = calls.send_items([Item("5", "Five")])
+(FACTS,) = calls.send_facts([Fact("5", "director", "ann")])
 (EVENTS,) = calls.send_events([Event("ann", "5", "view")])
 
 
@@ -117,6 +118,19 @@ CALLS = (
         ITEMS,
         answer=answers.Stored,
         body=Item,
+    ),
+    describe_call(
+        "send_facts",
+        "POST /v1/facts",
+        FACTS,
+        answer=answers.Stored,
+        body=Fact,
+    ),
+    describe_call(
+        "withdraw_fact",
+        "DELETE /v1/facts",
+        calls.withdraw_fact("5", "director", "ann"),
+        answer=answers.WithdrawnFact,
     ),
     describe_call(
         "send_events",

@@ -51,7 +51,7 @@ def test_an_order_is_stored_once_however_often_it_comes(running: RunningGateway)
         "ignored": [{"event": "Products Searched", "count": 2}, {"event": "page", "count": 1}],
     }
     stored = running.log_records()
-    assert [(one.event_id, one.item_id) for one in stored] == [
+    assert [(one.event_id, one.item_id) for one in stored if isinstance(one, Event)] == [
         ("order-1:0", "50"),
         ("order-1:1", "172"),
         ("order-1:2", "7"),

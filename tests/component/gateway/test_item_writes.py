@@ -19,7 +19,7 @@ from gateway.intake import item_writes as writes
 from gateway.intake.item_changes import ItemChanges
 from gateway.intake.record_groups import RecordGroups
 from gateway.intake.record_intake import RecordIntake
-from recommender.records.events import Item
+from recommender.records.events import Description
 from tests.component.house import open_house
 from tests.contracts.records import event, item
 
@@ -31,7 +31,7 @@ class BusyItems(SqliteItemRecords):
 
     is_busy = False
 
-    def append(self, records: Sequence[Item]) -> None:
+    def append(self, records: Sequence[Description]) -> None:
         if self.is_busy:
             raise Unavailable("the store of items", where="here", why="locked")
         super().append(records)

@@ -15,6 +15,7 @@ from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 from cron.settings.tree import Settings
 from gateway.app import create_app
 from recommender.records.events import parse_event, parse_item
+from recommender.records.facts import parse_fact
 from recommender.records.record_fields import InvalidRecord
 from tests.component.gateway_process import RunningGateway, settings_in
 from tests.component.gateway_process import gateway as serve
@@ -82,7 +83,7 @@ def errors(schema: object, value: object, components: object = None) -> list[str
 
 def test_the_document_is_openapi_3_1_and_has_every_call() -> None:
     assert str(document()["openapi"]).startswith("3.1")
-    assert len(list(operations())) == 46
+    assert len(list(operations())) == 48
 
 
 def test_every_call_has_a_description_and_typed_answers() -> None:
@@ -117,7 +118,9 @@ def test_every_field_has_a_description() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "parse"), [("EventBody", parse_event), ("ItemBody", parse_item)], ids=["event", "item"]
+    ("name", "parse"),
+    [("EventBody", parse_event), ("ItemBody", parse_item), ("FactBody", parse_fact)],
+    ids=["event", "item", "fact"],
 )
 def test_record_bodies_have_the_fields_that_are_parsed(name: str, parse: object) -> None:
     assert callable(parse)
@@ -179,6 +182,11 @@ def calls(client: httpx.Client) -> Iterator[tuple[str, httpx.Response]]:
     item = {"item_id": "new-1", "title": "The River (2026)"}
     yield "POST /v1/items", client.post("/v1/items", json=item)
     yield "POST /v1/items", client.post("/v1/items", json=item, headers={"Content-Encoding": "br"})
+    told = {"head": "new-1", "relation": "director", "tail": "Ann Lee"}
+    yield "POST /v1/facts", client.post("/v1/facts", json=[told, {**told, "tail": ""}])
+    yield "GET /v1/items/{item_id}", client.get("/v1/items/new-1")
+    yield "DELETE /v1/facts", client.delete("/v1/facts", params=told)
+    yield "DELETE /v1/facts", client.delete("/v1/facts", params=told)
     yield "DELETE /v1/users/{user_id}", client.delete("/v1/users/ann")
     yield "DELETE /v1/users/{user_id}", client.delete("/v1/users/%20")
     path = "GET /v1/recommendations/{user_id}"

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from cron.ports import Rejected
 from cron.stored_records import read_stored
-from recommender.records.events import EARLIEST, Event, to_json
+from recommender.records.events import Event, to_json
 from recommender.records.ids import MAX_ID_CHARS
+from recommender.records.record_times import EARLIEST
 from tests.contracts.records import event
 
 plain_ids = st.from_regex(re.compile(r"[a-z:._-]{0,5}\d[\w:.-]{0,20}", re.ASCII), fullmatch=True)

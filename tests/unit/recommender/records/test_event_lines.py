@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recommender.records.event_lines import EventColumns, lines_of
-from recommender.records.events import EARLIEST, MAX_CLOCK_SKEW, parse_event, to_json
+from recommender.records.events import parse_event, to_json
 from recommender.records.ids import MAX_ID_CHARS, are_plain_ids, is_plain_id
 from recommender.records.record_fields import InvalidRecord
+from recommender.records.record_times import EARLIEST, MAX_CLOCK_SKEW
 
 NOW = datetime(2026, 11, 25, 12, 30, 0, 250_000, tzinfo=UTC)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 from recommender.records.event_details import DETAILS
 from recommender.records.events import (
-    EARLIEST,
     MAX_RECORD_BYTES,
     MAX_TITLE_CHARS,
     Event,
@@ -21,11 +20,11 @@ from recommender.records.events import (
     from_json,
     parse_event,
     parse_item,
-    parse_time,
     to_json,
 )
 from recommender.records.ids import MAX_ID_CHARS, wrong_id
 from recommender.records.record_fields import InvalidRecord
+from recommender.records.record_times import EARLIEST, parse_time
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 EVENT: dict[str, object] = {

@@ -1,0 +1,94 @@
+"""Facts over HTTP: stored once, shown with their items, withdrawn, refused by field."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from cron.journal.dead_letters import DeadLetters
+from gateway.content.record_bodies import NDJSON
+from recommender.records.facts import Fact
+from tests.component.gateway_process import RunningGateway
+
+FACT = {"head": "river", "relation": "director", "tail": "m.1"}
+RIVER = {"item_id": "river", "title": "The River"}
+
+
+def test_facts_are_shown_with_their_item_at_once(running: RunningGateway) -> None:
+    client = running.client
+    assert client.post("/v1/items", json=[RIVER, {"item_id": "sea", "title": "The Sea"}]).is_success
+    facts = [
+        FACT,
+        {"head": "m.1", "relation": "name", "tail": "Ann Lee"},
+        {"head": "river", "relation": "followed by", "tail": "sea"},
+        {"head": "river", "relation": "actor", "tail": "m.2"},
+    ]
+    answer = client.post("/v1/facts", json=facts)
+    assert (answer.status_code, answer.json()["accepted"]) == (202, 4)
+    assert len(answer.json()["event_ids"]) == 4
+    assert client.get("/v1/items/river").json()["facts"] == [
+        {"relation": "actor", "tail": "m.2"},
+        {"relation": "director", "tail": "m.1", "name": "Ann Lee"},
+        {"relation": "followed by", "tail": "sea", "name": "The Sea"},
+    ]
+    assert "facts" not in client.get("/v1/items/sea").json()
+    assert [one.tail for one in running.log_records() if isinstance(one, Fact)] == [
+        "m.1",
+        "Ann Lee",
+        "sea",
+        "m.2",
+    ]
+
+
+def test_a_hidden_item_is_not_named_in_a_fact(running: RunningGateway) -> None:
+    hidden = {"item_id": "sea", "title": "The Sea", "hidden": True}
+    running.client.post("/v1/items", json=[RIVER, hidden])
+    running.client.post("/v1/facts", json={**FACT, "tail": "sea"})
+    shown = running.client.get("/v1/items/river").json()["facts"]
+    assert shown == [{"relation": "director", "tail": "sea"}]
+
+
+def test_the_same_fact_twice_is_one_fact(running: RunningGateway) -> None:
+    running.client.post("/v1/items", json=RIVER)
+    line = json.dumps({**FACT, "event_id": "f1"})
+    for accepted, duplicates in ((1, 1), (0, 2)):
+        answer = running.client.post(
+            "/v1/facts", content=f"{line}\n{line}\n", headers={"Content-Type": NDJSON}
+        ).json()
+        assert (answer["accepted"], answer["duplicates"]) == (accepted, duplicates)
+    running.client.post("/v1/facts", json=FACT)
+    assert len(running.client.get("/v1/items/river").json()["facts"]) == 1
+
+
+def test_a_fact_is_withdrawn_until_it_is_stated_again(running: RunningGateway) -> None:
+    client = running.client
+    client.post("/v1/items", json=RIVER)
+    client.post("/v1/facts", json={**FACT, "at": "2026-01-01"})
+    withdrawn = client.delete("/v1/facts", params=FACT)
+    assert withdrawn.json() == {**FACT, "withdrawn": True, "at": withdrawn.json()["at"]}
+    assert "facts" not in client.get("/v1/items/river").json()
+    late = client.post("/v1/facts", json={**FACT, "at": "2026-02-01"})
+    assert late.json()["accepted"] == 1
+    assert "facts" not in client.get("/v1/items/river").json()
+    again = client.delete("/v1/facts", params=FACT)
+    assert (again.status_code, again.json()["error"]["field"]) == (404, "tail")
+    client.post("/v1/facts", json=FACT)
+    assert len(client.get("/v1/items/river").json()["facts"]) == 1
+    client.post("/v1/facts", json={**FACT, "withdrawn": True})
+    assert "facts" not in client.get("/v1/items/river").json()
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("head", ""), ("relation", None), ("tail", ["a"]), ("withdrawn", "no"), ("colour", "red")],
+)
+def test_a_wrong_fact_is_refused_by_field(
+    running: RunningGateway, field: str, value: object
+) -> None:
+    answer = running.client.post("/v1/facts", json={**FACT, field: value})
+    (rejected,) = answer.json()["rejected"]
+    assert (answer.status_code, rejected["field"]) == (400, field)
+    (letter,) = DeadLetters(Path(running.settings.store.var) / "dead-letters.jsonl").newest(9)
+    assert (letter.reason, letter.source) == (rejected["reason"], "gateway fact")
