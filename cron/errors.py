@@ -17,6 +17,7 @@ A message says what happened, to what, and what to do next.
     │   ├── ArtifactConflict     the name holds different bytes
     │   ├── ArtifactMissing      the name is not in the store
     │   └── ArtifactCorrupt      the bytes are not the ones that were put
+    ├── BadPicture               a picture can't be fetched or read; it is tried again later
     ├── LogGap                   the log was trimmed past our cursor, or recreated
     ├── JournalAhead             the store has newer segments than the ledger
     ├── ServerRefused            TorchServe refused a release
@@ -154,6 +155,10 @@ class ArtifactCorrupt(StoreError):
             f"artifact {name}: expected sha256 {expected[:12]}…, found {found[:12]}…;"
             " restore it from a backup or another node"
         )
+
+
+class BadPicture(FreshetError):
+    """A picture can't be fetched, or is not one that can be read; the text says why."""
 
 
 class LogGap(FreshetError):

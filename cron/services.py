@@ -48,6 +48,11 @@ class Paths:
         return self.var / "texts"
 
     @property
+    def pictures(self) -> Path:
+        """Return the copies of thumbnails whose artifact store is elsewhere."""
+        return self.var / "pictures"
+
+    @property
     def journal(self) -> Path:
         """Return the journal's index of event ids and its cached segments."""
         return self.var / "journal"

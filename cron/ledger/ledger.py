@@ -21,6 +21,7 @@ Each table's functions have a file of their own:
 | `experiment_rows`| experiments, what was measured of them, and the arms' answers       |
 | `side_rows`    | versions that stay loaded beside the live one                         |
 | `ranked_rows`  | choices of the Personalizer calls, and the model that learns from them |
+| `picture_rows` | the pictures of items, and what became of fetching them               |
 | `pruning`      | removal of rows that nothing needs                                    |
 
 Every function there takes a `Ledger` and is one transaction. A write that belongs to a run names

@@ -327,6 +327,46 @@ shadow_answers = sa.Table(
     sa.Column("seconds", sa.Float, nullable=False),
 )
 
+# pictures by the sha256 of their names; tries: those that failed; changed: the number of the
+# change that made the row what it is
+pictures = sa.Table(
+    "pictures",
+    metadata,
+    sa.Column("source_key", sa.Text, primary_key=True),
+    sa.Column("source", sa.Text, nullable=False),
+    sa.Column("host", sa.Text, nullable=False),
+    sa.Column("thumbnail", sa.Text),
+    sa.Column("tries", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("due_at", sa.Text, nullable=False),
+    sa.Column("why", sa.Text),
+    sa.Column("changed", sa.BigInteger, nullable=False),
+)
+_IS_WAITING = pictures.c.thumbnail.is_(None)
+sa.Index("pictures_due", pictures.c.due_at, sqlite_where=_IS_WAITING, postgresql_where=_IS_WAITING)
+sa.Index("pictures_changed", pictures.c.changed)
+
+# the main picture of each item that has or had one, by its newest record
+item_pictures = sa.Table(
+    "item_pictures",
+    metadata,
+    sa.Column("item_id", sa.Text, primary_key=True),
+    sa.Column("source_key", sa.Text),
+    sa.Column("at", sa.Text, nullable=False),
+    sa.Column("event_id", sa.Text, nullable=False),
+    sa.Column("changed", sa.BigInteger, nullable=False),
+)
+sa.Index("item_pictures_source", item_pictures.c.source_key)
+sa.Index("item_pictures_changed", item_pictures.c.changed)
+
+# one row, id 1: how far the journal was read for pictures, and how many changes there were
+picture_place = sa.Table(
+    "picture_place",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("through_seq", sa.BigInteger, nullable=False),
+    sa.Column("changes", sa.BigInteger, nullable=False),
+)
+
 
 def newest_versions(connection: sa.Connection) -> list[int]:
     """Return the newest versions that are or were live, ascending, as many as a message lists."""

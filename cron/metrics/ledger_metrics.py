@@ -14,8 +14,10 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from cron.errors import FreshetError
+from cron.ledger import picture_rows
 from cron.ledger.forgotten import oldest_pending
 from cron.ledger.ledger import Ledger
+from cron.ledger.picture_rows import PictureCounts
 from cron.ledger.pruning import count_by_outcome
 from cron.metrics.overview import Overview
 from cron.metrics.snapshot_metrics import LEFT_OUT, LIMITS, MIXES, SHIFT
@@ -79,7 +81,7 @@ class LedgerMetrics(Collector):
         """Read everything once and yield it as metrics."""
         try:
             overview, runs = self._look(), count_by_outcome(self._ledger)
-            asked_at = oldest_pending(self._ledger)
+            asked_at, pictures = oldest_pending(self._ledger), picture_rows.count(self._ledger)
         except FreshetError:
             yield gauge("freshet_ledger_up", "1 when the ledger answers", 0)
         else:
@@ -89,6 +91,7 @@ class LedgerMetrics(Collector):
             yield from _verdicts(overview, runs)
             yield from _quality(overview)
             yield _list_events(overview)
+            yield _pictures(pictures)
             yield from _ledger_metrics(overview.metrics)
             waited_s = (
                 max(0.0, (overview.at - asked_at).total_seconds()) if asked_at is not None else 0.0
@@ -211,6 +214,15 @@ def _list_events(overview: Overview) -> Metric:
         events = overview.list_events.get(version, {})
         for type_ in LIST_TYPES:
             family.add_metric([str(version), type_], events.get(type_, 0))
+    return family
+
+
+def _pictures(counts: PictureCounts) -> Metric:
+    family = GaugeMetricFamily(
+        "freshet_pictures", "Pictures of items, by what became of fetching them", labels=["state"]
+    )
+    for state in ("ready", "failed", "waiting"):
+        family.add_metric([state], getattr(counts, state))
     return family
 
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_network
+from urllib.parse import urlsplit
 
 from cron.placement import MAX_PLACEMENTS, Placement, check_name, parse_placement
 from cron.urls.wrong_url import WrongUrl
@@ -106,6 +107,18 @@ def is_network(text: str) -> str | None:
     except ValueError as error:
         return f"addresses or networks, such as 10.0.0.7 or 10.0.0.0/8 ({error})"
     return None
+
+
+def is_host(text: str) -> str | None:
+    """Accept a host by name or address, with a port if it is not the usual one."""
+    expected = "hosts such as images.shop.example or 10.0.0.7:8080, without https:// and paths"
+    try:
+        parts = urlsplit(f"//{text}")
+        is_plain = parts.netloc == text and parts.username is None
+        is_valid = is_plain and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_valid = False
+    return None if is_valid and text.isprintable() and " " not in text else expected
 
 
 def parse_placements(table: Mapping[str, object]) -> dict[str, Placement]:

@@ -24,7 +24,9 @@ from cron.settings.rules import (
     Text,
     is_crontab,
     is_event_type,
+    is_filled,
     is_header_value,
+    is_host,
     is_network,
     parse_placements,
     parse_weights,
@@ -208,6 +210,25 @@ class ItemSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PictureSettings:
+    """Where the worker may fetch the pictures of items, and within which limits."""
+
+    # nothing is fetched from other hosts: an item's record could name any server
+    hosts: Annotated[tuple[str, ...], EachText(is_host)] | None = None
+    # hosts that may be in a private network
+    private_hosts: Annotated[tuple[str, ...], EachText(is_host)] | None = None
+    folder: Annotated[str, Text(is_filled)] | None = None  # whose files may be read
+    max_mb: PositiveFloat = 10.0
+    max_megapixels: PositiveFloat = 50.0  # unpacked they take 150 MB for a moment
+    timeout_s: PositiveFloat = 10.0  # of one picture, redirects included
+    # the greatest side; vision models of today read 224 to 384 pixels
+    thumbnail_px: Annotated[int, Bounds(16, 2048, "16 to 2048 pixels")] = 256
+    at_once: Annotated[int, Bounds(1, 64, "1 to 64")] = 4  # fetches at the same time
+    first_retry_s: PositiveFloat = 60.0  # doubled with each failure
+    last_retry_s: PositiveFloat = 604_800.0  # a week
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SlateSettings:
     """Which served lists are recorded, and for how long."""
 
@@ -297,6 +318,7 @@ class Settings:
         default_factory=dict
     )
     items: ItemSettings = field(default_factory=ItemSettings)
+    pictures: PictureSettings = field(default_factory=PictureSettings)
     personalizer: PersonalizerSettings = field(default_factory=PersonalizerSettings)
     slates: SlateSettings = field(default_factory=SlateSettings)
     reward: RewardSettings = field(default_factory=RewardSettings)

@@ -1,8 +1,8 @@
 """The worker: decides when a turn runs; reconciles the server and follows the log.
 
-Four jobs on APScheduler: `cycle` (an interval or a crontab line; sooner when enough events wait),
-`watch`, `follow`, `lease`. `cron.cycle.cycle` does the work of a turn. The process may be killed at
-any moment.
+Five jobs on APScheduler: `cycle` (an interval or a crontab line; sooner when enough events wait),
+`watch`, `follow`, `pictures`, `lease`. `cron.cycle.cycle` does the work of a turn. The process may
+be killed at any moment.
 """
 
 from __future__ import annotations
@@ -36,10 +36,12 @@ from cron.ledger import journal_rows, lease_row, metric_rows
 from cron.lineage import Lease, Run
 from cron.logs import set_up_logs
 from cron.metrics.waiting import num_waiting_records
+from cron.pictures.picture_turn import take_turn
 from cron.services import Services
 from cron.serving.reconcile import Reconciler
 from cron.worker.lease import holder_of, only_one, working_alone
 from cron.worker.metrics_page import serve_metrics
+from cron.worker.picture_job import picture_work
 from cron.worker.wall_clock import watch_clock
 
 log = logging.getLogger(__name__)
@@ -105,7 +107,7 @@ def _ending_signals() -> Iterator[Callable[[], None]]:
 
 
 class Worker:
-    """The four jobs and the state that they share."""
+    """The five jobs and the state that they share."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
@@ -125,8 +127,9 @@ class Worker:
         self._retry_at = 0.0  # by time.monotonic(); until then, waiting events start no turn
         self._refusal = ""  # why the server refused the worker, as last logged
         self._copies = CopyRetries()
+        self._pictures = picture_work(services)
         self._scheduler = BackgroundScheduler(
-            timezone=UTC, executors={"default": ThreadPoolExecutor(4)}
+            timezone=UTC, executors={"default": ThreadPoolExecutor(5)}
         )
 
     def start(self) -> None:
@@ -141,6 +144,7 @@ class Worker:
         self._add("cycle", self._turn, turn)
         self._add("watch", self._watch, IntervalTrigger(seconds=settings.poll_s, timezone=UTC))
         self._add("follow", self._follow, IntervalTrigger(seconds=settings.poll_s, timezone=UTC))
+        self._add("pictures", self._fetch, IntervalTrigger(seconds=settings.poll_s, timezone=UTC))
         self._add(
             "lease", self._keep_lease, IntervalTrigger(seconds=settings.lease_s / 3, timezone=UTC)
         )
@@ -293,6 +297,18 @@ class Worker:
             )
         except Unavailable as error:
             log.warning("histories not followed", extra={"why": str(error)})
+
+    def _fetch(self) -> None:
+        """Fetch the pictures that are due."""
+        lease = self._lease
+        if lease is None:
+            return
+        try:
+            take_turn(self._pictures, lease)
+        except LeaseLost as error:
+            self._lose(lease, error)
+        except (Unavailable, StoreError) as error:
+            log.warning("pictures postponed", extra={"why": str(error)})
 
     def _keep_lease(self) -> None:
         """Renew the lease, or try to acquire it; a standby that gets it starts a turn at once."""

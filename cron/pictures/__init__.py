@@ -1,0 +1,1 @@
+"""The pictures of items: fetched from allowed places alone, and kept as thumbnails."""
