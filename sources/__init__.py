@@ -8,5 +8,6 @@ Rooms, lowest first; each imports only those before it and the two value modules
 * `files`: folders, zip files and their bytes
 * `feeds`: feeds of products, as a stream
 * `tables`: rows of CSV, JSON lines and Parquet
+* `graphs`: files of facts
 * `layouts`: the data sets of each publisher
 """

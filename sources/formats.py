@@ -12,6 +12,7 @@ from sources.files.folders import DataFolder, data_folders
 from sources.files.limits import DEFAULT_LIMITS, ReadLimits
 from sources.layouts import (
     amazon,
+    fact_files,
     movielens,
     own_names,
     product_feeds,
@@ -30,6 +31,7 @@ _FORMATS: tuple[tuple[Finder, Reader], ...] = (
     (recbole.sets_in, recbole.read_source),
     (amazon.sets_in, amazon.read_source),
     (own_names.sets_in, own_names.read_source),
+    (fact_files.sets_in, fact_files.read_source),
     (product_feeds.sets_in, product_feeds.read_source),
 )
 _MIND = ("behaviors.tsv", "behaviors.tsv.gz")  # a row is a whole page with its clicks
@@ -91,7 +93,8 @@ def _nothing(path: Path, folders: list[DataFolder], columns: Columns | None) -> 
     """Return the error for a path without a data set, with the reason if one is found."""
     known = (
         f"MovieLens ({movielens.FILES}), RecBole ({recbole.FILES}), "
-        f"Amazon Reviews ({amazon.FILES}), {own_names.FILES}, {product_feeds.FILES}"
+        f"Amazon Reviews ({amazon.FILES}), {own_names.FILES}, {product_feeds.FILES}, "
+        f"{fact_files.FILES}"
     )
     expected = (
         f"one {table_files.FILES} file"

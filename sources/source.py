@@ -68,12 +68,13 @@ def first_of_each_item(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """An opened data set. `items` and `events` may be read repeatedly.
+    """An opened data set. `items`, `events` and `facts` may be read repeatedly.
 
     Events are in time order, ties in file order. An item's id contains file and line and an event's
-    id is made of its content, so that reading a data set again gives the same ids. `items_file` is
-    where the items come from, `events_path` is the events' file in messages, and `called` maps
-    fields of records to the file's names. `read_rejects` yields rejected rows with their original
+    id is made of its content, so that reading a data set again gives the same ids. `items_file` and
+    `facts_file` are where items and facts come from, `num_facts` is None until facts are read,
+    `events_path` is the events' file in messages, and `called` maps fields of records to the file's
+    names. `read_rejects` yields rejected rows with their original
     text. `warnings` are about whole files, and do not repeat rejects.
     """
 
@@ -87,6 +88,9 @@ class Source:
     rejects: tuple[Reject, ...]
     read_rejects: Callable[[Iterable[Reject]], Iterator[tuple[Reject, str]]]
     warnings: tuple[str, ...] = ()
+    facts: Iterable[RawRecord] = ()
+    num_facts: int | None = 0
+    facts_file: str = ""
 
     def is_linked(self) -> bool:
         """Return whether some event is about a listed item; true without items or events."""

@@ -73,7 +73,7 @@ def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
     source = read_source(arguments.path, columns_of(arguments))
     part: TimelineSlice = arguments.part
     first, last = part.bounds(len(source.events))
-    if first == last and not _is_of_items_alone(source):
+    if first == last and not _has_no_events(source):
         num_events = count(len(source.events), "event")
         raise FreshetError(f"part {part} of {num_events} is empty; there is nothing to ingest")
     shift = timedelta(0)
@@ -91,6 +91,7 @@ def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
     )
     intake.take_rejects(source)
     intake.take_items(source)
+    intake.take_facts(source)
     intake.take_events(source.events, first, last)
     warnings = _warnings(source, intake)
     if arguments.json:
@@ -103,8 +104,9 @@ def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
     return 0
 
 
-def _is_of_items_alone(source: Source) -> bool:
-    return len(source.events) == 0 and source.num_items > 0
+def _has_no_events(source: Source) -> bool:
+    """Return whether a data set is made of items or facts alone."""
+    return len(source.events) == 0 and bool(source.num_items or source.num_facts)
 
 
 def _details(intake: Intake, warnings: list[str]) -> list[str]:
@@ -137,6 +139,7 @@ def _summary(source: Source, intake: Intake, warnings: list[str]) -> dict[str, o
         "format": source.name,
         "events": counts.events,
         "items": counts.items,
+        "facts": counts.facts,
         "users": len(intake.users),
         "types": dict(intake.types.most_common()),
         "duplicates": counts.duplicates,

@@ -22,7 +22,7 @@ from sources.files.blocks import Blocks, numbered_lines
 from sources.files.decoding import as_text
 from sources.files.folders import DataFolder
 from sources.gathering import Gathering
-from sources.layouts.amazon_metadata import EXPECTED_ITEMS, metadata_items
+from sources.layouts.amazon_metadata import EXPECTED_ITEMS, MetadataFacts, metadata_items
 from sources.source import (
     REPEATED_ROW,
     Reject,
@@ -120,9 +120,8 @@ def read_source(folder: DataFolder, file: str) -> Source:
     fields = _fields_of(folder, file) if file.lower().endswith(_JSON) else None
     events = _read_csv(folder, file) if fields is None else _read_reviews(folder, file, fields)
     meta = _meta_of(folder, file)
-    rows = (
-        list(metadata_items(folder, meta, frozenset(events.interactions.item_ids))) if meta else []
-    )
+    wanted = frozenset(events.interactions.item_ids)
+    rows = list(metadata_items(folder, meta, wanted)) if meta else []
     items = [row for row in rows if not isinstance(row, Reject)]
     rejects = [row for row in rows if isinstance(row, Reject)]
     if meta and not items:
@@ -137,6 +136,9 @@ def read_source(folder: DataFolder, file: str) -> Source:
         events=events.interactions,
         rejects=(*rejects, *events.rejects),
         read_rejects=partial(raw_rows, folder),
+        facts=MetadataFacts(folder=folder, file=meta, wanted=wanted) if meta else (),
+        num_facts=None if meta else 0,
+        facts_file=meta or "",
     )
 
 

@@ -1,10 +1,12 @@
-"""The metadata of Amazon Reviews as items: one JSON object or Python literal per line."""
+"""The metadata of Amazon Reviews as items and facts: one JSON object or Python literal per line."""
 
 from __future__ import annotations
 
+import hashlib
 import html
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 from recommender.records.images import web_images
 from sources.files.blocks import Blocks, numbered_lines
@@ -17,6 +19,15 @@ from sources.tables.json_lines import literal
 _TAG = re.compile(r"<[a-zA-Z/!][^<>]*>")  # does not match 3<4 and 5>2
 _SCRIPT = "getTime()"  # some titles of 2018 are a piece of the page's JavaScript
 _SIZES = ("hi_res", "large", "thumb")  # of a picture of 2023, the greatest first
+# by field: the relation; 2014 calls the same things by other names
+_TOGETHER = {
+    "also_buy": "also_buy",
+    "also_bought": "also_buy",
+    "also_view": "also_view",
+    "also_viewed": "also_view",
+    "bought_together": "bought_together",
+    "buy_after_viewing": "buy_after_viewing",
+}
 EXPECTED_ITEMS = "at least one item that somebody reviewed"
 
 
@@ -60,6 +71,41 @@ def metadata_items(
         )
     for line, record in found.values():
         yield {"event_id": record_id(blocks.sha256, line), **record}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetadataFacts:
+    """Which reviewed items are bought or viewed together, as facts; read at each iteration.
+
+    2014 has lists in `related`, 2018 has `also_buy` and `also_view`. What is bought or viewed but
+    was never reviewed is left out, since the data says nothing else about it.
+    """
+
+    folder: DataFolder
+    file: str
+    wanted: frozenset[str]
+
+    def __iter__(self) -> Iterator[RawRecord]:
+        for block in numbered_lines(Blocks(self.folder, self.file)):
+            for line, raw in block:
+                values = literal(as_text(raw).strip() or "{}") or {}
+                for fact in self._facts(values):
+                    yield {"event_id": _fact_id(fact, line), **fact}
+
+    def _facts(self, values: Mapping[str, object]) -> Iterator[dict[str, str]]:
+        item_id = str(values.get("parent_asin") or values.get("asin") or "")
+        related = values.get("related")
+        listed = {**values, **related} if isinstance(related, dict) else values
+        for name, relation in _TOGETHER.items() if item_id in self.wanted else ():
+            tails = listed.get(name)
+            for tail in dict.fromkeys(map(str, tails)) if isinstance(tails, list) else ():
+                if tail in self.wanted and tail != item_id:
+                    yield {"head": item_id, "relation": relation, "tail": tail}
+
+
+def _fact_id(fact: Mapping[str, str], line: int) -> str:
+    """Return an id made of a fact's content and its line."""
+    return record_id(hashlib.sha256("\0".join(fact.values()).encode()).hexdigest(), line)
 
 
 def _record(item_id: str, values: Mapping[str, object]) -> RawRecord | None:

@@ -1,10 +1,10 @@
-"""A folder whose tables use the fields of our records: `events.EXT` and perhaps `items.EXT`.
+"""A folder whose tables use the fields of our records: `events.EXT`, perhaps `items.EXT`.
 
 EXT is parquet, csv, tsv or jsonl, and text may be compressed (.gz). Events need the columns
 `user_id`, `item_id` and `at`; `type` and `rating` are read if they exist. Items need `item_id`;
 `title`, `text` and `images` (URLs with blanks between them) are read if they exist, and every other
 column is an attribute.
-`python -m bench shop` writes such a folder.
+Facts are in `facts.csv`, `facts.tsv` or `facts.nt`. `python -m bench shop` writes such a folder.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pathlib import Path
 
 from sources.files.folders import DataFolder
 from sources.layouts import table
+from sources.layouts.fact_files import with_facts
 from sources.layouts.table_files import column_names
 from sources.source import Source, SourceError
 from sources.tables.columns import Columns, ItemColumns
@@ -22,6 +23,7 @@ _ENDINGS = (".parquet", ".csv", ".csv.gz", ".tsv", ".tsv.gz", ".jsonl", ".jsonl.
 _EVENTS = frozenset(f"events{ending}" for ending in _ENDINGS)
 _ITEMS = frozenset(f"items{ending}" for ending in _ENDINGS)
 _FIELDS = frozenset({"item_id", "title", "text", "images"})
+_FACTS = ("facts.csv", "facts.tsv", "facts.nt")
 _NEEDED = frozenset({"user_id", "item_id", "at"})
 
 
@@ -46,7 +48,19 @@ def read_source(folder: DataFolder, events: str) -> Source:
         type="type" if "type" in names else None,
         items=_item_columns(folder),
     )
-    return table.read_source(folder, events, columns)
+    source = table.read_source(folder, events, columns)
+    return with_facts(source, folder, _facts_file(folder))
+
+
+def _facts_file(folder: DataFolder) -> str | None:
+    found = [name for name in map(folder.sole, _FACTS) if name is not None]
+    if len(found) > 1:
+        raise SourceError(
+            folder.where,
+            found=" and ".join(found),
+            expected="one file of facts; move the others elsewhere",
+        )
+    return found[0] if found else None
 
 
 def _item_columns(folder: DataFolder) -> ItemColumns | None:

@@ -1,4 +1,6 @@
-"""RecBole's atomic files: `NAME.inter` and perhaps `NAME.item`, with tabs and typed headers.
+"""RecBole's atomic files: `NAME.inter`, perhaps with `NAME.item`, `NAME.kg` and `NAME.link`.
+
+They have tabs and typed headers. `.kg` has facts, and `.link` the entities of items.
 
 Films (`movie_title`, `release_year`, `class` or `genre`) give the same records as MovieLens's own
 files. Other items take their title from the first of `title`, `name`, or the first text column;
@@ -17,6 +19,7 @@ from sources.cells.values import expected_width, id_of
 from sources.files.blocks import Blocks
 from sources.files.folders import DataFolder
 from sources.interactions import record_id
+from sources.layouts.fact_files import with_facts
 from sources.layouts.films import Film, film_of, film_record, with_year
 from sources.source import RawRecord, Reject, Source, SourceError, first_of_each_item
 from sources.tables.quoted import expect_header
@@ -42,11 +45,11 @@ def sets_in(folder: DataFolder) -> list[str]:
 
 def read_source(folder: DataFolder, inter: str) -> Source:
     """Read the data set with these interactions; raise SourceError."""
-    items = folder.sole(inter.lower().removesuffix(".gz").removesuffix(".inter") + ".item")
+    items = folder.sole(_stem(inter) + ".item")
     form = _format(folder, inter)
     ratings = read_ratings(folder, inter, form)
     records, rejects = _items(folder, items) if items is not None else ([], [])
-    return Source(
+    source = Source(
         name=f"RecBole ({inter}{f', {items}' if items else ''})",
         items=records,
         num_items=len(records),
@@ -58,6 +61,11 @@ def read_source(folder: DataFolder, inter: str) -> Source:
         read_rejects=partial(raw_rows, folder),
         warnings=_warnings(folder, inter, form),
     )
+    return with_facts(source, folder, folder.sole(_stem(inter) + ".kg"))
+
+
+def _stem(inter: str) -> str:
+    return inter.lower().removesuffix(".gz").removesuffix(".inter")
 
 
 def _format(folder: DataFolder, file: str) -> RatingsFormat:

@@ -83,6 +83,17 @@ ALLOWED: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
     ),
     (("sources.files",), ("sources.files", "sources.source")),
     (
+        ("sources.graphs",),
+        (
+            "sources.graphs",
+            "sources.tables",
+            "sources.files",
+            "sources.cells",
+            "sources.source",
+            "sources.interactions",
+        ),
+    ),
+    (
         ("sources.tables",),
         (
             "sources.tables",

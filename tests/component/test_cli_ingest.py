@@ -102,6 +102,7 @@ def test_a_dry_run_says_as_json_what_it_would_do(
         "format",
         "events",
         "items",
+        "facts",
         "users",
         "types",
         "duplicates",

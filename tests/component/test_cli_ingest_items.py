@@ -1,4 +1,4 @@
-"""`ingest` of files that hold items alone."""
+"""`ingest` of files that hold items or facts alone."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from cron.journal.dead_letters import DeadLetters
 from cron.ports import START
 from cron.settings.tree import Settings
 from recommender.records.events import Item
+from recommender.records.facts import Fact, key_of
 
 ROWS = (
     "id\ttitle\tprice\tavailability\n"
@@ -55,6 +56,22 @@ def test_a_feed_of_products_is_ingested_once(
     assert {letter.reason.partition(":")[0] for letter in letters} == {"price", "id"}
     assert main(["ingest", str(feed)]) == 0
     assert "0 items new to the log, 2 duplicates" in capsys.readouterr().out
+
+
+def test_a_file_of_facts_is_ingested_once(
+    settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = 'head,relation,tail\nheat,director,"Mann, M."\nheat,,x\n'
+    (tmp_path / "facts.csv").write_text(rows, encoding="utf-8")
+    assert main(["ingest", str(tmp_path / "facts.csv")]) == 0
+    out = capsys.readouterr().out
+    assert "0 events, 0 items and 1 fact new to the log, 0 duplicates, 1 rejected" in out
+    assert "1 rejected: head, relation and tail, none of them empty" in out
+    (fact,) = wiring.open_log(settings.store.events).read(START, 100).records
+    assert isinstance(fact, Fact)
+    assert key_of(fact) == ("heat", "director", "Mann, M.")
+    assert main(["ingest", str(tmp_path / "facts.csv")]) == 0
+    assert "0 items new to the log, 1 duplicate" in capsys.readouterr().out
 
 
 def test_a_setting_hides_what_is_out_of_stock(

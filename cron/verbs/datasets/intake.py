@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice
@@ -15,7 +15,15 @@ from cron.errors import FreshetError
 from cron.journal.dead_letters import DeadLetters
 from cron.verbs.table import count
 from cron.wiring import open_log
-from recommender.records.events import EventLines, Item, parse_event, parse_item, to_json
+from recommender.records.events import (
+    Description,
+    EventLines,
+    Item,
+    parse_event,
+    parse_item,
+    to_json,
+)
+from recommender.records.facts import Fact, parse_fact
 from recommender.records.record_fields import InvalidRecord
 
 if TYPE_CHECKING:  # imports pandas
@@ -25,7 +33,7 @@ if TYPE_CHECKING:  # imports pandas
     from sources.source import Source
 
 # One transaction and one fsync. An event has some hundred bytes, an item up to 256 KiB.
-ITEMS_IN_A_BATCH, EVENTS_IN_A_BATCH = 5_000, 20_000
+ITEMS_IN_A_BATCH, FACTS_IN_A_BATCH, EVENTS_IN_A_BATCH = 5_000, 20_000, 20_000
 
 
 @dataclass(slots=True, kw_only=True)
@@ -34,12 +42,17 @@ class Counts:
 
     events: int = 0
     items: int = 0
+    facts: int = 0
     duplicates: int = 0
     rejected: int = 0
 
     def __str__(self) -> str:
-        new = f"{count(self.events, 'event')} and {count(self.items, 'item')} new to the log"
-        return f"{new}, {count(self.duplicates, 'duplicate')}, {self.rejected:,} rejected"
+        events, items = count(self.events, "event"), count(self.items, "item")
+        new = f"{events} and {items}"
+        if self.facts:
+            new = f"{events}, {items} and {count(self.facts, 'fact')}"
+        duplicates = count(self.duplicates, "duplicate")
+        return f"{new} new to the log, {duplicates}, {self.rejected:,} rejected"
 
 
 class Intake:
@@ -88,13 +101,17 @@ class Intake:
     def take_items(self, source: Source) -> None:
         """Check and store all items; on a terminal a progress bar is shown."""
         with _progress_bar(source.num_items, "items") as bar:
-            stream = iter(source.items)
-            while batch := list(islice(stream, ITEMS_IN_A_BATCH)):
+            for batch in _batches(source.items, ITEMS_IN_A_BATCH):
                 parsed = (self._parse_item(item, source.items_file) for item in batch)
-                items = [item for item in parsed if item is not None]
-                duplicates = self._log.append(items).duplicates if self._log and items else ()
-                self.counts.items += len(items) - len(duplicates)
-                self.counts.duplicates += len(duplicates)
+                self.counts.items += self._append([item for item in parsed if item is not None])
+                bar.update(len(batch))
+
+    def take_facts(self, source: Source) -> None:
+        """Check and store all facts, with a progress bar."""
+        with _progress_bar(source.num_facts, "facts") as bar:
+            for batch in _batches(source.facts, FACTS_IN_A_BATCH):
+                parsed = (self._parse_fact(fact, source.facts_file) for fact in batch)
+                self.counts.facts += self._append([fact for fact in parsed if fact is not None])
                 bar.update(len(batch))
 
     def take_events(self, events: Interactions, first: int, last: int) -> None:
@@ -113,6 +130,12 @@ class Intake:
                     lines[row] = self._parse_event(chunk.raw(row), place)
                 self._store(chunk, lines)
                 bar.update(len(lines))
+
+    def _append(self, records: Sequence[Description]) -> int:
+        """Append records and return how many are new."""
+        duplicates = self._log.append(records).duplicates if self._log and records else ()
+        self.counts.duplicates += len(duplicates)
+        return len(records) - len(duplicates)
 
     def _store(self, chunk: EventChunk, lines: Sequence[str | None]) -> None:
         """Append the events of a chunk that have lines."""
@@ -134,6 +157,13 @@ class Intake:
         try:
             record = hide_out_of_stock(raw) if self._hides_out_of_stock else raw
             return parse_item(record, now=self._now, new_id=_no_id)
+        except InvalidRecord as error:
+            self._refuse((file, _line_of(raw)), error, raw)
+            return None
+
+    def _parse_fact(self, raw: Mapping[str, object], file: str) -> Fact | None:
+        try:
+            return parse_fact(raw, now=self._now, new_id=_no_id)
         except InvalidRecord as error:
             self._refuse((file, _line_of(raw)), error, raw)
             return None
@@ -182,7 +212,15 @@ class Intake:
             self.letters_lost += not is_kept
 
 
-def _progress_bar(total: int, what: str) -> tqdm[NoReturn]:
+def _batches(
+    records: Iterable[Mapping[str, object]], size: int
+) -> Iterator[Sequence[Mapping[str, object]]]:
+    stream = iter(records)
+    while batch := list(islice(stream, size)):
+        yield batch
+
+
+def _progress_bar(total: int | None, what: str) -> tqdm[NoReturn]:
     from tqdm import tqdm
 
     return tqdm(total=total, desc=f"ingesting {what}", unit=f" {what}", disable=None)

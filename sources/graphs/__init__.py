@@ -1,0 +1,1 @@
+"""Facts in files: RecBole's graphs, tables of triples, and N-Triples."""
