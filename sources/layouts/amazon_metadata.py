@@ -1,4 +1,4 @@
-"""The metadata of Amazon Reviews as items and facts: JSON or Python literals, one per line.
+"""The metadata of Amazon Reviews as items and facts: JSON or Python literals, one per line."""
 
 from __future__ import annotations
 
