@@ -47,7 +47,7 @@ class FactFile:
                     "tail": self.items.get(tail, tail),
                 }
 
-    def counted(self) -> FactFile:
+    def check_facts(self) -> FactFile:
         """Return the file with the number of its facts; raise SourceError if it has none."""
         blocks, num_facts, rejects = Blocks(self.folder, self.file), 0, list[Reject]()
         for line, triple in self._triples(blocks):
@@ -91,7 +91,7 @@ def read_facts(folder: DataFolder, file: str) -> FactFile:
                 expected="a header with the columns head, relation and tail",
             )
     items = _linked_items(folder, file)
-    return FactFile(folder=folder, file=file, places=places, items=items).counted()
+    return FactFile(folder=folder, file=file, places=places, items=items).check_facts()
 
 
 def _whole(triple: Triple | None) -> Triple | None:
