@@ -42,10 +42,10 @@ def read_n_triple(line: str) -> tuple[str, str, str] | None:
     is_english = found["language"] is None or found["language"].lower().split("-")[0] == "en"
     if relation in _LABELS and is_english:
         relation = NAME
-    return head, relation, " ".join(_ESCAPE.sub(_unescaped, literal).split())
+    return head, relation, " ".join(_ESCAPE.sub(_unescape, literal).split())
 
 
-def _unescaped(found: re.Match[str]) -> str:
+def _unescape(found: re.Match[str]) -> str:
     code = found[1] or found[2]
     if code is None:
         return _BLANKS.get(found[3], found[3])
