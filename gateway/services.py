@@ -13,7 +13,14 @@ from pathlib import Path
 from cron import wiring
 from cron.forgetting.request import Forgotten, forget
 from cron.journal.dead_letters import DeadLetters
-from cron.ledger import experiment_rows, journal_rows, key_rows, release_rows, switches
+from cron.ledger import (
+    experiment_rows,
+    journal_rows,
+    key_rows,
+    release_rows,
+    switches,
+    trial_rows,
+)
 from cron.ledger.forgotten import keys_of
 from cron.ledger.ledger import Ledger
 from cron.metrics.ledger_metrics import LedgerMetrics
@@ -33,6 +40,7 @@ from gateway.content.request_body import RequestBodies
 from gateway.experiments.arm_answers import EVERY_S as FLUSHED_EVERY_S
 from gateway.experiments.arm_answers import ArmAnswers
 from gateway.experiments.running import RunningExperiments
+from gateway.experiments.running_trial import RunningTrial
 from gateway.following import follow
 from gateway.intake.fact_changes import FactChanges
 from gateway.intake.foreign_intake import ForeignIntake
@@ -48,6 +56,7 @@ from gateway.model.live_release import LiveRelease
 from gateway.model.readiness import Readiness
 from gateway.model.recommendations import Recommendations
 from gateway.model.search import Search
+from gateway.model.shadow import Shadow
 from gateway.model.similar_items import SimilarItems
 from gateway.personalizer.loop import LEARNED_EVERY_S, PersonalizerLoop
 from gateway.placements.lists import ListExperiments, PlacementLists
@@ -111,6 +120,7 @@ class GatewayServices:
     foreign: ForeignIntake
     placements: NamedPlacements
     lists: PlacementLists
+    trial: RunningTrial
     slates: SlateRecorder
     personalizer: PersonalizerLoop
     metrics: GatewayMetrics
@@ -140,14 +150,15 @@ async def open_services(settings: Settings) -> AsyncIterator[GatewayServices]:
     keyring = _keyring(settings.gateway, ledger)
     placements = _placements(settings, ledger)
     experiments = _experiments(ledger)
-    recommendations = _recommendations(settings, histories, item_records, inference, live)
+    shadow = _shadow(ledger, inference, experiments.trial)
+    recommendations = _recommendations(settings, histories, item_records, inference, live, shadow)
     personalizer = _personalizer(settings, ledger)
     letters = DeadLetters(var_folder(settings) / "dead-letters.jsonl")
     intake = RecordIntake(event_log, histories, item_records, letters, new_id=RecordIds())
     overview = partial(_overview, ledger, event_log, Paths(var=var_folder(settings)).runs)
     metrics = _metrics(ledger, overview, event_log, histories)
-    close = (experiments.answers.close, inference.close, ledger.close)
-    follower = _follower(keyring, placements, experiments, personalizer, close=close)
+    close = (experiments.answers.close, shadow.close, inference.close, ledger.close)
+    follower = _follower(keyring, placements, experiments, personalizer, shadow, close=close)
     append = event_log.append if settings.slates.record else None
     async with follower, running_recorder(append, metrics.count_slates) as slates:
         yield GatewayServices(
@@ -168,6 +179,7 @@ async def open_services(settings: Settings) -> AsyncIterator[GatewayServices]:
             foreign=ForeignIntake(intake, new_id=RecordIds()),
             placements=placements,
             lists=PlacementLists(recommendations, placements, item_records, experiments),
+            trial=experiments.trial,
             slates=slates,
             personalizer=personalizer,
             metrics=metrics,
@@ -186,17 +198,20 @@ async def _follower(
     placements: NamedPlacements,
     experiments: ListExperiments,
     personalizer: PersonalizerLoop,
+    shadow: Shadow,
     *,
     close: Sequence[Callable[[], None]],
 ) -> AsyncIterator[None]:
     """Run the tasks that read the ledger again and again; at the end cancel them, then close."""
-    answers = follow(experiments.answers.flush, what="answers of arms", every_s=FLUSHED_EVERY_S)
     following = asyncio.gather(
         follow(keyring.refresh, what="keys"),
         follow(placements.refresh, what="placements"),
         follow(experiments.running.refresh, what="experiments"),
+        follow(experiments.trial.refresh, what="the trial"),
         follow(personalizer.refresh, what="choices of actions", every_s=LEARNED_EVERY_S),
-        answers,
+        follow(experiments.answers.flush, what="answers of arms", every_s=FLUSHED_EVERY_S),
+        follow(shadow.flush, what="shadow answers", every_s=FLUSHED_EVERY_S),
+        shadow.keep_asking(),
     )
     try:
         yield
@@ -238,17 +253,24 @@ def _recommendations(
     item_records: ItemRecords,
     inference: Inference,
     live: LiveRelease,
+    shadow: Shadow,
 ) -> Recommendations:
     max_history = settings.train.model.max_history
     fallback = Fallback(histories, item_records, live)
-    return Recommendations(histories, inference, fallback, max_history=max_history)
+    return Recommendations(histories, inference, fallback, max_history=max_history, shadow=shadow)
+
+
+def _shadow(ledger: Ledger, inference: Inference, trial: RunningTrial) -> Shadow:
+    return Shadow(inference, lambda: trial.trial, partial(trial_rows.add_shadow, ledger))
 
 
 def _experiments(ledger: Ledger) -> ListExperiments:
     running = RunningExperiments(partial(experiment_rows.running, ledger))
     running.refresh()
     answers = ArmAnswers(partial(experiment_rows.add_answers, ledger))
-    return ListExperiments(running=running, answers=answers)
+    trial = RunningTrial(partial(trial_rows.answering, ledger))
+    trial.refresh()
+    return ListExperiments(running=running, trial=trial, answers=answers)
 
 
 def _answer_queue(timeout_s: float) -> WaitingQueue:

@@ -22,6 +22,7 @@ from cron.cycle.retention import drop_version, tidy, tidy_records
 from cron.cycle.run_plan import RunPlan, make_plan
 from cron.cycle.steps import Done, Packed, Trained, stored_value
 from cron.cycle.still_wanted import cancelled_when_unwanted, check_wanted
+from cron.cycle.trials import settle_trial, try_on_users
 from cron.errors import Held, LeaseLost, Stopped, Superseded, Unavailable
 from cron.forgetting.erase_users import erase_forgotten
 from cron.gate.tolerance import FEW_EVENTS
@@ -41,8 +42,9 @@ log = logging.getLogger(__name__)
 def run_cycle(services: Services, lease: Lease, *, force_full: bool = False) -> Run:
     """Do one turn and return its run with outcome and reasons.
 
-    If a crash left a run open, continue and end it; then do the full retrain that `force_full` asks
-    for.
+    If a run is open, because of a crash or because its candidate is on trial, continue it; when it
+    has ended, do the full retrain that `force_full` asks for. The outcome of a trial that goes on
+    is None.
 
     Raise LeaseLost, Stopped, or Unavailable when another machine does not answer: the run then
     stays open and the next call continues it. Any other error ends the run as failed, and the live
@@ -69,9 +71,12 @@ def run_cycle(services: Services, lease: Lease, *, force_full: bool = False) -> 
             ledger, services.server, artifacts=lambda: services.artifacts, wait=services.stop.wait
         )
     run = run_rows.open_run(ledger)
-    if run is not None:
+    if run is None:
+        settle_trial(ledger, lease=lease)  # a crash may have come after the run's end
+    else:
         run = _carry_out(services, run, lease)
-        if run.outcome != "abandoned" and (run.mode == "full" or not force_full):
+        is_enough = run.mode == "full" or not force_full
+        if run.outcome is None or (run.outcome != "abandoned" and is_enough):
             return run
         not_collected = collect_records(services, lease)  # what came meanwhile
     if not_collected is not None:
@@ -95,7 +100,7 @@ def _skip(services: Services, reason: Reason, lease: Lease) -> Run:
 
 
 def _carry_out(services: Services, run: Run, lease: Lease) -> Run:
-    """Carry out a run to its end, whatever its outcome."""
+    """Carry out a run to its end, whatever its outcome, or until its candidate is on trial."""
     open_run = OpenRun(services, run, lease)
     try:
         ended = _publish(open_run)
@@ -111,6 +116,10 @@ def _carry_out(services: Services, run: Run, lease: Lease) -> Run:
     except Exception as error:
         log.exception("run failed", extra={"run_id": run.run_id})
         ended = open_run.end("failed", _failure(type(error).__name__, error))
+    if ended.outcome is None:  # its candidate is on trial
+        tidy_records(services, lease)
+        return ended
+    settle_trial(services.ledger, lease=lease)
     if ended.outcome != "published" and ended.version is not None:
         drop_version(services.ledger, services.server, ended.version)
     tidy(services, lease)
@@ -149,13 +158,27 @@ def _publish(open_run: OpenRun) -> Run:
     open_run.step("put", Done, lambda: _store_archive(open_run, manifest))
     # A crash may have come after the switch; if a person has rolled back since, that stands.
     if not release_rows.is_release(ledger, manifest.version):
+        tried = try_on_users(open_run, manifest)
+        if tried is None:
+            return run_rows.one(ledger, run.run_id)  # the next turn continues it
+        if not tried.is_accepted:
+            reasons = (*offline.reasons, *_reasons_of(open_run, "probe", "trial"))
+            return open_run.end("refused", *reasons, metrics=offline.metrics)
         online = go_live(open_run, manifest)
         if not online.is_accepted:
             reasons = (*offline.reasons, *online.reasons)
             return open_run.end("refused", *reasons, metrics=offline.metrics)
-    probed = stored_value(ledger, run.run_id, "probe", Verdict)
-    reasons = (*offline.reasons, *(probed.reasons if probed is not None else ()))
+    reasons = (*offline.reasons, *_reasons_of(open_run, "probe", "trial"))
     return open_run.end("published", *reasons, metrics=offline.metrics)
+
+
+def _reasons_of(open_run: OpenRun, *steps: str) -> tuple[Reason, ...]:
+    """Return the reasons of the verdicts that steps stored."""
+    reasons: list[Reason] = []
+    for step in steps:
+        verdict = stored_value(open_run.services.ledger, open_run.run.run_id, step, Verdict)
+        reasons += verdict.reasons if verdict is not None else ()
+    return tuple(reasons)
 
 
 def _train(open_run: OpenRun) -> Trained:

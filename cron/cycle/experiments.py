@@ -35,7 +35,7 @@ from cron.journal.journal import Journal
 from cron.ledger import experiment_rows
 from cron.ledger.experiment_rows import MeasuredArms
 from cron.ledger.ledger import Ledger
-from cron.serving.experiment_reports import judge_measured
+from cron.metrics.measured_arms import judge_measured
 
 MIN_AGE_S = 60.0  # all lists of an experiment are read, so not at every turn of a busy shop
 QUICK_S = 3.0  # what takes no longer is measured again after MIN_AGE_S

@@ -1,8 +1,12 @@
-"""The last steps of a run: register a version, probe it, and switch to it if accepted."""
+"""The last steps of a run: register a version, probe it, and switch to it if accepted.
+
+A candidate on trial is brought up first, and goes live at the end of its trial.
+"""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 from cron.cycle import stages
 from cron.cycle.open_run import OpenRun
@@ -10,7 +14,7 @@ from cron.cycle.probe import probe
 from cron.cycle.steps import Done
 from cron.errors import ServerRefused, Stopped, Unanswered
 from cron.gate.verdict import Verdict
-from cron.ledger import lease_row
+from cron.ledger import lease_row, trial_rows
 from cron.lineage import Lease, Manifest
 from cron.services import Services
 from cron.serving import release
@@ -28,7 +32,15 @@ def go_live(open_run: OpenRun, manifest: Manifest) -> Verdict:
     A worker that died is READY again, or loaded again, when the registration returns. Raise the
     error of the last try: a fault of the machinery says nothing about the model.
     """
+    return _try_again(open_run, lambda: _try_to_go_live(open_run, manifest))
 
+
+def bring_up(open_run: OpenRun, manifest: Manifest) -> Verdict:
+    """Register and probe as `go_live` does, and change nothing else."""
+    return _try_again(open_run, lambda: _try_to_bring_up(open_run, manifest))
+
+
+def _try_again(open_run: OpenRun, work: Callable[[], Verdict]) -> Verdict:
     def report(error: BaseException, _: int) -> None:
         log.warning(
             "the server is tried again", extra={"run_id": open_run.run.run_id, "why": str(error)}
@@ -43,18 +55,25 @@ def go_live(open_run: OpenRun, manifest: Manifest) -> Verdict:
         max_tries=_SERVER_TRIES,
         first_pause_s=open_run.services.settings.worker.poll_s,
     )
-    return call_with_retries(
-        policy, lambda: _try_to_go_live(open_run, manifest), sleep=pause, before_pause=report
-    )
+    return call_with_retries(policy, work, sleep=pause, before_pause=report)
 
 
 def _try_to_go_live(open_run: OpenRun, manifest: Manifest) -> Verdict:
     services, lease = open_run.services, open_run.lease
-    open_run.repeat("register", lambda: _register(services, manifest, lease))
-    online = open_run.repeat("probe", lambda: _probe(open_run, manifest))
+    online = _try_to_bring_up(open_run, manifest)
     if online.is_accepted:
         open_run.repeat("set_live", lambda: _set_live(services, manifest, lease))
     return online
+
+
+def _try_to_bring_up(open_run: OpenRun, manifest: Manifest) -> Verdict:
+    services, lease = open_run.services, open_run.lease
+    open_run.repeat("register", lambda: _register(services, manifest, lease))
+    # after a trial, which another host may have begun: the probe's files are there
+    is_tried = trial_rows.find(services.ledger, manifest.version) is not None
+    if is_tried:
+        return open_run.step("probe", Verdict, lambda: _probe(open_run, manifest))
+    return open_run.repeat("probe", lambda: _probe(open_run, manifest))
 
 
 def _may_pass(error: BaseException) -> bool:

@@ -141,18 +141,10 @@ def one(ledger: Ledger, name: str) -> Experiment:
 
 def store_measured(ledger: Ledger, name: str, measured: MeasuredArms) -> None:
     """Store what was measured, in place of what was measured before."""
-    content = {
-        "arms": [asdict(arm) for arm in measured.arms],
-        "explored": dict(measured.explored),
-        "seconds": measured.seconds,
-    }
     table = schema.experiments
+    values = {"measured_at": measured.at.isoformat(), "measured": measured_to_json(measured)}
     with ledger.write() as connection:
-        connection.execute(
-            table.update()
-            .where(table.c.name == name)
-            .values(measured_at=measured.at.isoformat(), measured=json.dumps(content))
-        )
+        connection.execute(table.update().where(table.c.name == name).values(values))
 
 
 def measured_arms(ledger: Ledger, name: str) -> MeasuredArms | None:
@@ -163,9 +155,24 @@ def measured_arms(ledger: Ledger, name: str) -> MeasuredArms | None:
         row = connection.execute(query).one_or_none()
     if row is None or row.measured is None:
         return None
-    content = json.loads(row.measured)
+    return measured_from_json(row.measured, at=datetime.fromisoformat(row.measured_at))
+
+
+def measured_to_json(measured: MeasuredArms) -> str:
+    """Return what was measured as JSON, without its time."""
+    content = {
+        "arms": [asdict(arm) for arm in measured.arms],
+        "explored": dict(measured.explored),
+        "seconds": measured.seconds,
+    }
+    return json.dumps(content)
+
+
+def measured_from_json(text: str, *, at: datetime) -> MeasuredArms:
+    """Return what `measured_to_json` wrote."""
+    content = json.loads(text)
     return MeasuredArms(
-        at=datetime.fromisoformat(row.measured_at),
+        at=at,
         seconds=content.get("seconds", 0.0),
         arms=tuple(_arm_sums(arm) for arm in content["arms"]),
         explored=content["explored"],

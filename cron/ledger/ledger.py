@@ -19,6 +19,7 @@ Each table's functions have a file of their own:
 | `key_rows`     | the gateway's API keys                                                |
 | `placement_rows` | placements of the API, and who changed them                         |
 | `experiment_rows`| experiments, what was measured of them, and the arms' answers       |
+| `trial_rows`   | trials of candidates, what was measured of them, and their shadows    |
 | `side_rows`    | versions that stay loaded beside the live one                         |
 | `ranked_rows`  | choices of the Personalizer calls, and the model that learns from them |
 | `picture_rows` | the pictures of items, and what became of fetching them               |

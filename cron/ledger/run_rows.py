@@ -39,6 +39,12 @@ def open_run(ledger: Ledger) -> Run | None:
         return _run(connection, run_id) if run_id is not None else None
 
 
+def one(ledger: Ledger, run_id: int) -> Run:
+    """Return a run that is in the ledger."""
+    with ledger.read() as connection:
+        return _run(connection, run_id)
+
+
 def record_step(
     ledger: Ledger,
     run_id: int,

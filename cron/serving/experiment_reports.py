@@ -17,11 +17,11 @@ from cron.experiment import (
 )
 from cron.experiment_errors import SlatesNotRecorded
 from cron.experiments.differences import reward_estimate
-from cron.experiments.outcome import ArmSums, Outcome, judge
-from cron.experiments.user_sums import UserSums
+from cron.experiments.outcome import ArmSums, Outcome
 from cron.ledger import experiment_rows, placement_rows
-from cron.ledger.experiment_rows import AnswerCounts, MeasuredArms
+from cron.ledger.experiment_rows import AnswerCounts
 from cron.ledger.ledger import Ledger
+from cron.metrics.measured_arms import judge_measured
 from cron.placement import Placement
 from recommender.records.excerpt import excerpt
 from recommender.requests.wire import BadRequest
@@ -103,30 +103,6 @@ def report_on(ledger: Ledger, experiment: Experiment) -> ExperimentReport:
         arms=arms,
         outcome=None if measured is None else judge_measured(experiment, measured, answers),
     )
-
-
-def judge_measured(
-    experiment: Experiment, measured: MeasuredArms, answers: Mapping[str, AnswerCounts]
-) -> Outcome:
-    """Judge an experiment by its users' rewards, and by what the gateways counted."""
-    return judge(
-        [_with_answers(arm, answers.get(arm.name)) for arm in measured.arms],
-        experiment.draft.rules,
-    )
-
-
-def _with_answers(arm: ArmSums, counts: AnswerCounts | None) -> ArmSums:
-    """Add the guardrails on the answers, each of which is a unit of its own."""
-    if counts is None or counts.num_answers == 0:
-        return arm
-    num, errors = counts.num_answers, float(counts.num_errors)
-    times = _means_of(num, counts.seconds, counts.seconds_2)
-    guardrails = {**arm.guardrails, "latency": times, "errors": _means_of(num, errors, errors)}
-    return ArmSums(name=arm.name, share=arm.share, reward=arm.reward, guardrails=guardrails)
-
-
-def _means_of(num: int, total: float, squares: float) -> UserSums:
-    return UserSums(num_users=num, r=total, n=float(num), rr=squares, nn=float(num), rn=total)
 
 
 def _arm_report(

@@ -17,6 +17,7 @@ def check_combinations(settings: Settings, origins: Mapping[str, str]) -> None:
     `origins` has the origin of every key; the error names one that is not a default.
     """
     _check_pairs(settings, origins)
+    _check_trials(settings, origins)
     _check_signatures(settings, origins)
     _check_types(settings, origins)
     _check_encoder(settings, origins)
@@ -44,6 +45,26 @@ def _check_pairs(settings: Settings, origins: Mapping[str, str]) -> None:
         raise _wrong_pair(settings, origins, "gate.min_recall", "train.cells_recall", "over")
     if worker.poll_s >= worker.lease_s:
         raise _wrong_pair(settings, origins, "worker.poll_s", "worker.lease_s", "not under")
+
+
+def _check_trials(settings: Settings, origins: Mapping[str, str]) -> None:
+    release, slates = settings.release, settings.slates
+    if release.trial_min_s > release.trial_max_s:
+        raise _wrong_pair(settings, origins, "release.trial_min_s", "release.trial_max_s", "over")
+    if release.canary_share == 0:
+        return
+    if not slates.record:
+        where = _origin(origins, "slates.record", "release.canary_share")
+        raise SettingsError(
+            f"{where}: release.canary_share = {release.canary_share} needs slates.record: a canary"
+            " is compared by the lists that were served"
+        )
+    if release.trial_max_s > 86_400 * slates.keep_days:
+        raise SettingsError(
+            f"{_origin(origins, 'release.trial_max_s', 'slates.keep_days')}: release.trial_max_s ="
+            f" {release.trial_max_s} is over slates.keep_days = {slates.keep_days} days; the"
+            " canary's first lists would be deleted before its end"
+        )
 
 
 def _wrong_pair(

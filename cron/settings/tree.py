@@ -128,6 +128,16 @@ class ReleaseSettings:
     # loaded beside these for experiments between releases and for a candidate on trial; each takes
     # the memory of one more release
     max_side_versions: CountInt = 2
+    # of users, who get their lists from an accepted candidate before it is live; 0: none
+    canary_share: Annotated[float, Bounds(0, 0.5, "a share between 0 and 0.5")] = 0.0
+    # of lists that such a candidate makes too, in the background, to be compared; 0: none
+    shadow_share: ShareFloat = 0.0
+    # what a trial of either kind takes at least, so that it sees more than a moment of the day
+    trial_min_s: float = 900.0
+    # and at most: until then the weights learn nothing new
+    trial_max_s: PositiveFloat = 21_600.0
+    # relative loss of reward; what is certainly smaller is no reason against a candidate
+    canary_tolerance: ShareFloat = 0.05
     keep_journal_days: float | None = None  # None: forever
     drain_timeout_s: float = 60.0
     # with the key in store.var; off by default, since archives may never leave the machine

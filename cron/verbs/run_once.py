@@ -34,7 +34,7 @@ def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
     with _progress(services.ledger, services.paths.runs):
         ended = run_once(services, force_full=arguments.full)
     print("\n".join(lines_of(ended)))
-    return 0 if ended.outcome in ("published", "skipped") else 1
+    return 0 if ended.outcome in ("published", "skipped", None) else 1
 
 
 @contextmanager

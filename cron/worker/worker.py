@@ -48,6 +48,7 @@ log = logging.getLogger(__name__)
 
 _FIRST_RETRY_S, _LAST_RETRY_S = 5.0, 60.0  # after another machine did not answer
 _ENDING = (signal.SIGTERM, signal.SIGINT)
+_TRIAL_LOOK_S = 60.0  # while a candidate is on trial
 _EXIT_MARGIN_S = 1.0  # of the grace period, to release lock and lease
 
 
@@ -225,6 +226,10 @@ class Worker:
             self._retry_later()
             return
         self._retry_s = _FIRST_RETRY_S
+        if run.outcome is None:
+            self._left_in_journal = 0  # what waits is trained on after the trial
+            self._wake(min(_TRIAL_LOOK_S, self._services.settings.worker.interval_s))
+            return
         if run.outcome != "skipped":
             log.info(
                 "run ended",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import secrets
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -36,6 +37,7 @@ from gateway.model.questions import (
     stored_element,
 )
 from gateway.model.recommendation_request import RecommendationRequest
+from gateway.model.shadow import Shadow
 from gateway.model.stored_history import hidden_items, larger_k, past_events
 from recommender.requests.list_policy import MAX_SEED
 
@@ -52,9 +54,16 @@ class Recommendations:
     """Answers recommendation requests; one for the whole process."""
 
     def __init__(
-        self, histories: Histories, inference: Inference, fallback: Fallback, *, max_history: int
+        self,
+        histories: Histories,
+        inference: Inference,
+        fallback: Fallback,
+        *,
+        max_history: int,
+        shadow: Shadow | None = None,
     ) -> None:
         self._histories = histories
+        self._shadow = shadow
         self._inference = inference
         self._fallback = fallback
         self._max_history = max_history
@@ -102,9 +111,7 @@ class Recommendations:
         question = await self._without_drawn_hidden(question)
         num_asked = 0
         while True:
-            answer = await self._inference.recommend(
-                question, deadline=deadline, version=request.version
-            )
+            answer = await self._ask(question, request.version, deadline)
             if isinstance(answer, Refusal):
                 return _refuse_in_words_of_the_client(
                     answer, num_stored=len(question.user_seq) - len(request.history)
@@ -118,6 +125,15 @@ class Recommendations:
             if again is None or (request.policy is not None and num_asked == MAX_DRAWS):
                 return self._ranked_answer(request, answer, hidden)
             question = again
+
+    async def _ask(
+        self, question: TopItemsQuestion, version: int | None, deadline: float
+    ) -> Ranked | Refusal:
+        began = time.perf_counter()
+        answer = await self._inference.recommend(question, deadline=deadline, version=version)
+        if self._shadow is not None and version is None and isinstance(answer, Ranked):
+            self._shadow.offer(question, answer, seconds=time.perf_counter() - began)
+        return answer
 
     async def _without_drawn_hidden(self, question: TopItemsQuestion) -> TopItemsQuestion:
         """Return the question without the hidden items that policies drew before."""

@@ -28,12 +28,16 @@ _UNKNOWN = "search: found an unknown field"  # how releases made before there wa
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchRequestOfShop:
-    """What a client asks for; without a user the order is that of a cold one."""
+    """What a client asks for; without a user the order is that of a cold one.
+
+    `version` is the side version that is to answer, or None for the live one.
+    """
 
     text: str
     user_id: str | None
     k: int
     filter: Mapping[str, FilterValue]
+    version: int | None = None
 
 
 class Search:
@@ -58,7 +62,9 @@ class Search:
             filter=encode_filter(request.filter),
         )
         while True:
-            answer = await self._inference.search(question, deadline=deadline)
+            answer = await self._inference.search(
+                question, deadline=deadline, version=request.version
+            )
             if isinstance(answer, Refusal):
                 return _refusal_for_client(answer)
             ids = [item.id for item in answer.items]

@@ -15,6 +15,7 @@ from gateway.bodies.recommendations import FallbackAnswer
 from gateway.bodies.refusal import Refusal
 from gateway.experiments.arm_answers import ArmAnswers
 from gateway.experiments.running import ArmOfList, RunningExperiments
+from gateway.experiments.running_trial import RunningTrial
 from gateway.items.shown_attributes import with_attributes
 from gateway.model.recommendation_request import RecommendationRequest
 from gateway.model.recommendations import Answered, Recommendations
@@ -35,9 +36,10 @@ from gateway.placements.propensities import PropensitiesRequest, propensities_an
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListExperiments:
-    """The running experiments, and the counts of the answers in their arms."""
+    """The running experiments, the candidate on trial, and the counts of the arms' answers."""
 
     running: RunningExperiments
+    trial: RunningTrial
     answers: ArmAnswers
 
 
@@ -98,6 +100,11 @@ class PlacementLists:
         found = self._experiments.running.find(
             request.user_id, request.placement, datetime.now(UTC)
         )
+        tried = self._experiments.trial.find(request.user_id)
+        if tried is not None:
+            # a list of an experiment keeps its arm: the candidate makes some of both arms' lists
+            request = replace(request, version=tried.version)
+            found = found or tried.arm
         if found is None:
             return await self._answer_by(request, placement)
         return await self._answer_in_arm(request, placement, found)
@@ -119,6 +126,7 @@ class PlacementLists:
         if isinstance(answered, Refusal):  # because of the request itself
             return answered
         seconds = time.perf_counter() - began
+        is_error = is_error or request.version not in (None, answered.model_version)
         self._experiments.answers.count(found, seconds=seconds, is_error=is_error)
         return replace(answered, experiment=found.experiment, arm=found.arm.name)
 

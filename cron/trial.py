@@ -1,0 +1,103 @@
+"""A trial: a candidate that the gate accepted answers users before it is live.
+
+As a canary it makes the lists of a share of the users. As a shadow it answers in the background a
+share of the questions that the live release answers, and nobody sees its lists.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from cron.experiment import Experiment, ExperimentArm, ExperimentDraft
+
+TrialVerdict = Literal["promoted", "taken_back", "dropped"]
+NEEDED_BY = "trial"  # of its side version
+CONTROL, CANDIDATE = "control", "candidate"  # the arms of a canary
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialEnd:
+    """How a trial ended, when and why; `dropped` without a conclusion."""
+
+    at: datetime
+    verdict: TrialVerdict
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """The trial of a candidate against the release that was live at its start.
+
+    `after_seq` is the journal's last number at the start.
+    """
+
+    version: int
+    run_id: int
+    live: int
+    canary_share: float
+    shadow_share: float
+    after_seq: int
+    started_at: datetime
+    end: TrialEnd | None = None
+
+    @property
+    def name(self) -> str:
+        """The name of its two arms' experiment, which also decides who is in which arm."""
+        return f"canary-{self.version}"
+
+    @property
+    def experiment(self) -> Experiment:
+        """The canary as an experiment on all lists, which measures it."""
+        arms = (
+            ExperimentArm(name=CONTROL, share=1 - self.canary_share),
+            ExperimentArm(name=CANDIDATE, share=self.canary_share),
+        )
+        return Experiment(
+            name=self.name,
+            draft=ExperimentDraft(arms=arms),
+            begin=0.0,
+            started_at=self.started_at,
+            started_by=NEEDED_BY,
+            after_seq=self.after_seq,
+        )
+
+    def arm_of(self, unit: str) -> ExperimentArm | None:
+        """Return a user's arm; None without a canary."""
+        if self.canary_share == 0:
+            return None
+        return self.experiment.arm_of(unit, self.started_at)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShadowCounts:
+    """Sums over the questions that a shadow was asked.
+
+    `num_compared` have two lists. `overlap` and `rank_overlap` are the sums of their agreements,
+    `live_seconds` and `seconds` those of the time that both took. For `num_errors` the shadow gave
+    no list, and `num_dropped` were not asked, because others waited already.
+    """
+
+    num_compared: int = 0
+    num_errors: int = 0
+    num_dropped: int = 0
+    overlap: float = 0.0
+    rank_overlap: float = 0.0
+    live_seconds: float = 0.0
+    seconds: float = 0.0
+
+    @property
+    def mean_overlap(self) -> float | None:
+        """The share of items that both lists have."""
+        return self.overlap / self.num_compared if self.num_compared else None
+
+    @property
+    def mean_rank_overlap(self) -> float | None:
+        """The rank-biased overlap of the lists."""
+        return self.rank_overlap / self.num_compared if self.num_compared else None
+
+    @property
+    def latency_ratio(self) -> float | None:
+        """The candidate's time by the live release's."""
+        return self.seconds / self.live_seconds if self.live_seconds > 0 else None
