@@ -27,7 +27,7 @@ class TrialEnd:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Trial:
+class CandidateTrial:
     """The trial of a candidate against the release that was live at its start.
 
     `after_seq` is the journal's last number at the start.

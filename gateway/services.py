@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -120,7 +120,6 @@ class GatewayServices:
     foreign: ForeignIntake
     placements: NamedPlacements
     lists: PlacementLists
-    trial: RunningTrial
     slates: SlateRecorder
     personalizer: PersonalizerLoop
     metrics: GatewayMetrics
@@ -159,8 +158,7 @@ async def open_services(settings: Settings) -> AsyncIterator[GatewayServices]:
     metrics = _metrics(ledger, overview, event_log, histories)
     close = (experiments.answers.close, shadow.close, inference.close, ledger.close)
     follower = _follower(keyring, placements, experiments, personalizer, shadow, close=close)
-    append = event_log.append if settings.slates.record else None
-    async with follower, running_recorder(append, metrics.count_slates) as slates:
+    async with follower, _recorder(settings, event_log, metrics) as slates:
         yield GatewayServices(
             settings=settings,
             keyring=keyring,
@@ -173,13 +171,12 @@ async def open_services(settings: Settings) -> AsyncIterator[GatewayServices]:
             fact_changes=_fact_changes(ledger, item_records, intake),
             item_rankings=ItemRankings(item_records),
             similar_items=SimilarItems(histories, item_records, inference),
-            search=Search(histories, inference, max_history=settings.train.model.max_history),
+            search=_search(settings, histories, inference, experiments.trial),
             live=live,
             intake=intake,
             foreign=ForeignIntake(intake, new_id=RecordIds()),
             placements=placements,
             lists=PlacementLists(recommendations, placements, item_records, experiments),
-            trial=experiments.trial,
             slates=slates,
             personalizer=personalizer,
             metrics=metrics,
@@ -258,6 +255,20 @@ def _recommendations(
     max_history = settings.train.model.max_history
     fallback = Fallback(histories, item_records, live)
     return Recommendations(histories, inference, fallback, max_history=max_history, shadow=shadow)
+
+
+def _search(
+    settings: Settings, histories: Histories, inference: Inference, trial: RunningTrial
+) -> Search:
+    max_history = settings.train.model.max_history
+    return Search(histories, inference, trial.version_for, max_history=max_history)
+
+
+def _recorder(
+    settings: Settings, event_log: EventLog, metrics: GatewayMetrics
+) -> AbstractAsyncContextManager[SlateRecorder]:
+    append = event_log.append if settings.slates.record else None
+    return running_recorder(append, metrics.count_slates)
 
 
 def _shadow(ledger: Ledger, inference: Inference, trial: RunningTrial) -> Shadow:

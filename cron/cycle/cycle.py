@@ -58,14 +58,7 @@ def run_cycle(services: Services, lease: Lease, *, force_full: bool = False) -> 
     # before everything that needs the server: the log must not grow while that is away
     not_collected = collect_records(services, lease)
     erase_forgotten(services, lease)
-    settings = services.settings
-    measure_experiments(
-        ledger,
-        services.journal,
-        settings.reward.weights,
-        min_age_s=MIN_AGE_S,
-        keep=timedelta(days=settings.slates.keep_days),
-    )
+    _measure_experiments(services)
     with services.serving_lock:
         release.finish_switch(
             ledger, services.server, artifacts=lambda: services.artifacts, wait=services.stop.wait
@@ -92,6 +85,17 @@ def run_cycle(services: Services, lease: Lease, *, force_full: bool = False) -> 
     supersedes = state.live.version if state.live is not None else None
     run = run_rows.start(ledger, turn.mode, reason=turn.reason, supersedes=supersedes, lease=lease)
     return _carry_out(services, run, lease)
+
+
+def _measure_experiments(services: Services) -> None:
+    settings = services.settings
+    measure_experiments(
+        services.ledger,
+        services.journal,
+        settings.reward.weights,
+        min_age_s=MIN_AGE_S,
+        keep=timedelta(days=settings.slates.keep_days),
+    )
 
 
 def _skip(services: Services, reason: Reason, lease: Lease) -> Run:

@@ -31,7 +31,7 @@ from cron.lineage import Lease, Manifest, Outcome, Reason
 from cron.metrics.measured_arms import with_answers
 from cron.services import Services
 from cron.settings.tree import ReleaseSettings
-from cron.trial import NEEDED_BY, ShadowCounts, Trial, TrialVerdict
+from cron.trial import NEEDED_BY, CandidateTrial, ShadowCounts, TrialVerdict
 
 log = logging.getLogger(__name__)
 
@@ -93,14 +93,14 @@ def _is_to_be_tried(services: Services, manifest: Manifest) -> bool:
     return live.manifest.mode != "baseline"
 
 
-def _start(open_run: OpenRun, manifest: Manifest) -> Trial:
+def _start(open_run: OpenRun, manifest: Manifest) -> CandidateTrial:
     services, lease = open_run.services, open_run.lease
     ledger, settings = services.ledger, services.settings.release
     assert manifest.supersedes is not None, "only a release with a predecessor is tried"
     side_rows.add(
         ledger, manifest.version, NEEDED_BY, limit=settings.max_side_versions, lease=lease
     )
-    trial = Trial(
+    trial = CandidateTrial(
         version=manifest.version,
         run_id=open_run.run.run_id,
         live=manifest.supersedes,
@@ -113,7 +113,7 @@ def _start(open_run: OpenRun, manifest: Manifest) -> Trial:
     return trial_rows.start(ledger, trial, lease=lease)
 
 
-def _look(services: Services, trial: Trial, lease: Lease) -> Verdict | None:
+def _look(services: Services, trial: CandidateTrial, lease: Lease) -> Verdict | None:
     """Measure and judge a trial; return None while it goes on."""
     ledger, settings = services.ledger, services.settings.release
     age_s = (ledger.now() - trial.started_at).total_seconds()
@@ -122,7 +122,7 @@ def _look(services: Services, trial: Trial, lease: Lease) -> Verdict | None:
         is_over = age_s >= settings.trial_min_s
         return Verdict(reasons=shadow, metrics={}) if is_over else None
     arms = with_answers(
-        _measured(services, trial, age_s=age_s, lease=lease),
+        _measure_arms(services, trial, age_s=age_s, lease=lease),
         experiment_rows.answers(ledger, trial.name),
     )
     rules = CanaryRules(
@@ -136,7 +136,9 @@ def _look(services: Services, trial: Trial, lease: Lease) -> Verdict | None:
     return Verdict(reasons=(*shadow, verdict.reason), metrics={})
 
 
-def _measured(services: Services, trial: Trial, *, age_s: float, lease: Lease) -> MeasuredArms:
+def _measure_arms(
+    services: Services, trial: CandidateTrial, *, age_s: float, lease: Lease
+) -> MeasuredArms:
     """Return the arms' sums: as they are now, or of a moment ago in a busy shop."""
     ledger, settings = services.ledger, services.settings
     last = trial_rows.measured_arms(ledger, trial.version)
@@ -159,25 +161,27 @@ def _min_age_s(settings: ReleaseSettings) -> float:
     return min(MIN_AGE_S, settings.trial_min_s)
 
 
-def _shadow_reasons(trial: Trial, counts: ShadowCounts) -> tuple[Reason, ...]:
+def _shadow_reasons(trial: CandidateTrial, counts: ShadowCounts) -> tuple[Reason, ...]:
     """Say how far the candidate's lists agree with the live release's; that is no test."""
     if trial.shadow_share == 0:
         return ()
     overlap, ranked = counts.mean_overlap, counts.mean_rank_overlap
     if overlap is None or ranked is None:
         return (
-            Reason(name="shadow", ok=True, text=f"shadow: no list was compared{_lost(counts)}"),
+            Reason(
+                name="shadow", ok=True, text=f"shadow: no list was compared{_loss_text(counts)}"
+            ),
         )
     ratio = counts.latency_ratio
     latency = f", in {ratio:.2f} times its time" if ratio is not None else ""
     text = (
         f"shadow: {counts.num_compared:,} lists share {overlap:.0%} of their items with version"
-        f" {trial.live}'s (rank-biased overlap {ranked:.2f}){latency}{_lost(counts)}"
+        f" {trial.live}'s (rank-biased overlap {ranked:.2f}){latency}{_loss_text(counts)}"
     )
     return (Reason(name="shadow", ok=True, text=text, value=overlap),)
 
 
-def _lost(counts: ShadowCounts) -> str:
+def _loss_text(counts: ShadowCounts) -> str:
     lost = f"; {counts.num_errors:,} got no answer" if counts.num_errors else ""
     return (
         f"{lost}; {counts.num_dropped:,} were left out under load" if counts.num_dropped else lost

@@ -60,7 +60,7 @@ def judge_canary(arms: Sequence[ArmSums], rules: CanaryRules, *, age_s: float) -
 def _compare(
     comparison: ArmComparison, arms: Sequence[ArmSums], rules: CanaryRules, *, age_s: float
 ) -> CanaryVerdict:
-    measured = _measured(comparison, arms)
+    measured = _rewards_text(comparison, arms)
     if comparison.finding == "harmful":
         harmed = ", ".join(check.name for check in comparison.guardrails if check.is_harmed)
         return _verdict("take_back", f"harm to {harmed}; {measured}", comparison, arms, rules)
@@ -76,7 +76,7 @@ def _compare(
     return _verdict("promote", undecided, comparison, arms, rules)
 
 
-def _measured(comparison: ArmComparison, arms: Sequence[ArmSums]) -> str:
+def _rewards_text(comparison: ArmComparison, arms: Sequence[ArmSums]) -> str:
     control, candidate = arms
     mean = mean_reward(control.reward)
     users = f"{candidate.reward.num_users:,} users, {control.reward.num_users:,} in the control"

@@ -1,8 +1,8 @@
-"""How far two lists agree: the overlap, and the rank-biased overlap, which weighs the top more.
+"""How far two lists agree: their overlap, and their rank-biased overlap.
 
-Rank-biased overlap (Webber, Moffat, Zobel 2010, "A similarity measure for indefinite rankings"),
-extrapolated from the k items that are known of both lists, with X_d the number of items that the
-first d of both have in common:
+The rank-biased overlap (Webber, Moffat, Zobel 2010, "A similarity measure for indefinite
+rankings") weighs the top more. It is extrapolated from the k items that are known of both lists,
+with X_d the number of items that the first d of both have in common:
 
     RBO = X_k / k * p^k + (1 - p) / p * sum over d = 1..k of X_d / d * p^d
 

@@ -12,12 +12,12 @@ from cron.ledger import schema
 from cron.ledger.experiment_rows import MeasuredArms, measured_from_json, measured_to_json
 from cron.ledger.ledger import Ledger
 from cron.lineage import Lease
-from cron.trial import ShadowCounts, Trial, TrialEnd, TrialVerdict
+from cron.trial import CandidateTrial, ShadowCounts, TrialEnd, TrialVerdict
 
 KEPT = 100  # ended ones
 
 
-def start(ledger: Ledger, trial: Trial, *, lease: Lease) -> Trial:
+def start(ledger: Ledger, trial: CandidateTrial, *, lease: Lease) -> CandidateTrial:
     """Start a trial and return it; one that was started before stays as it is."""
     table = schema.trials
     with ledger.write(lease) as connection:
@@ -41,7 +41,7 @@ def end(ledger: Ledger, version: int, verdict: TrialVerdict, why: str, *, lease:
         connection.execute(table.update().where(is_running).values(values))
 
 
-def find(ledger: Ledger, version: int) -> Trial | None:
+def find(ledger: Ledger, version: int) -> CandidateTrial | None:
     """Return the trial of a version, running or ended."""
     with ledger.read() as connection:
         query = sa.select(schema.trials).where(schema.trials.c.version == version)
@@ -49,7 +49,7 @@ def find(ledger: Ledger, version: int) -> Trial | None:
     return None if row is None else _trial(row)
 
 
-def running(ledger: Ledger) -> Trial | None:
+def running(ledger: Ledger) -> CandidateTrial | None:
     """Return the trial that has not ended; there is at most one, that of the open run."""
     table = schema.trials
     query = sa.select(table).where(table.c.ended_at.is_(None)).order_by(table.c.version.desc())
@@ -58,7 +58,7 @@ def running(ledger: Ledger) -> Trial | None:
     return None if row is None else _trial(row)
 
 
-def answering(ledger: Ledger) -> Trial | None:
+def answering(ledger: Ledger) -> CandidateTrial | None:
     """Return the trial whose candidate may answer users now.
 
     None as soon as another release is live or decided on, or publishing is paused: the worker ends
@@ -77,7 +77,7 @@ def answering(ledger: Ledger) -> Trial | None:
     return _trial(row)
 
 
-def newest(ledger: Ledger, limit: int) -> tuple[Trial, ...]:
+def newest(ledger: Ledger, limit: int) -> tuple[CandidateTrial, ...]:
     """Return the newest trials, newest first."""
     query = sa.select(schema.trials).order_by(schema.trials.c.version.desc()).limit(limit)
     with ledger.read() as connection:
@@ -139,11 +139,11 @@ def _delete_oldest(connection: sa.Connection) -> None:
 _PLAIN = ("version", "run_id", "live", "canary_share", "shadow_share", "after_seq")
 
 
-def _trial(row: schema.Row) -> Trial:
+def _trial(row: schema.Row) -> CandidateTrial:
     end = None
     if row.ended_at is not None:
         end = TrialEnd(at=datetime.fromisoformat(row.ended_at), verdict=row.verdict, why=row.why)
-    return Trial(
+    return CandidateTrial(
         **{name: getattr(row, name) for name in _PLAIN},
         started_at=datetime.fromisoformat(row.started_at),
         end=end,

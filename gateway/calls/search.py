@@ -77,13 +77,7 @@ async def search(
     check_text(q)
     if user_id is not None:
         check_length(user_id)
-    asked = SearchRequestOfShop(
-        text=q,
-        user_id=user_id,
-        k=k,
-        filter=parse_filter(wanted or []),
-        version=services.trial.version_for(user_id),
-    )
+    asked = SearchRequestOfShop(text=q, user_id=user_id, k=k, filter=parse_filter(wanted or []))
     began = time.perf_counter()
     async with services.answer_queue.turn():
         found = await services.search.answer(asked)

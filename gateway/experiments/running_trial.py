@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from cron.trial import CANDIDATE, Trial
+from cron.trial import CANDIDATE, CandidateTrial
 from gateway.experiments.running import ArmOfList
 
 
@@ -23,12 +23,12 @@ class TriedList:
 class RunningTrial:
     """The trial of this gateway. `refresh` blocks; the rest is for the event loop."""
 
-    def __init__(self, read: Callable[[], Trial | None]) -> None:
+    def __init__(self, read: Callable[[], CandidateTrial | None]) -> None:
         self._read = read
-        self._trial: Trial | None = None
+        self._trial: CandidateTrial | None = None
 
     @property
-    def trial(self) -> Trial | None:
+    def trial(self) -> CandidateTrial | None:
         """The trial whose candidate may answer now."""
         return self._trial
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from msgspec import structs
@@ -28,23 +28,30 @@ _UNKNOWN = "search: found an unknown field"  # how releases made before there wa
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchRequestOfShop:
-    """What a client asks for; without a user the order is that of a cold one.
-
-    `version` is the side version that is to answer, or None for the live one.
-    """
+    """What a client asks for; without a user the order is that of a cold one."""
 
     text: str
     user_id: str | None
     k: int
     filter: Mapping[str, FilterValue]
-    version: int | None = None
 
 
 class Search:
-    """Answers searches; one for the whole process."""
+    """Answers searches; one for the whole process.
 
-    def __init__(self, histories: Histories, inference: Inference, *, max_history: int) -> None:
+    `version_for` returns the side version that answers a user, or None for the live one.
+    """
+
+    def __init__(
+        self,
+        histories: Histories,
+        inference: Inference,
+        version_for: Callable[[str | None], int | None],
+        *,
+        max_history: int,
+    ) -> None:
         self._histories = histories
+        self._version_for = version_for
         self._inference = inference
         self._max_history = max_history
 
@@ -54,7 +61,7 @@ class Search:
         Items hidden after the model was trained are dropped, and more is asked for if too few
         remain.
         """
-        deadline = self._inference.deadline()
+        deadline, version = self._inference.deadline(), self._version_for(request.user_id)
         question = SearchQuestion(
             search=request.text,
             user_seq=await self._history(request.user_id),
@@ -62,9 +69,7 @@ class Search:
             filter=encode_filter(request.filter),
         )
         while True:
-            answer = await self._inference.search(
-                question, deadline=deadline, version=request.version
-            )
+            answer = await self._inference.search(question, deadline=deadline, version=version)
             if isinstance(answer, Refusal):
                 return _refusal_for_client(answer)
             ids = [item.id for item in answer.items]

@@ -1,4 +1,4 @@
-"""Shadow mode: a candidate on trial answers in the background what the live release answered.
+"""Shadow mode: a candidate on trial answers in the background what the live one did.
 
 No answer waits for it. One question is asked at a time; those that come while many wait already are
 left out and counted.
@@ -15,7 +15,7 @@ from dataclasses import dataclass, fields
 
 from cron.errors import FreshetError
 from cron.experiments.list_agreement import overlap, rank_biased_overlap
-from cron.trial import ShadowCounts, Trial
+from cron.trial import CandidateTrial, ShadowCounts
 from gateway.bodies.refusal import Refusal
 from gateway.model.answers import NoAnswer, Ranked, TooLarge
 from gateway.model.inference import Inference
@@ -41,7 +41,7 @@ class Shadow:
     """Asks the candidate, compares and counts. Create it inside the event loop that uses it."""
 
     def __init__(
-        self, inference: Inference, trial: Callable[[], Trial | None], add: AddShadow
+        self, inference: Inference, trial: Callable[[], CandidateTrial | None], add: AddShadow
     ) -> None:
         self._inference = inference
         self._trial = trial

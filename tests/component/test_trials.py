@@ -1,4 +1,4 @@
-"""The trial of a candidate through the cycle: begun, looked at, promoted, taken back, dropped."""
+"""The trial of a candidate in the cycle: begun, looked at, and ended in every way."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from cron.services import Services
 from cron.serving import release
 from cron.serving.reconcile import Reconciler
 from cron.settings.tree import ReleaseSettings
-from cron.trial import ShadowCounts, Trial
+from cron.trial import CandidateTrial, ShadowCounts
 from recommender.records.events import Item, Record
 from recommender.records.slates import Slate
 from tests.contracts.records import event, slate
@@ -53,7 +53,7 @@ def versions_of(services: Services) -> list[int]:
     return [one.version for one in services.server.versions()]
 
 
-def begin(services: Services, lease: Lease) -> Trial:
+def begin(services: Services, lease: Lease) -> CandidateTrial:
     run = run_cycle(services, lease)
     assert (run.outcome, run.version) == (None, CANDIDATE)
     trial = trial_rows.running(services.ledger)
@@ -62,7 +62,7 @@ def begin(services: Services, lease: Lease) -> Trial:
 
 
 def visit(
-    services: Services, trial: Trial, buyers: dict[str, int], *, num_users: int = 600
+    services: Services, trial: CandidateTrial, buyers: dict[str, int], *, num_users: int = 600
 ) -> None:
     """Serve users once in their arms; of ten of an arm, some buy.
 

@@ -10,13 +10,13 @@ from cron.ledger import experiment_rows, holds, switches, trial_rows
 from cron.ledger.experiment_rows import AnswerCounts, MeasuredArms
 from cron.ledger.ledger import Ledger
 from cron.lineage import Lease
-from cron.trial import ShadowCounts, Trial
+from cron.trial import CandidateTrial, ShadowCounts
 from tests.contracts.ledgers import EMBEDDED, NOW, ON_SERVERS
 from tests.releases import publish_releases
 
 __all__ = ["EMBEDDED", "ON_SERVERS"]  # read by the suite's fixtures
 
-TRIAL = Trial(
+TRIAL = CandidateTrial(
     version=3,
     run_id=3,
     live=2,

@@ -15,7 +15,7 @@ from cron import wiring
 from cron.ledger import experiment_rows, holds, lease_row, trial_rows
 from cron.ledger.ledger import Ledger
 from cron.ports import START
-from cron.trial import ShadowCounts, Trial
+from cron.trial import CandidateTrial, ShadowCounts
 from recommender.records.slates import Slate
 from tests.component import story
 from tests.component.gateway_process import StandIn, gateway, settings_in
@@ -65,8 +65,8 @@ class TriedShop:
         return list(log.read(START, 10_000).slates)
 
 
-def trial_of(*, canary: float = SHARE, shadow: float = 0.0) -> Trial:
-    return Trial(
+def trial_of(*, canary: float = SHARE, shadow: float = 0.0) -> CandidateTrial:
+    return CandidateTrial(
         version=CANDIDATE,
         run_id=1,
         live=LIVE,
@@ -129,11 +129,11 @@ def test_a_candidate_that_vanished_costs_no_list(shop: TriedShop) -> None:
     assert {answer["model_version"] for answer in answers} == {LIVE}
     assert not any("fallback" in answer for answer in answers)
 
-    def counted() -> bool:
+    def is_counted() -> bool:
         counts = experiment_rows.answers(shop.ledger, "canary-4")
         return sum(count.num_answers for count in counts.values()) == NUM_USERS
 
-    until(counted)
+    until(is_counted)
     counts = experiment_rows.answers(shop.ledger, "canary-4")
     assert counts["candidate"].num_errors == counts["candidate"].num_answers > 0
     assert counts["control"].num_errors == 0
@@ -147,18 +147,18 @@ def test_a_pause_ends_the_candidates_lists_at_once(shop: TriedShop) -> None:
 
 @pytest.mark.parametrize("shop", [trial_of(canary=0.0, shadow=0.5)], indirect=True)
 def test_a_shadow_answers_in_the_background(shop: TriedShop) -> None:
-    def compared() -> ShadowCounts:
+    def shadow_counts() -> ShadowCounts:
         return trial_rows.shadow(shop.ledger, CANDIDATE)
 
     for _ in range(20):
         answer = shop.client.get("/v1/recommendations/ann?k=5").json()
         assert (answer["model_version"], "arm" in answer) == (LIVE, False)
-    until(lambda: compared().num_compared == 10)
-    assert compared().mean_overlap == pytest.approx(3 / 5)  # films 2, 3 and 4 of 0 to 4
-    ratio = compared().latency_ratio
+    until(lambda: shadow_counts().num_compared == 10)
+    assert shadow_counts().mean_overlap == pytest.approx(3 / 5)  # films 2, 3 and 4 of 0 to 4
+    ratio = shadow_counts().latency_ratio
     assert ratio is not None
     assert ratio > 0
-    assert (compared().num_errors, compared().num_dropped) == (0, 0)
+    assert (shadow_counts().num_errors, shadow_counts().num_dropped) == (0, 0)
 
 
 @pytest.mark.parametrize("shop", [trial_of(canary=0.0, shadow=1.0)], indirect=True)
@@ -167,8 +167,8 @@ def test_a_shadow_without_answers_costs_no_list(shop: TriedShop) -> None:
     shop.model.versions = {LIVE}
     assert {answer["model_version"] for answer in shop.ask()} == {LIVE}
 
-    def seen() -> ShadowCounts:
+    def shadow_counts() -> ShadowCounts:
         return trial_rows.shadow(shop.ledger, CANDIDATE)
 
-    until(lambda: seen().num_errors + seen().num_dropped == NUM_USERS)
-    assert seen().num_compared == 0
+    until(lambda: shadow_counts().num_errors + shadow_counts().num_dropped == NUM_USERS)
+    assert shadow_counts().num_compared == 0
