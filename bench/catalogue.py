@@ -25,6 +25,9 @@ BENCHES: Mapping[str, Bench] = {
         room="speed", phrase="the slowest answer while TorchServe registers a version"
     ),
     "crowd": Bench(room="speed", phrase="the gateway at 200 connections, now and at an old commit"),
+    "batches": Bench(
+        room="speed", phrase="events in batches, by the gateway now and by that of an old commit"
+    ),
     "backends": Bench(room="speed", phrase="each back end and its bare client at the same work"),
     "ingest": Bench(room="speed", phrase="memory and rate of reading ten million ratings"),
     "scale": Bench(

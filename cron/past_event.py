@@ -1,11 +1,15 @@
-"""An event of a user's history as plain values."""
+"""An event of a user's history as plain values, and as a row that histories store."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-from cron.epoch import moment
+from cron.epoch import micros, moment
 from recommender.records.events import Event
+
+# Of an event: user id, event id, microseconds since 1970, item id, type and rating. A plain tuple,
+# which is made in a tenth of the time of a named one: calls bring a hundred of them.
+EventRow = tuple[str, str, int, str, str, float | None]
 
 
 class PastEvent(NamedTuple):
@@ -35,3 +39,15 @@ class PastEvent(NamedTuple):
             at=moment(self.at_us),
             rating=self.rating,
         )
+
+
+def event_row(event: Event) -> EventRow:
+    """Return an event as a row of the histories."""
+    return (
+        event.user_id,
+        event.event_id,
+        micros(event.at),
+        event.item_id,
+        event.type,
+        event.rating,
+    )

@@ -14,7 +14,7 @@ from typing import NewType, Protocol
 
 from cron.item_counts import Bucket, EventCounts
 from cron.known_item import KnownItem
-from cron.past_event import PastEvent
+from cron.past_event import EventRow, PastEvent
 from cron.server_versions import ServerMemory, ServerVersion
 from recommender.records.events import Description, Event, EventLines, LogRecord, Record
 from recommender.records.facts import Fact
@@ -136,6 +136,10 @@ class Histories(Protocol):
         Event ids are compared within their user. The follower's cursor, when given, is stored in
         the same transaction.
         """
+        ...
+
+    def append_rows(self, rows: Sequence[EventRow]) -> None:
+        """Add events that are rows already; otherwise like `append`."""
         ...
 
     def recent(self, user_id: str, n: int) -> tuple[Event, ...]:

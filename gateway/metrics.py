@@ -80,6 +80,18 @@ class GatewayMetrics:
         self.registry.register(ledger)
         ProcessCollector(registry=self.registry)
 
+    def count_records(
+        self, kind: str, *, accepted: int, duplicates: int, rejected: int = 0
+    ) -> None:
+        """Count the records of one call by what became of them."""
+        for outcome, number in (
+            ("accepted", accepted),
+            ("duplicate", duplicates),
+            ("rejected", rejected),
+        ):
+            if number:
+                self.records.labels(kind=kind, outcome=outcome).inc(number)
+
     def count_limited(self, limit: CallLimit | FloodLimit) -> None:
         """Count a call or an event that was refused because there were too many."""
         self.limited.labels(limit=limit).inc()

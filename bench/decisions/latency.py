@@ -8,7 +8,6 @@ says what recording costs where the model is not the limit.
 
 from __future__ import annotations
 
-import re
 import tempfile
 import time
 from collections.abc import Sequence
@@ -20,7 +19,7 @@ from statistics import median, quantiles
 import httpx
 
 from bench.report.rows import BenchMetric, is_quick, save
-from bench.speed.gateway_process import NUM_USERS, serving_gateway
+from bench.speed.gateway_process import NUM_USERS, processor_time_s, serving_gateway
 from bench.speed.generator import HttpRequest, Measured, generator_name, measure
 from cron.project_root import PROJECT_ROOT
 
@@ -86,19 +85,12 @@ def _rounds(pair: _GatewayPorts, connections: int) -> list[BenchMetric]:
 
 
 def _round(port: int, requests: Sequence[HttpRequest], connections: int) -> _LatencyRound:
-    seconds, before_s = QUICK_ROUND_S if is_quick() else ROUND_S, _cpu_s(port)
+    seconds, before_s = QUICK_ROUND_S if is_quick() else ROUND_S, processor_time_s(port)
     answers = measure(port, requests, connections=connections, seconds=seconds)
     return _LatencyRound(
-        answers=answers, cpu_ms=1000 * (_cpu_s(port) - before_s) / (answers.rate * seconds)
+        answers=answers,
+        cpu_ms=1000 * (processor_time_s(port) - before_s) / (answers.rate * seconds),
     )
-
-
-def _cpu_s(port: int) -> float:
-    """Return the processor time of the gateway's process so far."""
-    page = httpx.get(f"http://127.0.0.1:{port}/metrics", timeout=10).text
-    found = re.search(r"^process_cpu_seconds_total (\S+)$", page, re.MULTILINE)
-    assert found is not None
-    return float(found[1])
 
 
 def _rows(title: str, rounds: Sequence[_LatencyRound]) -> list[BenchMetric]:

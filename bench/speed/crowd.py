@@ -11,16 +11,15 @@ from __future__ import annotations
 import argparse
 import asyncio
 import random
-import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 
 from bench.report.rows import BenchMetric, is_quick, save
+from bench.speed.earlier_code import code_of
 from bench.speed.gateway_process import NUM_USERS, serving_gateway
 from cron.project_root import PROJECT_ROOT
 
@@ -59,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     asked = parser.parse_args(arguments)
     with (
         tempfile.TemporaryDirectory(prefix="freshet-bench-") as folder,
-        _code_of(asked.before, Path(folder)) as old_code,
+        code_of(asked.before, Path(folder)) as old_code,
     ):
         seen = _rounds(
             {"before": old_code, "now": PROJECT_ROOT},
@@ -81,24 +80,6 @@ def _rounds(
             with serving_gateway(code, folder / f"{name}-{round_}") as port:
                 seen[name].append(asyncio.run(_crowd(port, connections, seconds)))
     return seen
-
-
-@contextmanager
-def _code_of(commit: str, folder: Path) -> Iterator[Path]:
-    """Check out a commit in a worktree of its own."""
-    code = folder / "code"
-    subprocess.run(
-        ["git", "worktree", "add", "--detach", str(code), commit],
-        cwd=PROJECT_ROOT,
-        check=True,
-        capture_output=True,
-    )
-    try:
-        yield code
-    finally:
-        subprocess.run(
-            ["git", "worktree", "remove", "--force", str(code)], cwd=PROJECT_ROOT, check=True
-        )
 
 
 async def _crowd(port: int, connections: int, seconds: float) -> RoundTally:

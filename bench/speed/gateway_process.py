@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import random
+import re
 import socket
 import subprocess
 import sys
@@ -48,6 +49,14 @@ def serving_gateway(
         process.wait()
         model.terminate()
         model.join()
+
+
+def processor_time_s(port: int) -> float:
+    """Return the processor time of a gateway's process so far, user and system."""
+    page = httpx.get(f"http://127.0.0.1:{port}/metrics", timeout=START_LIMIT_S).text
+    found = re.search(r"^process_cpu_seconds_total (\S+)$", page, re.MULTILINE)
+    assert found is not None
+    return float(found[1])
 
 
 def _places(folder: Path, port: int, model_port: int) -> Mapping[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request
@@ -16,12 +16,13 @@ from gateway.bodies.records import (
     ItemBody,
     RecordsAnswer,
     RejectedRecord,
+    stored_events_json,
 )
 from gateway.bodies.refusal import refusal
 from gateway.callers import visitors
 from gateway.callers.keyring import Caller
 from gateway.content.feed_bodies import FEED_TYPES, feed_items, is_feed
-from gateway.content.record_bodies import MAX_CALL_BYTES, Raw, Refused, plain_values, raw_records
+from gateway.content.record_bodies import MAX_CALL_BYTES, Raw, Refused, is_plain, raw_records
 from gateway.http.access import UseCaller, UseServices
 from gateway.http.problems import json_response
 from gateway.http.quick_route import CHECKS, QuickRoute
@@ -149,45 +150,66 @@ async def take_records(
     """Store the records of a body and say what became of them."""
     content_type = request.headers.get("content-type", "")
     limit = visitors.MAX_BODY_BYTES if caller.is_browser else MAX_CALL_BYTES
-    check = services.visitors.check_record if caller.is_browser else None
     async with services.bodies.read(request, limit=limit) as body:
-        result: IntakeResult | None = None
-        raw: Iterator[Raw | Refused]
-        if kind == "item" and is_feed(content_type):
+        is_items_feed = kind == "item" and is_feed(content_type)
+        if not caller.is_browser and not is_items_feed and is_plain(body, content_type):
+            async with services.plain_queue.turn():
+                if kind == "event":
+                    answer = await _take_plain_events(body, services)
+                else:
+                    answer = await _take_plain(kind, body, services)
+            if answer is not None:
+                return answer
+        raw: Iterator[Raw | Refused] = raw_records(body, content_type)
+        if is_items_feed:
             hides = services.settings.items.hide_out_of_stock
             raw = feed_items(body, content_type, hides_out_of_stock=hides)
-        else:
-            raw = raw_records(body, content_type)
-            if check is None and (values := plain_values(body, content_type)) is not None:
-                result = await _take_plain(kind, values, services)
-        if result is None:
-            async with services.record_queue.turn():
-                result = await run_in_threadpool(services.intake.take, kind, raw, check)
-    for outcome, number in (
-        ("accepted", result.accepted),
-        ("duplicate", result.duplicates),
-        ("rejected", len(result.rejected)),
-    ):
-        services.metrics.records.labels(kind=kind, outcome=outcome).inc(number)
-    status = 202 if result.accepted or result.duplicates else 400
-    return json_response(_records_answer(result), status=status)
+        check = services.visitors.check_record if caller.is_browser else None
+        async with services.record_queue.turn():
+            result = await run_in_threadpool(services.intake.take, kind, raw, check)
+    return _answer(kind, result, services)
+
+
+async def _take_plain_events(body: bytes | bytearray, services: GatewayServices) -> Response | None:
+    """Store the events of a small call, with other calls; None where one is not valid."""
+    batch = services.intake.parse_events(body)
+    if batch is None:
+        return None
+    num_duplicates = await services.record_groups.store_events(batch)
+    num_accepted = batch.num_events - num_duplicates
+    services.metrics.count_records("event", accepted=num_accepted, duplicates=num_duplicates)
+    content = stored_events_json(
+        num_accepted, num_duplicates, batch.assigned, batch.lines.event_ids
+    )
+    return Response(content, 202, media_type="application/json")
 
 
 async def _take_plain(
-    kind: RecordKind, values: Sequence[object], services: GatewayServices
-) -> IntakeResult | None:
-    """Store the records of a small call, together with other calls; None where one is not valid."""
-    async with services.plain_queue.turn():
-        plain = services.intake.parse_plain(kind, values)
-        if plain is None:
-            return None
-        num_duplicates = await services.record_groups.store(kind, plain.records)
-    return IntakeResult(
+    kind: RecordKind, body: bytes | bytearray, services: GatewayServices
+) -> Response | None:
+    """Store the records of a small call, with other calls; None where one is not valid."""
+    plain = services.intake.parse_plain(kind, body)
+    if plain is None:
+        return None
+    num_duplicates = await services.record_groups.store(kind, plain.records)
+    result = IntakeResult(
         accepted=len(plain.records) - num_duplicates,
         duplicates=num_duplicates,
         rejected=(),
         event_ids=plain.event_ids,
     )
+    return _answer(kind, result, services)
+
+
+def _answer(kind: RecordKind, result: IntakeResult, services: GatewayServices) -> Response:
+    services.metrics.count_records(
+        kind,
+        accepted=result.accepted,
+        duplicates=result.duplicates,
+        rejected=len(result.rejected),
+    )
+    status = 202 if result.accepted or result.duplicates else 400
+    return json_response(_records_answer(result), status=status)
 
 
 def _records_answer(result: IntakeResult) -> RecordsAnswer:

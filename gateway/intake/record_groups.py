@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import get_args
 
+from gateway.content.event_batch import EventBatch
 from gateway.intake.grouped_calls import GroupedCalls
 from gateway.intake.record_intake import RecordIntake, RecordKind
 from recommender.records.events import Record
@@ -20,14 +21,22 @@ class RecordGroups:
     """Stores the records of small calls. Used in one event loop."""
 
     def __init__(self, intake: RecordIntake) -> None:
-        self._groups: dict[RecordKind, GroupedCalls[Sequence[Record], int]] = {
+        self._events: GroupedCalls[EventBatch, int] = GroupedCalls(
+            intake.store_events, max_size=MAX_GROUP_RECORDS, at_once=GROUPS_AT_ONCE
+        )
+        self._others: dict[RecordKind, GroupedCalls[Sequence[Record], int]] = {
             kind: GroupedCalls(intake.store_all, max_size=MAX_GROUP_RECORDS, at_once=GROUPS_AT_ONCE)
             for kind in get_args(RecordKind)
+            if kind != "event"
         }
 
-    async def store(self, kind: RecordKind, records: Sequence[Record]) -> int:
-        """Store the records of one call durably, with other calls; return how many were known.
+    async def store_events(self, batch: EventBatch) -> int:
+        """Store the events of one call durably, with other calls; return how many were known.
 
         Raise Unavailable, having stored none of the group, when the log fails.
         """
-        return await self._groups[kind].take(records, size=len(records))
+        return await self._events.take(batch, size=batch.num_events)
+
+    async def store(self, kind: RecordKind, records: Sequence[Record]) -> int:
+        """Store the records of one call of another kind, as `store_events` stores events."""
+        return await self._others[kind].take(records, size=len(records))

@@ -7,21 +7,25 @@ records of the same call are stored.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import chain
-from typing import Literal
+from typing import Literal, TypeVar
 
 from cron.errors import FreshetError
 from cron.journal.dead_letters import MAX_RAW_CHARS, DeadLetters
+from cron.past_event import EventRow
 from cron.ports import EventLog, Histories, ItemRecords
 from gateway.bodies.records import AssignedId, RejectedRecord
-from gateway.content.record_bodies import Raw, Readable, Refused, Unreadable
+from gateway.content.event_batch import EventBatch, batch_of, parse_batch
+from gateway.content.record_bodies import Raw, Readable, Refused, Unreadable, plain_values
 from gateway.intake.item_writes import ItemWrites
+from gateway.intake.record_ids import RecordIds
 from recommender.records.events import (
     Description,
     Event,
+    EventLines,
     Record,
     descriptions_of,
     parse_event,
@@ -37,6 +41,7 @@ _PARSERS: Mapping[RecordKind, Callable[..., Record]] = {
     "item": parse_item,
     "fact": parse_fact,
 }
+Written = TypeVar("Written", Record, EventRow)
 log = logging.getLogger(__name__)
 
 
@@ -68,7 +73,7 @@ class RecordIntake:
         item_records: ItemRecords,
         dead_letters: DeadLetters,
         *,
-        new_id: Callable[[], str],
+        new_id: RecordIds,
     ) -> None:
         self._log = event_log
         self._histories = histories
@@ -109,15 +114,29 @@ class RecordIntake:
             event_ids=tuple(assigned),
         )
 
-    def parse_plain(self, kind: RecordKind, values: Sequence[object]) -> PlainCall | None:
-        """Parse the values of a small call; None where `take` must look, which says what is wrong.
+    def parse_events(self, body: bytes | bytearray) -> EventBatch | None:
+        """Parse a small body of events; None where `take` must look, which says what is wrong.
 
         It stores nothing.
         """
         now = datetime.now(UTC)
-        parse = _PARSERS[kind]
+        batch = parse_batch(body, now=now, new_ids=self._new_id.many)
+        if batch is not None:
+            return batch
+        values = plain_values(body) or ()
         try:
-            records: list[Record] = [parse(one, now=now, new_id=self._new_id) for one in values]
+            events = [parse_event(one, now=now, new_id=self._new_id) for one in values]
+        except (InvalidRecord, RecursionError):
+            return None
+        assigned = [index for index, value in enumerate(values) if _lacks_id(value)]
+        return batch_of(events, assigned=assigned) if events else None
+
+    def parse_plain(self, kind: RecordKind, body: bytes | bytearray) -> PlainCall | None:
+        """Parse a small body of other records; None where `take` must look. It stores nothing."""
+        now = datetime.now(UTC)
+        parse, values = _PARSERS[kind], plain_values(body) or ()
+        try:
+            records = [parse(one, now=now, new_id=self._new_id) for one in values]
         except (InvalidRecord, RecursionError):
             return None
         assigned = (
@@ -125,7 +144,7 @@ class RecordIntake:
             for index, (value, record) in enumerate(zip(values, records, strict=True))
             if _lacks_id(value)
         )
-        return PlainCall(records=records, event_ids=tuple(assigned))
+        return PlainCall(records=records, event_ids=tuple(assigned)) if records else None
 
     def store_all(self, calls: Sequence[Sequence[Record]]) -> list[int]:
         """Store the records of several calls durably; return the number of duplicates of each.
@@ -133,14 +152,23 @@ class RecordIntake:
         Raise Unavailable, storing none of them, when the log fails.
         """
         duplicates = self._store(list(chain.from_iterable(calls)))
-        if not duplicates:
-            return [0] * len(calls)
-        numbers, begin = [], 0
-        for records in calls:
-            end = begin + len(records)
-            numbers.append(sum(begin <= place < end for place in duplicates))
-            begin = end
-        return numbers
+        return _numbers_by_call(duplicates, [len(records) for records in calls])
+
+    def store_events(self, calls: Sequence[EventBatch]) -> list[int]:
+        """Store the events of several calls, as `store_all` stores records."""
+        duplicates = self._log.append_lines(
+            EventLines(
+                event_ids=[*chain.from_iterable(one.lines.event_ids for one in calls)],
+                user_ids=[*chain.from_iterable(one.lines.user_ids for one in calls)],
+                lines=[*chain.from_iterable(one.lines.lines for one in calls)],
+            )
+        ).duplicates
+        rows = [*chain.from_iterable(one.rows for one in calls)]
+        if duplicates:
+            known = set(duplicates)
+            rows = [row for place, row in enumerate(rows) if place not in known]
+        self._write_histories(self._histories.append_rows, rows)
+        return _numbers_by_call(duplicates, [len(one.rows) for one in calls])
 
     def add(self, record: Description) -> None:
         """Store one record that is known to be valid; raise Unavailable, having stored nothing."""
@@ -188,21 +216,34 @@ class RecordIntake:
         appended = self._log.append(records)
         duplicates = set(appended.duplicates)
         fresh = [record for index, record in enumerate(records) if index not in duplicates]
-        self._write_histories(fresh)
+        self._write_histories(self._histories.append, fresh)
         described = descriptions_of(fresh)
         if described:
             self._item_writes.add(described)
         return duplicates
 
-    def _write_histories(self, records: Sequence[Record]) -> None:
+    def _write_histories(
+        self, append: Callable[[Sequence[Written]], None], records: Sequence[Written]
+    ) -> None:
         try:
-            self._histories.append(records)
+            append(records)
         except FreshetError as error:
             # the records are durable in the log; the follower adds them within a second
             log.warning(
                 "histories not written through",
                 extra={"num_records": len(records), "why": str(error)},
             )
+
+
+def _numbers_by_call(places: Collection[int], sizes: Sequence[int]) -> list[int]:
+    """Return how many of the places are in each of the calls, whose records follow each other."""
+    if not places:
+        return [0] * len(sizes)
+    numbers, begin = [], 0
+    for size in sizes:
+        numbers.append(sum(begin <= place < begin + size for place in places))
+        begin += size
+    return numbers
 
 
 def _has_no_id(raw: Raw | Refused) -> bool:

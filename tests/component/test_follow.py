@@ -115,6 +115,7 @@ class InterruptedHistories:
             histories.hidden_among,
         )
         self.cursor, self.clear = histories.cursor, histories.clear
+        self.append_rows = histories.append_rows
 
     def append(self, records: Sequence[Record], *, cursor: Cursor | None = None) -> None:
         raise KeyboardInterrupt

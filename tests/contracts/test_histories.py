@@ -12,7 +12,7 @@ import pytest
 
 from cron.epoch import micros
 from cron.errors import Unavailable
-from cron.past_event import PastEvent
+from cron.past_event import PastEvent, event_row
 from cron.ports import START, Cursor, Histories
 from cron.user_keys import hash_without_key
 from cron.wiring import open_histories
@@ -62,6 +62,17 @@ def test_events_come_back_equal_newest_last(histories: Histories) -> None:
 def test_details_are_not_history(histories: Histories) -> None:
     histories.append([replace(event(1), details=DETAILS)])
     assert histories.recent("u", 10) == (event(1),)
+
+
+def test_events_that_are_rows_already_are_stored_too(histories: Histories) -> None:
+    histories.append([event(2)])
+    shown, rated = event(3, type_="impression"), replace(event(1), rating=1 / 3, type="rating")
+    histories.append_rows([event_row(one) for one in (rated, shown, event(2), event(4))])
+    assert histories.recent("u", 10) == (rated, event(2), event(4))
+    up_to = histories.forget("u", at=event(4).at)
+    histories.append_rows([event_row(event(4)), event_row(event(5))])
+    assert histories.recent("u", 10) == (event(5),)
+    assert up_to == event(4).at
 
 
 def test_past_events_are_the_recent_ones_as_values(histories: Histories) -> None:

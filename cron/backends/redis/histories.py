@@ -22,7 +22,7 @@ from typing import cast
 
 from cron.backends.redis.server import RedisServer
 from cron.epoch import micros, moment
-from cron.past_event import PastEvent
+from cron.past_event import EventRow, PastEvent, event_row
 from cron.ports import START, Cursor
 from cron.urls.redis import RedisUrl
 from cron.user_keys import hash_without_key
@@ -112,14 +112,30 @@ class RedisHistories:
 
     def append(self, records: Sequence[Record], *, cursor: Cursor | None = None) -> None:
         """Add records and move the cursor in one transaction; then prune long histories."""
-        users: dict[str, list[str]] = {}
+        rows: list[EventRow] = []
         items: dict[str, tuple[str, bool]] = {}
         for record in records:
             if isinstance(record, Item):
                 newest = (f"{_micros(record.at)}\0{record.event_id}", record.hidden)
                 items[record.item_id] = max(items.get(record.item_id, newest), newest)
-            elif isinstance(record, Event) and record.type != "impression":
-                users.setdefault(record.user_id, []).extend((record.event_id, _value(record)))
+            elif isinstance(record, Event):
+                rows.append(event_row(record))
+        self._append(rows, items, cursor)
+
+    def append_rows(self, rows: Sequence[EventRow]) -> None:
+        """Add events that are rows already, in one transaction; then prune long histories."""
+        self._append(rows, {}, None)
+
+    def _append(
+        self,
+        rows: Iterable[EventRow],
+        items: Mapping[str, tuple[str, bool]],
+        cursor: Cursor | None,
+    ) -> None:
+        users: dict[str, list[str]] = {}
+        for row in rows:
+            if row[4] != "impression":
+                users.setdefault(row[0], []).extend((row[1], _value(row)))
         chunks = list(_chunks(users))
         commands: list[Command] = [self._add_events(chunk, users) for chunk in chunks]
         if items:
@@ -296,9 +312,10 @@ def _moment(at: object) -> datetime:
     return moment(int(cast("bytes", at)))
 
 
-def _value(event: Event) -> str:
-    rating = "" if event.rating is None else repr(event.rating)
-    return f"{_micros(event.at)}\0{event.item_id}\0{event.type}\0{rating}"
+def _value(row: EventRow) -> str:
+    _, _, at_us, item_id, type_, rating = row
+    shown = "" if rating is None else repr(rating)
+    return f"{at_us:016}\0{item_id}\0{type_}\0{shown}"
 
 
 def _past_event(event_id: str, at: str, item_id: str, type_: str, rating: str) -> PastEvent:

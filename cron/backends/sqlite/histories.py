@@ -16,10 +16,10 @@ from zlib import crc32
 
 import msgspec
 
-from cron.backends.sqlite.history_rows import SCHEMA, EventRow, HistoryRows, delete, prune
+from cron.backends.sqlite.history_rows import SCHEMA, HistoryRows, delete, prune
 from cron.epoch import micros, moment
 from cron.local.sqlite_file import SqliteFile
-from cron.past_event import PastEvent
+from cron.past_event import EventRow, PastEvent, event_row
 from cron.ports import START, Cursor
 from cron.user_keys import hash_without_key
 from recommender.records.events import Event, Item, Record
@@ -71,6 +71,7 @@ _HIDDEN_AMONG = """
 SELECT json_group_array(item_id) FROM items
 WHERE hidden AND item_id IN (SELECT value FROM json_each(?))
 """
+_ID = itemgetter(0, 1)  # of a row: user id and event id
 _PAST_EVENTS = msgspec.json.Decoder(list[PastEvent], strict=False)  # a rating comes as text
 _IDS = msgspec.json.Decoder(frozenset[str])
 _MOVE = """
@@ -99,25 +100,23 @@ class SqliteHistories:
 
     def append(self, records: Sequence[Record], *, cursor: Cursor | None = None) -> None:
         """Add records and move the follower's cursor in one transaction."""
-        events = sorted(_rows(records), key=itemgetter(0, 1))
-        users = {row[0] for row in events}
-        due = {row[0] for row in events if crc32(row[1].encode()) % EVENTS_A_PRUNING == 0}
+        events = _history([event_row(one) for one in records if isinstance(one, Event)])
         items = [
             (record.item_id, micros(record.at), record.event_id, record.hidden)
             for record in records
             if isinstance(record, Item)
         ]
         with self._file.transaction() as db:
-            self._hash_old_marks(db)
-            _move_old(db, users, moves_others=cursor is not None)
-            # The follower and a rebuild may bring events from before a user was forgotten.
-            if marks := self._marks_among(db, users):
-                events = [row for row in events if row[2] > marks.get(row[0], 0)]
-            self._rows.add(db, events)
-            prune(db, sorted(due))
+            self._add_events(db, events, moves_others=cursor is not None)
             db.executemany(_ADD_ITEM, items)
             if cursor is not None:
                 db.execute("INSERT OR REPLACE INTO follower VALUES (1, ?)", (cursor,))
+
+    def append_rows(self, rows: Sequence[EventRow]) -> None:
+        """Add events that are rows already, in one transaction."""
+        events = _history(rows)
+        with self._file.transaction() as db:
+            self._add_events(db, events)
 
     def recent(self, user_id: str, n: int) -> tuple[Event, ...]:
         """Return the user's newest n events, newest last."""
@@ -193,6 +192,20 @@ class SqliteHistories:
         """Close the file."""
         self._file.close()
 
+    def _add_events(
+        self, db: sqlite3.Connection, events: Sequence[EventRow], *, moves_others: bool = False
+    ) -> None:
+        """Add what `_history` returned."""
+        users = {row[0] for row in events}
+        self._hash_old_marks(db)
+        _move_old(db, users, moves_others=moves_others)
+        # The follower and a rebuild may bring events from before a user was forgotten.
+        if marks := self._marks_among(db, users):
+            events = [row for row in events if row[2] > marks.get(row[0], 0)]
+        self._rows.add(db, events)
+        due = {row[0] for row in events if crc32(row[1].encode()) % EVENTS_A_PRUNING == 0}
+        prune(db, sorted(due))
+
     def _marks_among(self, db: sqlite3.Connection, user_ids: Iterable[str]) -> dict[str, int]:
         """Return up to when the events of those users stay out who were forgotten."""
         if db.execute("SELECT 1 FROM marks LIMIT 1").fetchone() is None:
@@ -221,20 +234,9 @@ def _past_events(found: str) -> tuple[PastEvent, ...]:
     return tuple(reversed(_PAST_EVENTS.decode(found)))
 
 
-def _rows(records: Iterable[Record]) -> list[EventRow]:
-    """Return the events that are history, as rows of the table."""
-    return [
-        (
-            record.user_id,
-            record.event_id,
-            micros(record.at),
-            record.item_id,
-            record.type,
-            record.rating,
-        )
-        for record in records
-        if isinstance(record, Event) and record.type != "impression"
-    ]
+def _history(rows: Iterable[EventRow]) -> list[EventRow]:
+    """Return the rows that are history, in the order of the table."""
+    return sorted((row for row in rows if row[4] != "impression"), key=_ID)
 
 
 def _move_old(

@@ -11,6 +11,8 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from itertools import chain
 
+from cron.past_event import EventRow
+
 # per user; the longest history that a tower reads is far shorter, `exclude_seen` needs this many
 KEPT_EVENTS = 1000
 MOST_FRESH = 20_000  # some 2 MB; with more, the pages of `fresh` are as many as the events
@@ -47,8 +49,6 @@ DELETE FROM history WHERE user_id = ?1 AND (at_us, event_id) <
     (SELECT at_us, event_id FROM history WHERE user_id = ?1
      ORDER BY at_us DESC, event_id DESC LIMIT 1 OFFSET ?2)
 """
-
-EventRow = tuple[str, str, int, str, str, float | None]
 
 
 class HistoryRows:

@@ -14,10 +14,12 @@ import pytest
 from cron.backends.sqlite.item_records import SqliteItemRecords
 from cron.errors import Unavailable
 from cron.journal.dead_letters import DeadLetters
+from gateway.content.event_batch import batch_of
 from gateway.errors import UnknownItem
 from gateway.intake import item_writes as writes
 from gateway.intake.item_changes import ItemChanges
 from gateway.intake.record_groups import RecordGroups
+from gateway.intake.record_ids import RecordIds
 from gateway.intake.record_intake import RecordIntake
 from recommender.records.events import Description
 from tests.component.house import open_house
@@ -46,7 +48,7 @@ class ChangingShop:
         letters = DeadLetters(folder / "dead-letters.jsonl")
         self.items = BusyItems(folder / "items.db")
         self.intake = RecordIntake(
-            house.log, house.histories, self.items, letters, new_id=ids.__next__
+            house.log, house.histories, self.items, letters, new_id=RecordIds()
         )
         self.changes = ItemChanges(
             self.items, self.intake, new_id=ids.__next__, is_filling=lambda: False
@@ -104,10 +106,10 @@ async def store_events_beside_an_item(intake: RecordIntake) -> None:
     """Store an event, an item, and another event, all at the same time; only the item fails."""
     groups = RecordGroups(intake)
     first, refused, *others = await asyncio.gather(
-        groups.store("event", [event(1)]),
+        groups.store_events(batch_of([event(1)], assigned=())),
         groups.store("item", [item(6, "z")]),
-        groups.store("event", [event(2)]),
-        groups.store("event", [event(3)]),
+        groups.store_events(batch_of([event(2)], assigned=())),
+        groups.store_events(batch_of([event(3)], assigned=())),
         return_exceptions=True,
     )
     assert isinstance(refused, Unavailable)

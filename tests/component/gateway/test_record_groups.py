@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from itertools import count
 from pathlib import Path
 
 from cron.backends.sqlite.item_records import SqliteItemRecords
 from cron.journal.dead_letters import DeadLetters
+from gateway.content.event_batch import EventBatch, batch_of
+from gateway.intake.record_ids import RecordIds
 from gateway.intake.record_intake import RecordIntake
 from tests.component.gateway_process import RunningGateway
 from tests.component.house import open_house
@@ -16,19 +17,21 @@ from tests.contracts.records import event
 VIEW = {"user_id": "ann", "item_id": "5", "type": "view"}
 
 
+def batch(*numbers: int) -> EventBatch:
+    return batch_of([event(number) for number in numbers], assigned=())
+
+
 def test_each_call_of_a_group_has_its_own_duplicates(tmp_path: Path) -> None:
     house = open_house(tmp_path)
-    ids = (f"p{number}" for number in count())
     intake = RecordIntake(
         house.log,
         house.histories,
         SqliteItemRecords(tmp_path / "items.db"),
         DeadLetters(tmp_path / "dead-letters.jsonl"),
-        new_id=ids.__next__,
+        new_id=RecordIds(),
     )
-    assert intake.store_all([[event(1)], [event(2), event(3)]]) == [0, 0]
-    calls = [[event(4), event(1)], [event(5)], [event(2), event(4), event(3)]]
-    assert intake.store_all(calls) == [1, 0, 3]
+    assert intake.store_events([batch(1), batch(2, 3)]) == [0, 0]
+    assert intake.store_events([batch(4, 1), batch(5), batch(2, 4, 3)]) == [1, 0, 3]
     assert {one.event_id for one in house.histories.recent("u", 10)} == {
         event(number).event_id for number in range(1, 6)
     }

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from cron.backends.sqlite.history_rows import (
     KEPT_EVENTS,
     SCHEMA,
-    EventRow,
     HistoryRows,
     delete,
     prune,
 )
+from cron.past_event import EventRow
 
 MOST_FRESH, MOVED_ROWS = 12, 4
 Ids = Sequence[tuple[str, int]]  # a user, and the number of an event
