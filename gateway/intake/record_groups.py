@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import get_args
 
-from gateway.content.event_batch import EventBatch
+from gateway.content.parsed_events import ParsedEvents
 from gateway.intake.grouped_calls import GroupedCalls
 from gateway.intake.record_intake import RecordIntake, RecordKind
 from recommender.records.events import Record
@@ -21,7 +21,7 @@ class RecordGroups:
     """Stores the records of small calls. Used in one event loop."""
 
     def __init__(self, intake: RecordIntake) -> None:
-        self._events: GroupedCalls[EventBatch, int] = GroupedCalls(
+        self._events: GroupedCalls[ParsedEvents, int] = GroupedCalls(
             intake.store_events, max_size=MAX_GROUP_RECORDS, at_once=GROUPS_AT_ONCE
         )
         self._others: dict[RecordKind, GroupedCalls[Sequence[Record], int]] = {
@@ -30,7 +30,7 @@ class RecordGroups:
             if kind != "event"
         }
 
-    async def store_events(self, batch: EventBatch) -> int:
+    async def store_events(self, batch: ParsedEvents) -> int:
         """Store the events of one call durably, with other calls; return how many were known.
 
         Raise Unavailable, having stored none of the group, when the log fails.

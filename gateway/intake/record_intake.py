@@ -18,7 +18,7 @@ from cron.journal.dead_letters import MAX_RAW_CHARS, DeadLetters
 from cron.past_event import EventRow
 from cron.ports import EventLog, Histories, ItemRecords
 from gateway.bodies.records import AssignedId, RejectedRecord
-from gateway.content.event_batch import EventBatch, batch_of, parse_batch
+from gateway.content.parsed_events import ParsedEvents, batch_of, parse_batch
 from gateway.content.record_bodies import Raw, Readable, Refused, Unreadable, plain_values
 from gateway.intake.item_writes import ItemWrites
 from gateway.intake.record_ids import RecordIds
@@ -114,7 +114,7 @@ class RecordIntake:
             event_ids=tuple(assigned),
         )
 
-    def parse_events(self, body: bytes | bytearray) -> EventBatch | None:
+    def parse_events(self, body: bytes | bytearray) -> ParsedEvents | None:
         """Parse a small body of events; None where `take` must look, which says what is wrong.
 
         It stores nothing.
@@ -154,7 +154,7 @@ class RecordIntake:
         duplicates = self._store(list(chain.from_iterable(calls)))
         return _numbers_by_call(duplicates, [len(records) for records in calls])
 
-    def store_events(self, calls: Sequence[EventBatch]) -> list[int]:
+    def store_events(self, calls: Sequence[ParsedEvents]) -> list[int]:
         """Store the events of several calls, as `store_all` stores records."""
         duplicates = self._log.append_lines(
             EventLines(

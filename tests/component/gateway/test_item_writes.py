@@ -14,7 +14,7 @@ import pytest
 from cron.backends.sqlite.item_records import SqliteItemRecords
 from cron.errors import Unavailable
 from cron.journal.dead_letters import DeadLetters
-from gateway.content.event_batch import batch_of
+from gateway.content.parsed_events import batch_of
 from gateway.errors import UnknownItem
 from gateway.intake import item_writes as writes
 from gateway.intake.item_changes import ItemChanges

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cron.backends.sqlite.item_records import SqliteItemRecords
 from cron.journal.dead_letters import DeadLetters
-from gateway.content.event_batch import EventBatch, batch_of
+from gateway.content.parsed_events import ParsedEvents, batch_of
 from gateway.intake.record_ids import RecordIds
 from gateway.intake.record_intake import RecordIntake
 from tests.component.gateway_process import RunningGateway
@@ -17,7 +17,7 @@ from tests.contracts.records import event
 VIEW = {"user_id": "ann", "item_id": "5", "type": "view"}
 
 
-def batch(*numbers: int) -> EventBatch:
+def batch(*numbers: int) -> ParsedEvents:
     return batch_of([event(number) for number in numbers], assigned=())
 
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.bodies.records import AssignedId, RecordsAnswer, stored_events_json
-from gateway.content.event_batch import EventBatch, batch_of, parse_batch
+from gateway.content.parsed_events import ParsedEvents, batch_of, parse_batch
 from gateway.content.record_bodies import plain_values
 from gateway.http.problems import json_response
 from recommender.records.events import EARLIEST, MAX_CLOCK_SKEW, parse_event
@@ -60,7 +60,7 @@ EVENTS = st.lists(st.sampled_from(sorted(VALUES)), max_size=3).flatmap(
 )
 
 
-def numbered() -> Callable[[int], Sequence[str]]:
+def id_counter() -> Callable[[int], Sequence[str]]:
     """Return what gives out the ids n1, n2, and so on."""
     num_given = 0
 
@@ -72,9 +72,9 @@ def numbered() -> Callable[[int], Sequence[str]]:
     return give
 
 
-def one_by_one(body: bytes) -> EventBatch | None:
+def one_by_one(body: bytes) -> ParsedEvents | None:
     """Parse a body by `parse_event`; None where an event is refused."""
-    give, values = numbered(), plain_values(body) or ()
+    give, values = id_counter(), plain_values(body) or ()
     try:
         events = [parse_event(one, now=NOW, new_id=lambda: give(1)[0]) for one in values]
     except (InvalidRecord, RecursionError):
@@ -95,7 +95,7 @@ def object_text(fields: dict[str, str]) -> str:
 def test_a_batch_is_what_its_events_are(events: list[dict[str, str]], is_list: bool) -> None:
     texts = [object_text({**USUAL, **event}) for event in events]
     body = (f"[{','.join(texts)}]" if is_list else texts[0]).encode()
-    found = parse_batch(body, now=NOW, new_ids=numbered())
+    found = parse_batch(body, now=NOW, new_ids=id_counter())
     if found is not None:
         assert found == one_by_one(body)
 
@@ -105,7 +105,7 @@ def test_other_bytes_are_left_to_the_parser(body: bytes, at: int, cut: int) -> N
     whole = json.dumps([VIEW]).encode()
     damaged = whole[:at] + body[:cut] + whole[at + cut :]
     for one in (body, damaged):
-        found = parse_batch(one, now=NOW, new_ids=numbered())
+        found = parse_batch(one, now=NOW, new_ids=id_counter())
         if found is not None:
             assert found == one_by_one(one)
 
@@ -122,7 +122,7 @@ def test_other_bytes_are_left_to_the_parser(body: bytes, at: int, cut: int) -> N
 )
 def test_usual_events_are_parsed_at_once(fields: dict[str, object]) -> None:
     body = json.dumps([{**VIEW, **fields}, {**VIEW, "event_id": "e1"}]).encode()
-    found = parse_batch(body, now=NOW, new_ids=numbered())
+    found = parse_batch(body, now=NOW, new_ids=id_counter())
     assert found is not None
     assert found == one_by_one(body)
 

@@ -35,7 +35,7 @@ _PLAIN_TYPE = re.compile(r"\w[\w:. -]{0,63}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EventBatch:
+class ParsedEvents:
     """Valid events in the forms of the log and of the histories, and their assigned ids.
 
     `assigned` are the places of the events that came without an id.
@@ -73,7 +73,7 @@ _FIELDS = msgspec.json.Decoder(list[_EventFields] | _EventFields)
 
 def parse_batch(
     body: bytes | bytearray, *, now: datetime, new_ids: Callable[[int], Sequence[str]]
-) -> EventBatch | None:
+) -> ParsedEvents | None:
     """Parse the events of a body; None for one that `parse_event` must look at.
 
     Events without an id get the next ones of `new_ids`, and events without a time are of `now`.
@@ -90,19 +90,19 @@ def parse_batch(
         return None
 
 
-def batch_of(events: Sequence[Event], *, assigned: Sequence[int]) -> EventBatch:
+def batch_of(events: Sequence[Event], *, assigned: Sequence[int]) -> ParsedEvents:
     """Return events that were parsed one by one."""
     lines = EventLines(
         event_ids=[one.event_id for one in events],
         user_ids=[one.user_id for one in events],
         lines=[to_json(one) for one in events],
     )
-    return EventBatch(lines=lines, rows=[event_row(one) for one in events], assigned=assigned)
+    return ParsedEvents(lines=lines, rows=[event_row(one) for one in events], assigned=assigned)
 
 
 def _batch(
     events: Sequence[_EventFields], now: datetime, new_ids: Callable[[int], Sequence[str]]
-) -> EventBatch | None:
+) -> ParsedEvents | None:
     """Check the columns and make the lines and rows; raise InvalidRecord, or return None."""
     user_ids = [*map(str, (one.user_id for one in events))]
     item_ids = [*map(str, (one.item_id for one in events))]
@@ -131,7 +131,7 @@ def _batch(
         lines.append(event_line(event_id, user_id, item_id, type_, at_text, numbers))
         rows.append((user_id, event_id, at_us, item_id, type_, rating))
     columns = EventLines(event_ids=event_ids, user_ids=user_ids, lines=lines)
-    return EventBatch(lines=columns, rows=rows, assigned=assigned)
+    return ParsedEvents(lines=columns, rows=rows, assigned=assigned)
 
 
 def _are_ids(ids: Sequence[str]) -> bool:
