@@ -24,11 +24,11 @@ from recommender.records.events import (
     EventLines,
     details_json,
     event_line,
-    parse_time,
     to_json,
 )
 from recommender.records.ids import are_plain_ids, is_plain_id, wrong_id
 from recommender.records.record_fields import InvalidRecord
+from recommender.records.record_times import parse_time
 
 # what most types of events look like; they need no escapes in JSON
 _PLAIN_TYPE = re.compile(r"\w[\w:. -]{0,63}", re.ASCII)

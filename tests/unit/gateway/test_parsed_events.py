@@ -14,8 +14,9 @@ from gateway.bodies.records import AssignedId, RecordsAnswer, stored_events_json
 from gateway.content.parsed_events import ParsedEvents, batch_of, parse_batch
 from gateway.content.record_bodies import plain_values
 from gateway.http.problems import json_response
-from recommender.records.events import EARLIEST, MAX_CLOCK_SKEW, parse_event
+from recommender.records.events import parse_event
 from recommender.records.record_fields import InvalidRecord
+from recommender.records.record_times import EARLIEST, MAX_CLOCK_SKEW
 
 NOW = datetime(2026, 11, 25, 12, 30, 0, 250_000, tzinfo=UTC)
 VIEW = {"user_id": "u1", "item_id": "5", "type": "view"}
