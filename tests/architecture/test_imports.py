@@ -174,6 +174,7 @@ ALLOWED: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
             "recommender.requests.list_policy",
             "recommender.requests.list_rules",
             "recommender.records.record_fields",
+            "recommender.records.record_times",
             "recommender.records.slates",
             "recommender.requests.rule_fields",
             "recommender.requests.wire",
