@@ -154,10 +154,7 @@ async def take_records(
         is_items_feed = kind == "item" and is_feed(content_type)
         if not caller.is_browser and not is_items_feed and is_plain(body, content_type):
             async with services.plain_queue.turn():
-                if kind == "event":
-                    answer = await _take_plain_events(body, services)
-                else:
-                    answer = await _take_plain(kind, body, services)
+                answer = await _take_plain(kind, body, services)
             if answer is not None:
                 return answer
         raw: Iterator[Raw | Refused] = raw_records(body, content_type)
@@ -170,24 +167,12 @@ async def take_records(
     return _answer(kind, result, services)
 
 
-async def _take_plain_events(body: bytes | bytearray, services: GatewayServices) -> Response | None:
-    """Store the events of a small call, with other calls; None where one is not valid."""
-    batch = services.intake.parse_events(body)
-    if batch is None:
-        return None
-    num_duplicates = await services.record_groups.store_events(batch)
-    num_accepted = batch.num_events - num_duplicates
-    services.metrics.count_records("event", accepted=num_accepted, duplicates=num_duplicates)
-    content = stored_events_json(
-        num_accepted, num_duplicates, batch.assigned, batch.lines.event_ids
-    )
-    return Response(content, 202, media_type="application/json")
-
-
 async def _take_plain(
     kind: RecordKind, body: bytes | bytearray, services: GatewayServices
 ) -> Response | None:
     """Store the records of a small call, with other calls; None where one is not valid."""
+    if kind == "event":
+        return await _take_plain_events(body, services)
     plain = services.intake.parse_plain(kind, body)
     if plain is None:
         return None
@@ -199,6 +184,19 @@ async def _take_plain(
         event_ids=plain.event_ids,
     )
     return _answer(kind, result, services)
+
+
+async def _take_plain_events(body: bytes | bytearray, services: GatewayServices) -> Response | None:
+    batch = services.intake.parse_events(body)
+    if batch is None:
+        return None
+    num_duplicates = await services.record_groups.store_events(batch)
+    num_accepted = batch.num_events - num_duplicates
+    services.metrics.count_records("event", accepted=num_accepted, duplicates=num_duplicates)
+    content = stored_events_json(
+        num_accepted, num_duplicates, batch.assigned, batch.lines.event_ids
+    )
+    return Response(content, 202, media_type="application/json")
 
 
 def _answer(kind: RecordKind, result: IntakeResult, services: GatewayServices) -> Response:
