@@ -80,7 +80,8 @@ def settle_trial(ledger: Ledger, *, lease: Lease) -> None:
         verdict = _VERDICTS.get(run.outcome, "dropped")
         trial_rows.end(ledger, trial.version, verdict, why, lease=lease)
         log.info("trial ended", extra={"version": trial.version, "verdict": verdict, "why": why})
-    side_rows.remove(ledger, NEEDED_BY, lease=lease)
+    if any(one.needed_by == NEEDED_BY for one in side_rows.every(ledger)):
+        side_rows.remove(ledger, NEEDED_BY, lease=lease)
 
 
 def _is_to_be_tried(services: Services, manifest: Manifest) -> bool:

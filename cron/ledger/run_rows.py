@@ -45,6 +45,13 @@ def one(ledger: Ledger, run_id: int) -> Run:
         return _run(connection, run_id)
 
 
+def find(ledger: Ledger, run_id: int) -> Run | None:
+    """Return a run; None if it was deleted, as old ones are."""
+    with ledger.read() as connection:
+        query = sa.select(schema.runs).where(schema.runs.c.run_id == run_id)
+        return next(iter(_runs(connection, query)), None)
+
+
 def record_step(
     ledger: Ledger,
     run_id: int,

@@ -41,6 +41,7 @@ TESTS = (
     "rmse_older",
     "golden_answers",
     "latency",
+    "canary",
 )
 NUM_RELEASES = 8  # whose lists are counted; Prometheus keeps labels forever
 LIST_TYPES = ("impression", "click", "purchase")  # of click-through and conversion rates
@@ -90,6 +91,7 @@ class LedgerMetrics(Collector):
             yield from _waiting(overview)
             yield from _verdicts(overview, runs)
             yield from _quality(overview)
+            yield from _trial(overview)
             yield _list_events(overview)
             yield _pictures(pictures)
             yield from _ledger_metrics(overview.metrics)
@@ -201,6 +203,25 @@ def _quality(overview: Overview) -> Iterable[Metric]:
             rmse.add_metric([kind, model], quality.rmse)
     yield ndcg
     yield rmse
+
+
+def _trial(overview: Overview) -> Iterable[Metric]:
+    """Yield what is known of the candidate on trial; only its age while there is none."""
+    running = next((one for one in overview.trials if one.trial.end is None), None)
+    age_s = 0.0 if running is None else (overview.at - running.trial.started_at).total_seconds()
+    yield gauge(
+        "freshet_trial_seconds", "Time that the candidate has been on trial; 0 without one", age_s
+    )
+    if running is None:
+        return
+    shadow = running.shadow
+    for name, text, value in (
+        ("canary_difference", "Its reward minus the control's, as a share", running.difference),
+        ("shadow_overlap", "Share of items that its lists have in common", shadow.mean_overlap),
+        ("shadow_latency_ratio", "Its time by the live release's", shadow.latency_ratio),
+    ):
+        if value is not None:
+            yield gauge(f"freshet_{name}", text, value)
 
 
 def _list_events(overview: Overview) -> Metric:

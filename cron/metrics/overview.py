@@ -29,6 +29,7 @@ from cron.ledger.event_rows import HourOfEvents
 from cron.ledger.ledger import Ledger
 from cron.ledger.slate_rows import SlateCounts
 from cron.lineage import Decision, Hold, Quality, Release, Run
+from cron.metrics.trial_reports import TrialReport, newest_trials, trial_json
 from cron.metrics.waiting import num_waiting_records
 from cron.ports import EventLog
 
@@ -36,6 +37,7 @@ NUM_RUNS = 30
 NUM_QUALITY = 800  # about ten rows per run
 NUM_RELEASES = 50
 NUM_DECISIONS = 20
+NUM_TRIALS = 3
 NUM_HOURS = 48
 
 
@@ -78,6 +80,7 @@ class Overview:
     hours: tuple[HourOfEvents, ...]  # oldest first
     list_events: Mapping[int, Mapping[str, int]]  # of the releases, by version and type
     slates: SlateCounts  # of the last day
+    trials: tuple[TrialReport, ...]  # newest first
     metrics: Mapping[str, float]  # the ledger's counters and gauges
 
     @property
@@ -134,6 +137,7 @@ def look_at_ledger(
         hours=event_rows.newest_hours(ledger, num_hours=NUM_HOURS, now=now),
         list_events=event_rows.of_releases(ledger, [one.version for one in releases]),
         slates=slate_rows.counts_of_day(ledger, now=now),
+        trials=newest_trials(ledger, NUM_TRIALS),
         metrics=metric_rows.stored_metrics(ledger),
     )
 
@@ -194,6 +198,7 @@ def to_json(overview: Overview) -> dict[str, object]:
             "last_day": overview.slates.num_slates,
             "fallbacks": overview.slates.num_fallbacks,
         },
+        "trials": [trial_json(report) for report in overview.trials],
     }
 
 

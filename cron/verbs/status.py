@@ -49,6 +49,7 @@ def _lines(overview: Overview, nodes: list[str]) -> list[str]:
         _waiting(overview),
         *_slates(overview),
         _current(overview),
+        *_trial(overview),
         *_updates(overview),
         *_quality(overview),
         "",
@@ -125,6 +126,26 @@ def _current(overview: Overview) -> str:
     share = f" {100 * progress.done / progress.total:.0f} %" if progress.total else ""
     loss = f", loss {progress.loss:.3f}" if progress.loss is not None else ""
     return f"{started}: {progress.phase}{share}{loss}"
+
+
+def _trial(overview: Overview) -> list[str]:
+    """Show the newest trial of a candidate: how it stands, or how it ended."""
+    if not overview.trials:
+        return []
+    report = overview.trials[0]
+    trial, end = report.trial, report.trial.end
+    if end is not None:
+        ended = f"{end.verdict.replace('_', ' ')}, {age(overview.at - end.at)} ago"
+        return [f"trial    version {trial.version} {ended}: {end.why}"]
+    shares = ((trial.canary_share, "users"), (trial.shadow_share, "lists in the background"))
+    kinds = " and ".join(f"{share:.0%} of {what}" for share, what in shares if share > 0)
+    parts = [f"{kinds}, {age(overview.at - trial.started_at)} so far"]
+    if report.difference is not None and report.low is not None and report.high is not None:
+        reward, low, high = report.difference, report.low, report.high
+        parts.append(f"reward {reward:+.1%} (interval {low:+.1%} to {high:+.1%})")
+    if report.shadow.mean_overlap is not None:
+        parts.append(f"lists overlap by {report.shadow.mean_overlap:.0%}")
+    return [f"trial    version {trial.version}, {'; '.join(parts)}"]
 
 
 def _updates(overview: Overview) -> list[str]:

@@ -9,26 +9,8 @@ from pydantic import Field
 
 from cron.api_keys import Role
 from cron.lineage import Action, Kind, Outcome
-
-_TIME = {"format": "date-time"}
-
-Moment = Annotated[
-    str, Field(json_schema_extra=_TIME, description="ISO 8601.", examples=["2026-03-01T12:00:00Z"])
-]
-Number = int | float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReasonStatus:
-    """One test of the gate, or why a run ended as it did."""
-
-    name: Annotated[str, Field(description="The test's name.", examples=["ndcg"])]
-    ok: Annotated[bool, Field(description="Whether the candidate passed the test.")]
-    text: Annotated[str, Field(description="The result in one sentence, with its numbers.")]
-    figure: Annotated[Number | None, Field(description="The number that was tested.")]
-    low: Annotated[Number | None, Field(description="The lower end of its interval.")]
-    high: Annotated[Number | None, Field(description="The upper end of its interval.")]
-    limit: Annotated[Number | None, Field(description="The limit it was compared with.")]
+from gateway.bodies.reasons import Moment, Number, ReasonStatus
+from gateway.bodies.trials import TrialStatus
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -259,6 +241,10 @@ class StatusAnswer:
         Field(description="The hours with events among the newest 48, oldest first."),
     ]
     slates: Annotated[SlatesStatus, Field(description="The lists that were served.")]
+    trials: Annotated[
+        tuple[TrialStatus, ...],
+        Field(description="The newest trials of candidates, newest first."),
+    ]
     recorder: Annotated[RecorderStatus, Field(description="How this process records lists.")]
     endpoint: Annotated[
         str,

@@ -1350,6 +1350,22 @@ export interface SearchAnswer {
   items: FoundItem[];
 }
 
+/** Lists that a candidate made in the background, beside those of the live release. */
+export interface ShadowStatus {
+  /** Pairs of lists that were compared. */
+  compared: number;
+  /** Questions that it did not answer. */
+  errors: number;
+  /** Questions that were left out under load. */
+  dropped: number;
+  /** Mean share of the items that both lists have. */
+  overlap: number | null;
+  /** Mean rank-biased overlap, which weighs the top more. */
+  rank_biased_overlap: number | null;
+  /** Its time divided by the live release's. */
+  latency_ratio: number | null;
+}
+
 /** Similar items. */
 export interface SimilarAnswer {
   /** The item that was asked for. */
@@ -1439,6 +1455,8 @@ export interface StatusAnswer {
   events: HourStatus[];
   /** The lists that were served. */
   slates: SlatesStatus;
+  /** The newest trials of candidates, newest first. */
+  trials: TrialStatus[];
   /** How this process records lists. */
   recorder: RecorderStatus;
   /** Where the first TorchServe node takes predictions. */
@@ -1518,6 +1536,60 @@ export interface TrendingItem {
    * were asked for.
    */
   attributes?: Record<string, string | number | string[]> | null;
+}
+
+/** An arm of a canary. */
+export interface TrialArmStatus {
+  /** `control` or `candidate`. */
+  name: string;
+  /** Its share of the users. */
+  share: number;
+  /** Users who were served a list in it. */
+  users: number;
+  /** Reward per user and day; null without users. */
+  reward: number | null;
+  /** Lists that the gateways answered. */
+  answers: number;
+  /** Of these, the lists that another release had to make. */
+  errors: number;
+  /** Milliseconds per list; null without lists. */
+  mean_ms: number | null;
+}
+
+/** What an accepted candidate goes through before it is live. */
+export interface TrialStatus {
+  /** The candidate's version. */
+  version: number;
+  /** The run that made it. */
+  run_id: number;
+  /** The release that it is compared with. */
+  live: number;
+  /** Share of users who get its lists; 0 for none. */
+  canary_share: number;
+  /** Share of lists that it makes in the background; 0 for none. */
+  shadow_share: number;
+  /** When it began. */
+  started_at: string;
+  /** When it ended; null while it runs. */
+  ended_at: string | null;
+  /** How it ended; `dropped` without a conclusion, null while it runs. */
+  verdict: "promoted" | "taken_back" | "dropped" | null;
+  /** Why it ended so; null while it runs. */
+  why: string | null;
+  /** The gate's verdict. */
+  gate: ReasonStatus[];
+  /** When the canary was measured last, if ever. */
+  measured_at: string | null;
+  /** The control and the candidate; none before the first measurement. */
+  arms: TrialArmStatus[];
+  /** The candidate's reward minus the control's, as a share of that. */
+  difference: number | null;
+  /** The lower end of its interval. */
+  low: number | null;
+  /** The upper end of its interval. */
+  high: number | null;
+  /** Its lists in the background. */
+  shadow: ShadowStatus;
 }
 
 /** What the gate decided about recent updates. */

@@ -161,6 +161,53 @@ class Slates:
 
 
 @dataclass(frozen=True)
+class TrialArm:
+    """An arm of a canary: its users, their reward per user and day, and its answers."""
+
+    name: str
+    share: float
+    users: int
+    reward: Optional[float]
+    answers: int
+    errors: int
+    mean_ms: Optional[float]
+
+
+@dataclass(frozen=True)
+class Shadow:
+    """Lists that a candidate made in the background, beside those of the live release."""
+
+    compared: int
+    errors: int
+    dropped: int
+    overlap: Optional[float]
+    rank_biased_overlap: Optional[float]
+    latency_ratio: Optional[float]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What an accepted candidate goes through before it is live."""
+
+    version: int
+    run_id: int
+    live: int
+    canary_share: float
+    shadow_share: float
+    started_at: datetime
+    ended_at: Optional[datetime]
+    verdict: Optional[str]
+    why: Optional[str]
+    gate: tuple[GateTest, ...]
+    measured_at: Optional[datetime]
+    arms: tuple[TrialArm, ...]
+    difference: Optional[float]
+    low: Optional[float]
+    high: Optional[float]
+    shadow: Shadow
+
+
+@dataclass(frozen=True)
 class Recorder:
     """What became of the lists that this process of the gateway served since its start."""
 
@@ -187,6 +234,7 @@ class Status:
     quality: tuple[Quality, ...]
     events: tuple[Hour, ...]
     slates: Slates
+    trials: tuple[Trial, ...]
     recorder: Recorder
     endpoint: str
     in_service: dict[str, bool]
