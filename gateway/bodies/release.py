@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from gateway.bodies.status import Moment
+from gateway.bodies.reasons import Moment
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
