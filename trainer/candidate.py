@@ -30,6 +30,7 @@ from trainer.data.dataset import (
     read_items,
     read_manifest,
 )
+from trainer.data.pictures import read_pictures, with_pictures
 from trainer.data.sampling import Sequences, build_sequences
 from trainer.data.slate_places import HistoryTimes, SlatePlaces, read_slate_places
 from trainer.data.start import Added, CannotStart, grown_bundle, new_bundle
@@ -176,25 +177,37 @@ def _shared_bundle(
 ) -> Bundle:
     """Make the start bundle on the first rank and return a copy on every rank.
 
-    Only the first rank's bundle has the encoder.
+    Only the first rank's bundle has the encoders.
     """
-    made = _start_bundle(job, manifest, events, live) if distributed.rank() == 0 else None
+    made = None
+    if distributed.rank() == 0:
+        made = with_pictures(
+            _start_bundle(job, manifest, events, live),
+            read_pictures(job.snapshot),
+            job.config.pictures,
+            cache=_cache(job),
+        )
     shared = distributed.from_first(
-        lambda: replace(made, encoder=None) if made is not None else None
+        lambda: replace(made, encoder=None, picture_encoder=None) if made is not None else None
     )
     assert shared is not None
-    return shared if made is None else replace(shared, encoder=made.encoder)
+    if made is None:
+        return shared
+    return replace(shared, encoder=made.encoder, picture_encoder=made.picture_encoder)
+
+
+def _cache(job: Job) -> Path:
+    return job.text_cache if job.text_cache is not None else job.partial / "texts"
 
 
 def _start_bundle(
     job: Job, manifest: SnapshotManifest, events: EventTable, live: Bundle | None
 ) -> Bundle:
     added = Added(items=read_items(job.snapshot / "items.parquet"), events=events)
-    cache = job.text_cache if job.text_cache is not None else job.partial / "texts"
+    cache = _cache(job)
     if manifest.mode in ("full", "baseline"):
-        return new_bundle(
-            added, job.config, TextVectors(job.config.encoder, cache=cache), mode=manifest.mode
-        )
+        texts = TextVectors(job.config.encoder, cache=cache)
+        return new_bundle(added, job.config, texts, mode=manifest.mode)
     if live is None:
         raise CannotStart(
             f"{job.snapshot}: mode {manifest.mode} starts from a live bundle, and there is none"

@@ -6,7 +6,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from recommender.config import NEGATIVE_TYPES, POSITIVE_TYPES, EncoderConfig, ModelConfig, Signals
+from recommender.config import (
+    NEGATIVE_TYPES,
+    POSITIVE_TYPES,
+    EncoderConfig,
+    ModelConfig,
+    PictureEncoderConfig,
+    Signals,
+)
 from trainer.codec import decode, encode
 
 Mode = Literal["full", "update", "items", "baseline"]
@@ -45,6 +52,7 @@ class TrainConfig:
     """
 
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
+    pictures: PictureEncoderConfig = field(default_factory=PictureEncoderConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     policy_gradient: PolicyGradientConfig = field(default_factory=PolicyGradientConfig)
     # what people chose predicts what they choose next

@@ -12,7 +12,7 @@ from cron.journal.journal import Journal
 from cron.ledger import holds, journal_rows, release_rows, run_rows
 from cron.ledger.ledger import Ledger
 from cron.lineage import Manifest, Range, Run
-from recommender.config import BUNDLE_FORMAT
+from recommender.config import BUNDLE_FORMAT, PictureEncoderConfig
 from trainer.codec import decode, encode
 from trainer.config import TrainConfig
 
@@ -26,6 +26,10 @@ class _Shape(msgspec.Struct, frozen=True, kw_only=True):
 
     encoder: object = None
     model: object = None
+    # releases from before there were pictures have none
+    pictures: object = msgspec.field(
+        default_factory=lambda: msgspec.to_builtins(PictureEncoderConfig())
+    )
 
 
 def observe(

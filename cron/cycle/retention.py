@@ -265,7 +265,9 @@ def _delete_texts(services: Services, _lease: Lease) -> None:
     """
     texts = services.paths.texts
     caches = sorted(texts.glob("*.safetensors"), key=lambda path: path.stat().st_mtime)
-    for path in [*caches[:-_KEPT_TEXTS], *texts.glob("*.tmp")]:
+    of_pictures = [path for path in caches if path.name.startswith("pictures-")]
+    of_texts = [path for path in caches if path not in of_pictures]
+    for path in [*of_texts[:-_KEPT_TEXTS], *of_pictures[:-_KEPT_TEXTS], *texts.glob("*.tmp")]:
         path.unlink()
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from cron.cycle.outlook import capped_range
 from cron.journal.journal import Journal
-from cron.ledger import holds, journal_rows, release_rows
+from cron.ledger import holds, journal_rows, picture_rows, release_rows
 from cron.ledger.ledger import Ledger
 from cron.lineage import Manifest, Range, Run
 from cron.settings.tree import Settings
@@ -44,6 +44,9 @@ class RunPlan:
     judged_share: float | None = None  # None: the same as the panel
     judged_key: str = PLAIN
     older_before: int | None = None
+    # the changes of pictures that the parent has, and those that this run will have
+    pictures_after: int = 0
+    pictures_through: int = 0
 
     @property
     def counted_range(self) -> Range | None:
@@ -94,6 +97,8 @@ def make_plan(ledger: Ledger, journal: Journal, settings: Settings, run: Run) ->
         excluded=excluded,
         parent=parent.version if parent is not None else None,
         anchor=anchor,
+        pictures_after=parent.pictures_through if parent is not None else 0,
+        pictures_through=picture_rows.num_changes(ledger),
     )
 
 

@@ -23,8 +23,10 @@ from cron.gate.wording import Against
 from cron.ledger import release_rows
 from cron.ledger.ledger import Ledger
 from cron.lineage import Manifest, Quality, Release, Run, manifest_to_json
+from cron.pictures.thumbnail_files import ThumbnailFiles
 from cron.ports import ArtifactStore
 from cron.services import Paths, Services
+from cron.snapshot.item_pictures import PictureSource
 from cron.snapshot.judged import need_of
 from cron.snapshot.limits import Limits
 from cron.snapshot.panel import Panel
@@ -74,8 +76,15 @@ def make_snapshot(services: Services, run: Run, plan: RunPlan) -> SnapshotInfo:
         live_version=live.version if live is not None else None,
         anchor_version=anchor.version if anchor is not None else None,
         reward=services.settings.reward if train.policy_gradient.weight > 0 else None,
+        pictures_after=plan.pictures_after if train.pictures.model is not None else None,
     )
-    return build_snapshot(services.journal, request, folder_of(services.paths, run) / "snapshot")
+    files = ThumbnailFiles(artifacts, services.paths.pictures)
+    return build_snapshot(
+        services.journal,
+        request,
+        folder_of(services.paths, run) / "snapshot",
+        pictures=PictureSource(ledger=ledger, files=files),
+    )
 
 
 def train(services: Services, run: Run) -> Trained:
@@ -133,6 +142,7 @@ def archive(
         target_range=plan.target_range,
         trained_through=plan.trained_through,
         items_through=plan.items_through,
+        pictures_through=plan.pictures_through,
         excluded=plan.excluded,
         panel_share=plan.panel_share,
         panel_key=plan.panel_key,

@@ -24,6 +24,7 @@ class SnapshotRequest:
     update uses its target range and other modes use none.
     `shift_range`: events whose mix is compared with that of the events before them.
     `reward`: what the items of served lists are worth, to learn from; None for no lists.
+    `pictures_after`: the parent knows the changes of pictures up to this one; None for no pictures.
     `items_after`: the parent knows all items up to this number; an update of a large journal has
     only later records of items.
     """
@@ -51,6 +52,7 @@ class SnapshotRequest:
     shift_range: tuple[int, int] | None = None
     older_before: int | None = None
     reward: RewardSettings | None = None
+    pictures_after: int | None = None
 
     @property
     def through(self) -> int:

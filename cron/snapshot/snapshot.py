@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 from cron.journal import segments
 from cron.journal.journal import Journal
 from cron.snapshot.choice import Chosen, choose_of_all, choose_of_parts
+from cron.snapshot.item_pictures import PictureSource, add_pictures
 from cron.snapshot.pools import SIZES, JournalParts, PoolSizes
 from cron.snapshot.request import SnapshotRequest
 from cron.snapshot.served_lists import served_lists
@@ -57,7 +58,12 @@ class SnapshotInfo:
 
 
 def build_snapshot(
-    journal: Journal, request: SnapshotRequest, out: Path, *, sizes: PoolSizes = SIZES
+    journal: Journal,
+    request: SnapshotRequest,
+    out: Path,
+    *,
+    sizes: PoolSizes = SIZES,
+    pictures: PictureSource | None = None,
 ) -> SnapshotInfo:
     """Write a complete snapshot to the folder `out`.
 
@@ -76,6 +82,8 @@ def build_snapshot(
         chosen = _choose(journal, request, tables, partial / "parts", sizes)
         _add_items(journal, request, tables, sizes)
         num_slates = _add_slates(journal, request, tables)
+        if request.pictures_after is not None and pictures is not None:
+            add_pictures(pictures, tables, partial, after=request.pictures_after)
     for name, source in (("live", request.live), ("anchor", request.anchor)):
         if source is not None:
             link_tree(source, partial / name)
@@ -217,6 +225,7 @@ def _request_values(request: SnapshotRequest) -> dict[str, object]:
         "shift_range": request.shift_range,
         "older_before": request.older_before,
         "reward": msgspec.to_builtins(request.reward),
+        "pictures_after": request.pictures_after,
     }
 
 

@@ -27,10 +27,7 @@ def load_model(
     config: EncoderConfig, source: EncoderSource
 ) -> tuple[PreTrainedTokenizerBase, PreTrainedModel]:
     """Load tokenizer and model on the CPU in the file's precision; raise EncoderError."""
-    from transformers.utils import logging
-
-    # Loading takes a second, and a server's log is not a terminal.
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    silence_loading()
     try:
         tokenizer, network, missing = _load(source)
     except Exception as error:  # a damaged file may raise anything
@@ -61,6 +58,13 @@ def load_model(
     return tokenizer, network
 
 
+def silence_loading() -> None:
+    """Show no progress bar: loading takes a second, and a server's log is not a terminal."""
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+
+
 def in_one_line(error: Exception) -> str:
     """Return an error's type and text on one line, for logs that are read by lines."""
     text = " ".join(str(error).split())
@@ -87,6 +91,14 @@ def _load(
 def _wrong_weights(network: PreTrainedModel, missing: Iterable[str]) -> str | None:
     if network.config.is_encoder_decoder:
         return "it is an encoder with a decoder; name a model that is only one of them"
+    return weights_missing(network, missing)
+
+
+def weights_missing(network: PreTrainedModel, missing: Iterable[str]) -> str | None:
+    """Return which weights a model's file lacks; None if all that count are there.
+
+    Those of the unused last layer become zero, since they were drawn at random.
+    """
     needed = sorted(name for name in missing if _UNUSED not in name.split("."))
     if needed:
         more = f" and {len(needed) - _SHOWN_NAMES} others" if len(needed) > _SHOWN_NAMES else ""
