@@ -10,6 +10,7 @@ import json
 import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -19,6 +20,7 @@ from torch import Tensor
 from recommender.arrays.bases import CONTENT, Bases, move_to_base, moved_file
 from recommender.arrays.layers import WHOLE_BYTES, load_arrays, mapped_names, save_arrays
 from recommender.catalogue.catalogue import COLUMNS_FILE, Catalogue
+from recommender.catalogue.knowledge_graph import GRAPH_FILE
 from recommender.config import (
     BUNDLE_FORMAT,
     EncoderConfig,
@@ -66,6 +68,7 @@ class BundleManifest:
     signals: Signals = field(default_factory=Signals)
     picture_encoder: PictureEncoderConfig = field(default_factory=PictureEncoderConfig)
     picture_digest: str | None = None  # None when no item has a picture
+    relations: tuple[str, ...] = ()  # attributes that count as facts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,8 +170,9 @@ def save_bundle(bundle: Bundle, folder: Path, *, whole_bytes: int = WHOLE_BYTES)
         parent = bundle.folder / name if bundle.folder is not None else None
         save_arrays(arrays, folder / name, parent=parent, whole_bytes=whole_bytes)
     bundle.catalogue.save(folder)
-    if (folder / COLUMNS_FILE).stat().st_size >= whole_bytes:
-        move_to_base(folder / COLUMNS_FILE)
+    for file in (folder / COLUMNS_FILE, folder / GRAPH_FILE):
+        if file.exists() and file.stat().st_size >= whole_bytes:
+            move_to_base(file)
     if bundle.cells is not None:
         save_cells(bundle.cells, folder / CELLS)
     if bundle.manifest.encoder_digest is not None:
@@ -199,8 +203,7 @@ def load_bundle(folder: Path, *, content: Path | None = None, verify: bool = Tru
     if verify:
         _verify(bases, manifest)
     try:
-        columns_file = moved_file(folder / COLUMNS_FILE, bases)
-        catalogue = Catalogue.load(folder, columns_file=columns_file)
+        catalogue = Catalogue.load(folder, find=partial(moved_file, bases=bases))
         facts = load_arrays(folder / FACTS, bases)
         model = _load_model(manifest, bases)
         whitening = Whitening(mean_R=facts.pop("mean"), components_RT=facts.pop("components"))
@@ -249,6 +252,7 @@ def read_manifest(folder: Path) -> BundleManifest:
             )
         if "picture_encoder" in raw:
             raw["picture_encoder"] = PictureEncoderConfig(**raw["picture_encoder"])
+        raw["relations"] = tuple(raw.get("relations", ()))
         raw["rating_scale"] = (
             tuple(raw["rating_scale"]) if raw["rating_scale"] is not None else None
         )

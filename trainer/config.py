@@ -61,6 +61,9 @@ class TrainConfig:
     negative_types: tuple[str, ...] = NEGATIVE_TYPES
     # when set, only ratings of at least this much are ranking positives
     positive_rating: float | None = None
+    # attributes that count as facts in reasons, such as brand; none, because a shop knows which of
+    # them name something
+    relations: tuple[str, ...] | None = None
     rating_weight: float = 1.0  # .2 gave the same ranking and a slightly worse RMSE
     # of 16 sequences a step; two more make no measurable difference and cost a sixth more
     full_epochs: int = 12

@@ -41,7 +41,8 @@ class SnapshotInfo:
     `num_panel_events` and `num_panel_users` count the scored choices and their users,
     `num_older_events` those among the older events. `over_user_limit` and `over_item_limit` count
     events of the target range that are not trained on. `shift` is None where there are too few
-    events. `num_slates` are the served lists to learn from.
+    events. `num_slates` are the served lists to learn from, `num_facts` the valid facts if the
+    snapshot has them.
     """
 
     data_digest: str
@@ -55,6 +56,7 @@ class SnapshotInfo:
     over_item_limit: int
     shift: Shift | None
     num_slates: int = 0
+    num_facts: int = 0
 
 
 def build_snapshot(
@@ -140,9 +142,25 @@ def _add_items(
     if not is_whole and request.items_after:
         keys = journal.by_user.records_of_items(latest["item_id"].to_pylist(), through=through)
         latest = latest.filter(pc.is_in(latest["seq"], value_set=_latest_numbers(keys)))
+    _add_facts(journal, records, through, tables, is_whole=is_whole or not request.items_after)
     tables.add("items", _item_rows(latest.slice(0, 0)))
     for first in range(0, latest.num_rows, _ITEMS_AT_ONCE):
         tables.add("items", _item_rows(latest.slice(first, _ITEMS_AT_ONCE)))
+
+
+def _add_facts(
+    journal: Journal, records: pa.Table, through: int, tables: SnapshotTables, *, is_whole: bool
+) -> None:
+    """Write all valid facts, if some of the records are facts.
+
+    Without new ones those of the parent still hold. `is_whole` means that all records were read.
+    """
+    if not pc.any(pc.equal(records["kind"], "fact")).as_py():
+        return
+    latest = segments.latest_facts(records if is_whole else journal.read_items(1, through))
+    valid = latest.filter(pc.invert(latest["withdrawn"]))
+    rows = {"head": valid["item_id"], "relation": valid["relation"], "tail": valid["tail"]}
+    tables.add("facts", pa.table(rows))
 
 
 def _item_rows(latest: pa.Table) -> pa.Table:
@@ -189,6 +207,7 @@ def _info(tables: SnapshotTables, chosen: Chosen) -> SnapshotInfo:
         num_targets=tables.num_in_role("events", "target"),
         num_replay=tables.num_in_role("events", "replay"),
         num_items=tables.num_rows("items"),
+        num_facts=tables.num_rows("facts"),
         num_panel_users=chosen.scored.num_users,
         num_panel_events=chosen.scored.num_events,
         num_older_events=chosen.scored.num_older,

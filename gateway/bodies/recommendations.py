@@ -68,6 +68,51 @@ class NearItem:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NamedItem:
+    """An item of the history."""
+
+    id: Annotated[str, Field(description="The item's id.", examples=["50"])]
+    title: Title
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FactEntity:
+    """What two items have in common."""
+
+    id: Annotated[str, Field(description="The entity's id.", examples=["m.0184dt"])]
+    name: Annotated[
+        str | None,
+        Field(description="How it is called; null if no fact says so.", examples=["Ann Lee"]),
+    ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FactPath:
+    """Facts that relate an item to an item of the history: one, or two over an entity."""
+
+    item: Annotated[NamedItem, Field(description="The item of the history.")]
+    relation: Annotated[
+        str | None,
+        Field(
+            description="How the recommended item is related to `via`, or, without it, to `item`. "
+            "Null if a fact of `item` names the recommended item.",
+            examples=["director"],
+        ),
+    ]
+    via: Annotated[
+        FactEntity | None,
+        Field(description="The entity between the two; null if one fact names both items."),
+    ]
+    item_relation: Annotated[
+        str | None,
+        Field(
+            description="How `item` is related to `via`, or, without it, to the recommended item.",
+            examples=["director"],
+        ),
+    ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ItemReason:
     """Why an item was recommended."""
 
@@ -89,6 +134,14 @@ class ItemReason:
     new: Annotated[
         bool, Field(description="The release counted fewer than 5 interactions with it.")
     ]
+    facts: Annotated[
+        tuple[FactPath, ...] | None,
+        Field(
+            description="At most three facts that it shares with items of the history, those first "
+            "that the fewest items share. Only of a release that knows facts.",
+            exclude_if=is_none,
+        ),
+    ] = None
 
 
 Reason = Annotated[

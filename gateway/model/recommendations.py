@@ -27,6 +27,7 @@ from gateway.bodies.refusal import Refusal
 from gateway.errors import BadQuery
 from gateway.model.answers import ListPropensities, NoAnswer, Ranked, TooLarge
 from gateway.model.drawn_hidden import DrawnHidden
+from gateway.model.fact_reasons import named_in_facts, without_hidden
 from gateway.model.fallback import Fallback
 from gateway.model.inference import Inference
 from gateway.model.questions import (
@@ -118,12 +119,13 @@ class Recommendations:
                 )
             num_asked += 1
             ids = [item.id for item in answer.items]
-            hidden = await hidden_items(self._histories, ids)
+            every = await hidden_items(self._histories, [*ids, *named_in_facts(answer.items)])
+            hidden = every.intersection(ids)
             if question.policy is not None:
                 self._drawn_hidden.note(answer.model_version, hidden)
             again = _next_question(question, ids, hidden, wanted=request.k)
             if again is None or (request.policy is not None and num_asked == MAX_DRAWS):
-                return self._ranked_answer(request, answer, hidden)
+                return self._ranked_answer(request, answer, every)
             question = again
 
     async def _ask(
@@ -157,7 +159,7 @@ class Recommendations:
                     title=item.title,
                     score=item.score,
                     rating=item.rating,
-                    reason=item.reason,
+                    reason=without_hidden(item.reason, hidden),
                     moved=item.moved,
                     propensity=item.propensity,
                 )

@@ -278,6 +278,29 @@ export interface FactBody {
   event_id?: string | number | null;
 }
 
+/** What two items have in common. */
+export interface FactEntity {
+  /** The entity's id. */
+  id: string;
+  /** How it is called; null if no fact says so. */
+  name: string | null;
+}
+
+/** Facts that relate an item to an item of the history: one, or two over an entity. */
+export interface FactPath {
+  /** The item of the history. */
+  item: NamedItem;
+  /**
+   * How the recommended item is related to `via`, or, without it, to `item`. Null if a fact of
+   * `item` names the recommended item.
+   */
+  relation: string | null;
+  /** The entity between the two; null if one fact names both items. */
+  via: FactEntity | null;
+  /** How `item` is related to `via`, or, without it, to the recommended item. */
+  item_relation: string | null;
+}
+
 /** The popular items of the live release, while the model server does not answer. */
 export interface FallbackAnswer {
   /** Names this answer: a UUIDv7. */
@@ -576,6 +599,11 @@ export interface ItemReason {
   popular: boolean;
   /** The release counted fewer than 5 interactions with it. */
   new: boolean;
+  /**
+   * At most three facts that it shares with items of the history, those first that the fewest items
+   * share. Only of a release that knows facts.
+   */
+  facts?: FactPath[] | null;
 }
 
 /** A page of items. */
@@ -659,6 +687,14 @@ export interface MultiSlotRankResponse {
 export interface MultiSlotRewardRequest {
   /** One reward for each slot. */
   reward: SlotReward[];
+}
+
+/** An item of the history. */
+export interface NamedItem {
+  /** The item's id. */
+  id: string;
+  /** The item's title; null when no item record has come yet. */
+  title: string | null;
 }
 
 /** An item of the history that a recommended item is like. */

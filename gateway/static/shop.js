@@ -75,12 +75,26 @@ function factsOf({ genre = [], year, brand, price, currency } = {}) {
 
 // Say why an item is there: answers with `explain` have the reason.
 function reasonOf({ reason, events, match }) {
+  if (reason?.facts?.length) return factOf(reason.facts[0]);
   if (reason?.nearest.length) return `because you looked at ${nameOf(reason.nearest[0].id)}`;
   if (reason?.popular) return "popular";
   if (reason?.new) return "new";
   if (match === "text") return "near in meaning";
   return events ? `${events} visits` : "";
 }
+
+// Say in a line what an item shares with one that the visitor looked at.
+function factOf({ item, relation, via, item_relation: theirs }) {
+  const other = item.title || nameOf(item.id);
+  if (!via) return relation ? `${wordsOf(relation)}: ${other}` : `${wordsOf(theirs)} of ${other}`;
+  const role = wordsOf(relation);
+  if (!via.name) return role === wordsOf(theirs) ? `same ${role} as ${other}` : `${role} in common with ${other}`;
+  const also = role === wordsOf(theirs) ? "" : `${wordsOf(theirs)} `;
+  return `${role} ${via.name}, also ${also}in ${other}`;
+}
+
+// The relation film.film.directed_by, or an IRI that ends like it, is "directed by".
+const wordsOf = (relation) => relation.split(/[./#]/).filter(Boolean).pop().replaceAll("_", " ");
 
 // 4. The page. Its address says what it shows: #item=… an item, #q=… what a search found. All rows
 // are asked for at once.

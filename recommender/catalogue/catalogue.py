@@ -2,13 +2,14 @@
 
 An id is the client's string and a row is our integer; only this file converts between them. It
 imports no torch and holds no vectors. A catalogue is *columns*, which all releases since a full
-retrain share, and the *changes* since then: the items that were replaced or added.
+retrain share, and the *changes* since then: the items that were replaced or added. Beside them is
+the knowledge graph, if there are facts.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from operator import itemgetter
 from pathlib import Path
@@ -20,6 +21,7 @@ import numpy.typing as npt
 from recommender.arrays.bases import link_or_copy
 from recommender.catalogue.attribute_index import AttributeIndex, Value
 from recommender.catalogue.item_columns import CatalogueColumns, CatalogueItem, read_attributes
+from recommender.catalogue.knowledge_graph import GRAPH_FILE, KnowledgeGraph
 from recommender.catalogue.title_search import TitleSearch
 from recommender.catalogue.word_index import WordIndex
 
@@ -64,6 +66,7 @@ class Catalogue(Sequence[CatalogueItem]):
         self._columns = CatalogueColumns.of(items)
         self._file: Path | None = None  # the file of the columns, once there is one
         self._changes: dict[int, CatalogueItem] = {}
+        self.graph: KnowledgeGraph | None = None
         self._num_items = len(self._columns)
         num_ids = len(set(self._columns.ids))
         if num_ids != len(self):
@@ -78,7 +81,14 @@ class Catalogue(Sequence[CatalogueItem]):
         """Return the columns with some rows replaced, and with rows added at the end."""
         made = cls.__new__(cls)
         made._columns, made._file, made._changes = columns, file, changes
+        made.graph = None
         made._num_items = max(len(columns), max(changes, default=-1) + 1)
+        return made
+
+    def with_graph(self, graph: KnowledgeGraph | None) -> Catalogue:
+        """Return the same items with these facts."""
+        made = Catalogue._of(self._columns, self._file, self._changes)
+        made.graph = graph
         return made
 
     def __len__(self) -> int:
@@ -120,6 +130,10 @@ class Catalogue(Sequence[CatalogueItem]):
         """Return the row of an id; None when it is unknown."""
         row = self._columns.row(item_id)
         return self._added_rows.get(item_id) if row is None else row
+
+    def num_with(self, name: str, value: str) -> int:
+        """Return about how many items have a value of an attribute."""
+        return len(self._columns.attribute_index.rows(name, value))
 
     def row_of_title(self, title: str) -> int | None:
         """Return the first row with exactly this title."""
@@ -172,15 +186,16 @@ class Catalogue(Sequence[CatalogueItem]):
         catalogue = Catalogue._of(self._columns, self._file, changes)
         if len(changes) > MAX_CHANGED_SHARE * num_items:
             catalogue = Catalogue(catalogue)
-        return catalogue, tuple(sorted(changed))
+        return catalogue.with_graph(self.graph), tuple(sorted(changed))
 
     def filter_rows(self, wanted: Mapping[str, Value]) -> Mask:
         """Mark the rows whose attributes match every key of `wanted`; raise UnknownAttribute.
 
         An attribute matches when it equals the wanted value or is a list that contains it. Of a
         list of wanted values, one match is enough. A number also matches its decimal string, since
-        a query string has no numbers. The newest masks are kept, so requests of a batch that have
-        the same filter get the same object.
+        a query string has no numbers. A relation matches like an attribute: its values are the ids
+        and names of what it relates to an item. The newest masks are kept, so requests of a batch
+        that have the same filter get the same object.
         """
         key = tuple(sorted(wanted.items(), key=itemgetter(0)))
         if key not in self._masks:
@@ -192,7 +207,8 @@ class Catalogue(Sequence[CatalogueItem]):
     def _matching(self, wanted: Mapping[str, Value]) -> Mask:
         allowed_N = np.ones(len(self), dtype=np.bool_)
         for name, value in wanted.items():
-            if name not in self._attribute_names:
+            relation = self.graph.relation(name) if self.graph is not None else None
+            if name not in self._attribute_names and relation is None:
                 raise UnknownAttribute(name, known=tuple(sorted(self._attribute_names)))
             values = set(value) if isinstance(value, tuple) else (value,)
             matching_N = np.zeros(len(self), dtype=np.bool_)
@@ -201,11 +217,25 @@ class Catalogue(Sequence[CatalogueItem]):
             matching_N[self._changed_rows] = False
             for one in values:
                 matching_N[self._changed_attributes.rows(name, one)] = True
+                if relation is not None:
+                    matching_N[self._related_rows(relation, one)] = True
             allowed_N &= matching_N
         return allowed_N
 
+    def _related_rows(self, relation: int, value: str | float) -> list[int]:
+        """Return the rows of items that a fact of this relation joins with a value."""
+        assert self.graph is not None
+        text = f"{value:.15g}" if isinstance(value, float) else value
+        rows = set[int | None]()
+        for entity in self.graph.entities_called(text):
+            related = self.graph.entities_related(relation, entity).tolist()
+            rows.update(self.row(self.graph.ids_E[one] or "") for one in related)
+        return [row for row in rows if row is not None]
+
     def save(self, folder: Path) -> None:
-        """Write the columns and the changes; the file that the columns came from is linked."""
+        """Write columns, changes and facts; files that they came from are linked."""
+        if self.graph is not None:
+            self.graph.save(folder / GRAPH_FILE)
         if self._file is None or not self._file.exists():
             self._columns.save(folder / COLUMNS_FILE)
         else:
@@ -216,20 +246,22 @@ class Catalogue(Sequence[CatalogueItem]):
                     file.write(_to_json(row, self._changes[row]) + "\n")
 
     @staticmethod
-    def load(folder: Path, *, columns_file: Path | None = None) -> Catalogue:
+    def load(folder: Path, *, find: Callable[[Path], Path] = Path) -> Catalogue:
         """Read what `save` wrote; raise OSError, or ValueError for what is not valid.
 
-        `columns_file` is where the columns are, if they were moved out of the folder.
+        `find` returns where a file is, if it was moved out of the folder.
         """
+        graph_file = find(folder / GRAPH_FILE)
+        graph = KnowledgeGraph.map(graph_file) if graph_file.exists() else None
         if (folder / OLD_FILE).exists():
             return Catalogue(item for _, item in _read_lines(folder / OLD_FILE))
-        file = folder / COLUMNS_FILE if columns_file is None else columns_file
+        file = find(folder / COLUMNS_FILE)
         columns, changes = CatalogueColumns.map(file), folder / CHANGES_FILE
         changed = dict(_read_lines(changes)) if changes.exists() else {}
         added = sorted(row for row in changed if row >= len(columns))
         if added != list(range(len(columns), len(columns) + len(added))):
             raise ValueError(f"{changes}: the rows after {len(columns) - 1} have gaps")
-        return Catalogue._of(columns, file, changed)
+        return Catalogue._of(columns, file, changed).with_graph(graph)
 
     @cached_property
     def title_search(self) -> TitleSearch:

@@ -1,4 +1,4 @@
-"""The reasons for recommended items: the nearest items of the history, popularity, novelty.
+"""The reasons for recommended items: near items of the history, facts, popularity, novelty.
 
 A history item's share in a recommended item is the cosine of their vectors over the sum of the
 positive cosines of all items of the history. Free texts, items whose cosine is not positive, and
@@ -19,6 +19,7 @@ from torch import Tensor
 
 from recommender.catalogue.attribute_index import Value
 from recommender.catalogue.catalogue import Catalogue
+from recommender.lists.fact_paths import FactPaths
 from recommender.ranking.ranker import HistoryElement, Ranker
 from recommender.requests.wire import JsonObject
 
@@ -55,12 +56,15 @@ def reasons(ranker: Ranker, asked: Sequence[ReasonsQuestion]) -> list[list[JsonO
             unit_XD[np.searchsorted(rows_X, liked_L)],
             is_same_KL=torch.from_numpy(recommended_K[:, None] == liked_L),
         )
-        answers.append(
-            [
-                found.reason(row, liked_L.tolist(), share_L)
-                for row, share_L in zip(recommended_K.tolist(), share_KL, strict=True)
-            ]
-        )
+        explained = [
+            found.reason(row, liked_L.tolist(), share_L)
+            for row, share_L in zip(recommended_K.tolist(), share_KL, strict=True)
+        ]
+        if found.facts.has_facts:
+            history = found.facts.nodes_of(liked_L.tolist())
+            for row, reason in zip(recommended_K.tolist(), explained, strict=True):
+                reason["facts"] = found.facts.paths(row, history)
+        answers.append(explained)
     return answers
 
 
@@ -92,6 +96,7 @@ class _Reasons:
         num_popular = max(MIN_POPULAR, int(POPULAR_SHARE * len(self._catalogue)))
         self._popular = frozenset(ranker.popular_rows(num_popular).tolist())
         self._attributes: dict[int, dict[str, list[str | float]]] = {}
+        self.facts = FactPaths(self._catalogue, ranker.bundle.manifest.relations)
 
     def reason(
         self, row: int, liked: Sequence[int], share_L: npt.NDArray[np.float32]

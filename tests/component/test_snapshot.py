@@ -18,6 +18,7 @@ from recommender.records.events import Event
 from tests.component.house import House
 from tests.component.snapshots import (
     EVENTS,
+    NUM_EVENTS,
     PANEL,
     REQUEST,
     SHARE,
@@ -29,7 +30,7 @@ from tests.component.snapshots import (
     numbers,
     rows,
 )
-from tests.contracts.records import START_AT, event, item
+from tests.contracts.records import START_AT, event, fact, item
 
 
 @pytest.fixture
@@ -199,6 +200,30 @@ def test_dropped_segments_leave_a_snapshot_without_their_events(
     )
     build(house.journal, REQUEST, tmp_path / "out")
     assert min(int(str(number)) for number in numbers(tmp_path / "out", "events.parquet")) == 401
+
+
+def test_a_snapshot_has_the_facts_that_hold(house: House, tmp_path: Path, build: Build) -> None:
+    said = [fact(1, "i1"), fact(2, "i1", "bob"), fact(3, "i2"), fact(4, "i1", withdrawn=True)]
+    house.journal.accept(said, Cursor("0"), house.lease)
+    through = NUM_EVENTS + len(said)
+    info = build(house.journal, replace(REQUEST, items_through=through), tmp_path / "out")
+    expected = [
+        {"head": "i1", "relation": "director", "tail": "bob"},
+        {"head": "i2", "relation": "director", "tail": "ann"},
+    ]
+    assert (rows(tmp_path / "out", "facts.parquet"), info.num_facts) == (expected, 2)
+    house.journal.accept([item(9, "i1")], Cursor("0"), house.lease)
+    later = replace(REQUEST, items_through=through + 1, items_after=through)
+    parts = build_snapshot(house.journal, later, tmp_path / "later", sizes=SMALL)
+    assert parts.num_facts == 0
+    assert not (tmp_path / "later" / "facts.parquet").exists(), "those of the parent still hold"
+
+
+def test_without_facts_a_snapshot_has_no_file_of_them(
+    house: House, tmp_path: Path, build: Build
+) -> None:
+    assert build(house.journal, REQUEST, tmp_path / "out").num_facts == 0
+    assert not (tmp_path / "out" / "facts.parquet").exists()
 
 
 def test_older_panel_events_see_only_their_own_past(

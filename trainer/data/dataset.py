@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 
 from recommender.catalogue.catalogue import Catalogue
 from recommender.catalogue.item_columns import CatalogueItem, read_attributes
+from recommender.catalogue.knowledge_graph import KnowledgeGraph
 from recommender.config import IMPRESSION, Signals
 from trainer.config import Mode
 from trainer.data.positives import mark_positive
@@ -26,6 +27,7 @@ from trainer.data.positives import mark_positive
 FORMAT = 2
 
 _ORDER = ("user_id", "at_us", "event_id")
+_FACT_COLUMNS = ("head", "relation", "tail")
 _ITEM_COLUMNS = ["item_id", "title", "text", "attributes", "hidden"]
 _ITEMS_AT_ONCE = 8_192
 
@@ -190,6 +192,18 @@ def read_items(path: Path) -> Iterator[CatalogueItem]:
                 yield from _items_of(batch)
     except (OSError, pa.ArrowException, KeyError, ValueError) as error:
         raise SnapshotError(f"{path}: not a valid items file of a snapshot ({error})") from error
+
+
+def read_facts(path: Path) -> KnowledgeGraph | None:
+    """Return the facts of a file; None if there is no such file. Raise SnapshotError."""
+    if not path.exists():
+        return None
+    try:
+        table = pq.read_table(path, columns=list(_FACT_COLUMNS))
+        columns = [table[name].to_pylist() for name in _FACT_COLUMNS]
+        return KnowledgeGraph.of(zip(*columns, strict=True))
+    except (OSError, pa.ArrowException, KeyError, TypeError) as error:
+        raise SnapshotError(f"{path}: not a valid file of facts of a snapshot ({error})") from error
 
 
 def _items_of(batch: pa.RecordBatch) -> Iterator[CatalogueItem]:

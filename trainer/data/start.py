@@ -16,6 +16,7 @@ from torch import Tensor
 from recommender.bundle import Bundle, BundleManifest, Whitening
 from recommender.catalogue.catalogue import Catalogue
 from recommender.catalogue.item_columns import CatalogueItem
+from recommender.catalogue.knowledge_graph import KnowledgeGraph
 from recommender.config import ModelConfig
 from recommender.network.model import Baseline, ItemFacts, Recommender, TwoTowers, new_model
 from trainer.config import Mode, TrainConfig
@@ -41,6 +42,7 @@ class Added:
 
     items: Iterable[CatalogueItem]  # read once
     events: EventTable
+    facts: KnowledgeGraph | None = None  # all of them; None where the parent's still hold
 
 
 def new_bundle(added: Added, config: TrainConfig, texts: TextVectors, *, mode: Mode) -> Bundle:
@@ -49,7 +51,7 @@ def new_bundle(added: Added, config: TrainConfig, texts: TextVectors, *, mode: M
     The weights are initialised from the configuration's seed.
     """
     model_config = replace(config.model, tower="baseline") if mode == "baseline" else config.model
-    catalogue = Catalogue(_every_item(added))
+    catalogue = Catalogue(_every_item(added)).with_graph(added.facts)
     own_texts = [(row, text) for row, text in enumerate(catalogue.all_texts()) if text is not None]
     no_whitening = Whitening(
         mean_R=torch.zeros(1), components_RT=torch.zeros(1, model_config.text_dim)
@@ -63,6 +65,7 @@ def new_bundle(added: Added, config: TrainConfig, texts: TextVectors, *, mode: M
             num_items=0,
             files={},
             signals=config.signals,
+            relations=config.relations or (),
         ),
         catalogue=Catalogue(),
         model=_fresh_model(model_config, 0, config.seed),
@@ -87,6 +90,8 @@ def grown_bundle(
     _check_parent(live, config, mode)
     named, changed = live.catalogue.with_items(added.items)
     catalogue, anonymous = named.with_items(event_items(added.events))
+    if added.facts is not None:
+        catalogue = catalogue.with_graph(added.facts)
     grown = _with_items(live, catalogue, seed=config.seed)
     rows = sorted({*changed, *anonymous})
     grown.texts_NT[rows] = 0.0
@@ -94,7 +99,8 @@ def grown_bundle(
     if grown.manifest.encoder_digest is not None:
         own = [(row, text) for row in rows if (text := catalogue.text(row)) is not None]
         grown = _with_texts(grown, own, texts)
-    grown = replace(grown, manifest=replace(grown.manifest, signals=config.signals))
+    manifest = replace(grown.manifest, signals=config.signals, relations=config.relations or ())
+    grown = replace(grown, manifest=manifest)
     return _count_events(grown, added.events) if mode == "update" else grown
 
 

@@ -25,6 +25,32 @@ class NearItem:
 
 
 @dataclass(frozen=True)
+class NamedItem:
+    """An item of the history."""
+
+    id: str
+    title: Optional[str]
+
+
+@dataclass(frozen=True)
+class FactEntity:
+    """What two items have in common; `name` is None if no fact says how it is called."""
+
+    id: str
+    name: Optional[str]
+
+
+@dataclass(frozen=True)
+class FactPath:
+    """Facts that relate an item to an item of the history: one, or two over `via`."""
+
+    item: NamedItem
+    relation: Optional[str]
+    via: Optional[FactEntity]
+    item_relation: Optional[str]
+
+
+@dataclass(frozen=True)
 class Reason:
     """Why an item was recommended."""
 
@@ -32,6 +58,7 @@ class Reason:
     shared: dict[str, tuple[Union[str, float], ...]]
     popular: bool
     new: bool
+    facts: Optional[tuple[FactPath, ...]] = None
 
 
 @dataclass(frozen=True)

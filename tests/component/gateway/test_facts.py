@@ -80,6 +80,25 @@ def test_a_fact_is_withdrawn_until_it_is_stated_again(running: RunningGateway) -
     assert "facts" not in client.get("/v1/items/river").json()
 
 
+def test_a_reason_has_no_fact_of_an_item_that_was_hidden(running: RunningGateway) -> None:
+    """The model names items that were hidden after it was trained."""
+
+    def path(item_id: str, via: str) -> dict[str, object]:
+        named, between = {"id": item_id, "title": None}, {"id": via, "name": None}
+        return {"item": named, "relation": "r", "via": between, "item_relation": "r"}
+
+    facts = [path("sea", "m.1"), path("river", "sea"), path("river", "m.2")]
+    reason = {"nearest": [], "shared": {}, "popular": False, "new": False, "facts": facts}
+    item = {"id": "7", "title": "Seven", "score": 1.0, "reason": reason}
+    running.model.body = {"items": [item], "resolved": [], "model_version": 3}
+    asked = {"user_id": "ann", "k": 1, "explain": True}
+    shown = running.client.post("/v1/recommendations", json=asked).json()["items"]
+    assert shown[0]["reason"]["facts"] == facts
+    running.client.post("/v1/items", json={"item_id": "sea", "title": "Sea", "hidden": True})
+    shown = running.client.post("/v1/recommendations", json=asked).json()["items"]
+    assert shown[0]["reason"]["facts"] == [facts[2]]
+
+
 @pytest.mark.parametrize(
     ("field", "value"),
     [("head", ""), ("relation", None), ("tail", ["a"]), ("withdrawn", "no"), ("colour", "red")],

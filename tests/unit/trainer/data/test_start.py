@@ -7,11 +7,13 @@ import pytest
 import torch
 
 from recommender.bundle import Bundle
+from recommender.catalogue.item_columns import CatalogueItem
+from recommender.catalogue.knowledge_graph import KnowledgeGraph
 from recommender.config import EncoderConfig
 from tests.planted import planted_items, planted_rows, write_planted_snapshot, write_rows
 from trainer.config import TrainConfig
 from trainer.data.dataset import read_events, read_items
-from trainer.data.start import Added, new_bundle
+from trainer.data.start import Added, grown_bundle, new_bundle
 from trainer.data.texts import TextVectors
 
 WORDS = EncoderConfig(model="words")
@@ -38,6 +40,22 @@ def test_items_of_events_follow_the_items_with_a_record(tmp_path: Path) -> None:
     assert {row.item_id for row in planted_rows()} >= {*ids[2:]}
     assert bundle.facts.has_text_N.tolist() == [True] * 2 + [False] * (len(ids) - 2)
     assert not bundle.texts_NT[2:].any()
+
+
+def test_facts_are_kept_until_a_snapshot_has_others(tmp_path: Path) -> None:
+    snapshot = write_planted_snapshot(tmp_path / "snapshot")
+    events, config = read_events(snapshot / "events.parquet"), TrainConfig(encoder=WORDS)
+    texts = TextVectors(WORDS, cache=tmp_path)
+    first = KnowledgeGraph.of([("i1", "genre", "x")])
+    added = Added(items=planted_items(), events=events, facts=first)
+    live = new_bundle(added, config, texts, mode="full")
+    config = replace(config, relations=("brand",))
+    assert live.catalogue.graph is first
+    for facts in (None, KnowledgeGraph.of([])):
+        added = Added(items=[CatalogueItem(item_id="new")], events=events, facts=facts)
+        grown = grown_bundle(live, added, config, texts, mode="items")
+        assert grown.catalogue.graph is (first if facts is None else facts)
+        assert grown.manifest.relations == ("brand",)
 
 
 def test_large_text_vectors_have_half_precision(tmp_path: Path) -> None:
