@@ -27,8 +27,6 @@ from trainer.data.dataset import (
     EventTable,
     SnapshotManifest,
     read_events,
-    read_facts,
-    read_items,
     read_manifest,
 )
 from trainer.data.pictures import read_pictures, with_pictures
@@ -204,11 +202,7 @@ def _cache(job: Job) -> Path:
 def _start_bundle(
     job: Job, manifest: SnapshotManifest, events: EventTable, live: Bundle | None
 ) -> Bundle:
-    added = Added(
-        items=read_items(job.snapshot / "items.parquet"),
-        events=events,
-        facts=read_facts(job.snapshot / "facts.parquet"),
-    )
+    added = Added.in_snapshot(job.snapshot, events)
     cache = _cache(job)
     if manifest.mode in ("full", "baseline"):
         texts = TextVectors(job.config.encoder, cache=cache)

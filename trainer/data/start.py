@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -20,7 +21,7 @@ from recommender.catalogue.knowledge_graph import KnowledgeGraph
 from recommender.config import ModelConfig
 from recommender.network.model import Baseline, ItemFacts, Recommender, TwoTowers, new_model
 from trainer.config import Mode, TrainConfig
-from trainer.data.dataset import EventTable, Numbers, event_items
+from trainer.data.dataset import EventTable, Numbers, event_items, read_facts, read_items
 from trainer.data.texts import TextVectors, fit_whitening
 
 DOUBTFUL_SHARE = 0.001  # share of the ratings at either end that is clipped to the others' range
@@ -43,6 +44,12 @@ class Added:
     items: Iterable[CatalogueItem]  # read once
     events: EventTable
     facts: KnowledgeGraph | None = None  # all of them; None where the parent's still hold
+
+    @classmethod
+    def in_snapshot(cls, snapshot: Path, events: EventTable) -> Added:
+        """Return what a snapshot adds beside these events; raise SnapshotError."""
+        items = read_items(snapshot / "items.parquet")
+        return cls(items=items, events=events, facts=read_facts(snapshot / "facts.parquet"))
 
 
 def new_bundle(added: Added, config: TrainConfig, texts: TextVectors, *, mode: Mode) -> Bundle:
