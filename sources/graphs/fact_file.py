@@ -16,6 +16,12 @@ from sources.tables.rows import no_good_row, text_lines
 
 N_TRIPLES = (".nt", ".nt.gz")
 LINK = ".link"
+# RecBole 1.2.1's `ml-100k.link`
+_WRONG_LINK = "524dca2c3d62619688ab99b3ec53ea2acb9b64d38eafec3e02bdd0dc6bb7d948"
+WRONG_LINK = (
+    "RecBole's ml-100k.link has the ids of MovieLens 1M, so these facts are about other films; "
+    "ingest the graph of `python -m deploy.machine.demo_graph` instead"
+)
 EXPECTED_FACT = "head, relation and tail, none of them empty"
 Triple = tuple[str, str, str]
 
@@ -35,6 +41,7 @@ class FactFile:
     sha256: str = ""
     num_facts: int = 0
     rejects: tuple[Reject, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     def __iter__(self) -> Iterator[RawRecord]:
         for line, triple in self._triples(Blocks(self.folder, self.file)):
@@ -90,8 +97,15 @@ def read_facts(folder: DataFolder, file: str) -> FactFile:
                 found=repr(header[:80]),
                 expected="a header with the columns head, relation and tail",
             )
-    items = _linked_items(folder, file)
-    return FactFile(folder=folder, file=file, places=places, items=items).check_facts()
+    items, is_wrong = _linked_items(folder, file)
+    facts = FactFile(
+        folder=folder,
+        file=file,
+        places=places,
+        items=items,
+        warnings=(WRONG_LINK,) if is_wrong else (),
+    )
+    return facts.check_facts()
 
 
 def _whole(triple: Triple | None) -> Triple | None:
@@ -108,11 +122,11 @@ def _reader(places: Places | None) -> Callable[[str], Triple | None]:
     return lambda row: read_row(row, places)
 
 
-def _linked_items(folder: DataFolder, file: str) -> Mapping[str, str]:
-    """Return the item of each entity, from RecBole's `.link` beside the file."""
+def _linked_items(folder: DataFolder, file: str) -> tuple[Mapping[str, str], bool]:
+    """Return the item of each entity, from `.link` beside the file, and whether it is wrong."""
     link = folder.sole(file.lower().removesuffix(".gz").rpartition(".")[0] + LINK)
     if link is None:
-        return {}
+        return {}, False
     header = [name.partition(":")[0].strip() for name in folder.first_line(link).split("\t")]
     if not {"item_id", "entity_id"} <= set(header):
         raise SourceError(
@@ -123,8 +137,9 @@ def _linked_items(folder: DataFolder, file: str) -> Mapping[str, str]:
         )
     item_at, entity_at = header.index("item_id"), header.index("entity_id")
     items: dict[str, str] = {}
-    for line, text in enumerate(text_lines(Blocks(folder, link)), start=1):
+    blocks = Blocks(folder, link)
+    for line, text in enumerate(text_lines(blocks), start=1):
         cells = text.rstrip("\r\n").split("\t")
         if line > 1 and len(cells) == len(header):
             items[cells[entity_at].strip()] = cells[item_at].strip()
-    return items
+    return items, blocks.sha256 == _WRONG_LINK

@@ -42,6 +42,7 @@ def read_source(folder: DataFolder, file: str) -> Source:
         num_facts=facts.num_facts,
         facts_file=file,
         rejects=facts.rejects,
+        warnings=facts.warnings,
         read_rejects=partial(raw_rows, folder),
     )
 
@@ -58,6 +59,7 @@ def with_facts(source: Source, folder: DataFolder, file: str | None) -> Source:
         num_facts=facts.num_facts,
         facts_file=file,
         rejects=(*source.rejects, *facts.rejects),
+        warnings=(*source.warnings, *facts.warnings),
     )
 
 
