@@ -176,7 +176,7 @@ async def open_services(settings: Settings) -> AsyncIterator[GatewayServices]:
             intake=intake,
             foreign=ForeignIntake(intake, new_id=RecordIds()),
             placements=placements,
-            lists=PlacementLists(recommendations, placements, item_records, experiments),
+            lists=_lists(settings, recommendations, placements, item_records, experiments),
             slates=slates,
             personalizer=personalizer,
             metrics=metrics,
@@ -255,6 +255,22 @@ def _recommendations(
     max_history = settings.train.model.max_history
     fallback = Fallback(histories, item_records, live)
     return Recommendations(histories, inference, fallback, max_history=max_history, shadow=shadow)
+
+
+def _lists(
+    settings: Settings,
+    recommendations: Recommendations,
+    placements: NamedPlacements,
+    item_records: ItemRecords,
+    experiments: ListExperiments,
+) -> PlacementLists:
+    return PlacementLists(
+        recommendations,
+        placements,
+        item_records,
+        experiments,
+        private_attributes=settings.gateway.private_attributes,
+    )
 
 
 def _search(

@@ -210,6 +210,7 @@ class FallbackItem:
     id: ItemId
     title: Title
     reason: Reason = None
+    moved: Moved = None
     attributes: ShownAttributes = None
 
 

@@ -8,7 +8,7 @@ say something about it. Therefore ids that can be guessed are refused.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from cron.errors import WrongUserId
 from gateway.callers.flood_limits import FloodLimits
@@ -91,12 +91,12 @@ class VisitorRules:
                 '{"id": "50"}',
             )
 
-    def check_attributes(self, names: Sequence[str]) -> None:
-        """Raise BadRequest for an attribute that the shop keeps to itself."""
+    def check_attributes(self, names: Iterable[str], field: str) -> None:
+        """Raise BadRequest for an attribute of a field that the shop keeps to itself."""
         private = [name for name in names if name in self._private_attributes]
         if private:
             expected = "attributes that a browser key may read (gateway.private_attributes)"
-            raise BadRequest("attributes", found=excerpt(private[0]), expected=expected)
+            raise BadRequest(field, found=excerpt(private[0]), expected=expected)
 
     def _long_id(self) -> str:
         return (

@@ -19,13 +19,12 @@ from gateway.bodies.item_lists import (
     TrendingItem,
 )
 from gateway.http.access import UseServices, require_key
-from gateway.http.attributes import AttributeNames
+from gateway.http.attributes import Attributes
 from gateway.http.problems import json_response
-from gateway.http.query import FilterTexts, refuse_unknown_parameters
+from gateway.http.query import refuse_unknown_parameters
 from gateway.items.matching import ItemFilter, item_filter
 from gateway.items.shown_attributes import with_attributes
 from gateway.items.windows import parse_window
-from gateway.model.recommendations import parse_filter
 from gateway.openapi import answer, refusals
 from gateway.services import GatewayServices
 from recommender.requests.wire import MAX_K
@@ -58,7 +57,7 @@ NumItems = Annotated[int, Query(ge=1, le=MAX_K, description="How many items.")]
 )
 async def list_popular(
     services: UseServices,
-    attributes: AttributeNames,
+    attributes: Attributes,
     k: NumItems = 10,
     window: Annotated[
         str | None,
@@ -68,13 +67,12 @@ async def list_popular(
             examples=["7d"],
         ),
     ] = None,
-    wanted: FilterTexts = None,
 ) -> Response:
     """List popular items, of a window or of all time, without hidden ones.
 
     A window's counts are up to a minute old.
     """
-    filter_ = item_filter(parse_filter(wanted or []))
+    filter_ = item_filter(attributes.filter)
     length = None if window is None else parse_window(window, longest=MAX_WINDOW)
     async with services.list_queue.turn():
         if length is None:
@@ -82,7 +80,7 @@ async def list_popular(
         else:
             items = await run_in_threadpool(services.item_rankings.popular, length, filter_, k)
             found = PopularAnswer(items=tuple(items), model_version=None)
-        shown = await with_attributes(found.items, attributes, services.item_records)
+        shown = await with_attributes(found.items, attributes.shown, services.item_records)
     return json_response(replace(found, items=shown))
 
 
@@ -105,23 +103,22 @@ async def list_popular(
 )
 async def list_trending(
     services: UseServices,
-    attributes: AttributeNames,
+    attributes: Attributes,
     k: NumItems = 10,
     window: Annotated[
         str, Query(description="The time to look at: `1h` to `48h`, or `1d` to `7d`.")
     ] = "24h",
-    wanted: FilterTexts = None,
 ) -> Response:
     """List the items whose share of the events grew most unusually, without hidden ones.
 
     The share in the window is compared with that of the four weeks before. An item needs five
     events in the window. Counts are up to a minute old.
     """
-    filter_ = item_filter(parse_filter(wanted or []))
+    filter_ = item_filter(attributes.filter)
     length = parse_window(window, longest=MAX_COMPARED_WINDOW)
     async with services.list_queue.turn():
         items = await run_in_threadpool(services.item_rankings.trending, length, filter_, k)
-        shown = await with_attributes(items, attributes, services.item_records)
+        shown = await with_attributes(items, attributes.shown, services.item_records)
     return json_response(TrendingAnswer(items=shown))
 
 
@@ -144,15 +141,14 @@ async def list_trending(
 )
 async def list_new(
     services: UseServices,
-    attributes: AttributeNames,
+    attributes: Attributes,
     k: NumItems = 10,
-    wanted: FilterTexts = None,
 ) -> Response:
     """List the items whose first record is newest, without hidden ones."""
-    filter_ = item_filter(parse_filter(wanted or []))
+    filter_ = item_filter(attributes.filter)
     async with services.list_queue.turn():
         items = await run_in_threadpool(services.item_rankings.newest, filter_, k)
-        shown = await with_attributes(items, attributes, services.item_records)
+        shown = await with_attributes(items, attributes.shown, services.item_records)
     return json_response(NewAnswer(items=shown))
 
 

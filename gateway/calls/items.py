@@ -20,7 +20,7 @@ from gateway.callers.roles import CALLS
 from gateway.content.record_bodies import parse_object
 from gateway.errors import BadQuery, UnknownItem
 from gateway.http.access import UseServices, WrongRole, caller_of, require_key, services_of
-from gateway.http.attributes import AttributeNames
+from gateway.http.attributes import Attributes
 from gateway.http.problems import json_response
 from gateway.http.query import FilterTexts, PageCursor, refuse_unknown_parameters
 from gateway.http.user_paths import ITEM_ID
@@ -103,7 +103,7 @@ def list_items(
 async def list_similar(
     item_id: ItemIdInPath,
     request: Request,
-    attributes: AttributeNames,
+    attributes: Attributes,
     k: Annotated[int, Query(ge=1, le=MAX_LIMIT, description="How many items.")] = 10,
     by: Annotated[
         str,
@@ -113,7 +113,6 @@ async def list_similar(
             json_schema_extra={"enum": ["taste", "text", "both"]},
         ),
     ] = "taste",
-    wanted: FilterTexts = None,
 ) -> Response:
     """List the items most similar to one, without hidden ones.
 
@@ -125,13 +124,13 @@ async def list_similar(
         return get_item(f"{item_id}/similar", services)  # the slash is part of the id
     if not is_similarity(by):
         raise BadQuery("by", f"by: found {excerpt(by)}, expected taste, text or both")
-    question = SimilarRequestOfShop(item_id=item_id, k=k, by=by, filter=parse_filter(wanted or []))
+    question = SimilarRequestOfShop(item_id=item_id, k=k, by=by, filter=attributes.filter)
     async with services.answer_queue.turn():
         found = await services.similar_items.answer(question)
     if isinstance(found, Refusal):
         return json_response(found, status=400)
     items = [SimilarItem(id=one.id, title=one.title, score=one.score) for one in found.items]
-    shown = await with_attributes(items, attributes, services.item_records)
+    shown = await with_attributes(items, attributes.shown, services.item_records)
     return json_response(
         SimilarAnswer(item_id=item_id, model_version=found.model_version, items=shown)
     )

@@ -24,6 +24,7 @@ from gateway.callers import visitors
 from gateway.content.record_bodies import is_ndjson, parse_object, raw_lines
 from gateway.content.request_body import BadBody
 from gateway.http.access import UseCaller, UseServices, services_of
+from gateway.http.attributes import Attributes
 from gateway.http.problems import json_response
 from gateway.http.quick_route import CHECKS, QuickRoute
 from gateway.http.streamed_lines import StreamedLines
@@ -32,7 +33,7 @@ from gateway.metrics import FALLBACK
 from gateway.model.recommendation_body import parse_recommendation
 from gateway.model.recommendation_lines import answer_lines
 from gateway.model.recommendation_request import LEFT_TO_PLACEMENTS, RecommendationRequest
-from gateway.model.recommendations import Answered, parse_filter
+from gateway.model.recommendations import Answered
 from gateway.openapi import answer, questions_body, refusals
 from gateway.services import GatewayServices
 from recommender.requests.wire import MAX_K
@@ -109,19 +110,11 @@ _QUESTION = {
 async def recommend(
     request: Request,
     user_id: Annotated[str, Path(description="The user. An unknown one is a cold user.")],
+    attributes: Attributes,
     k: Annotated[int, Query(ge=1, le=MAX_K, description="How many items.")] = 10,
     exclude_seen: Annotated[
         bool, Query(description="Leave out the user's newest 1,000 seen items.")
     ] = True,
-    wanted: Annotated[
-        list[str] | None,
-        Query(
-            alias="filter",
-            description='`NAME:VALUE`, or a JSON object: `{"genre": "Comedy"}`. Repeated with one '
-            "name, any of the values matches; with several names, all must match.",
-            examples=[["genre:Comedy"]],
-        ),
-    ] = None,
     placement: Annotated[
         str | None,
         Query(
@@ -140,7 +133,8 @@ async def recommend(
         user_id=user_id,
         k=k,
         exclude_seen=exclude_seen,
-        filter=parse_filter(wanted or []),
+        filter=attributes.filter,
+        attributes=attributes.shown,
         placement=placement,
         left_out=LEFT_TO_PLACEMENTS - request.query_params.keys(),
     )
@@ -173,7 +167,8 @@ async def post_recommendations(
         asked = parse_recommendation(parse_object(content))
     if caller.is_browser:
         services.visitors.check_session(asked.history)
-        services.visitors.check_attributes(asked.attributes)
+        services.visitors.check_attributes(asked.attributes, "attributes")
+        services.visitors.check_attributes(asked.filter, "filter")
         if asked.user_id is not None:
             services.visitors.check_user_id(asked.user_id)
     return await _answer(asked, services)

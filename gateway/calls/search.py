@@ -12,12 +12,11 @@ from starlette.responses import Response
 from gateway.bodies.refusal import Refusal
 from gateway.bodies.search import FoundItem, SearchAnswer
 from gateway.http.access import UseServices, require_key
-from gateway.http.attributes import AttributeNames
+from gateway.http.attributes import Attributes
 from gateway.http.problems import json_response
-from gateway.http.query import FilterTexts, refuse_unknown_parameters
+from gateway.http.query import refuse_unknown_parameters
 from gateway.http.user_paths import check_length
 from gateway.items.shown_attributes import with_attributes
-from gateway.model.recommendations import parse_filter
 from gateway.model.search import SearchRequestOfShop, check_text
 from gateway.openapi import answer, refusals
 from recommender.requests.wire import MAX_K, MAX_SEARCH_CHARS
@@ -50,7 +49,7 @@ router = APIRouter(
 )
 async def search(
     services: UseServices,
-    attributes: AttributeNames,
+    attributes: Attributes,
     q: Annotated[
         str,
         Query(
@@ -68,7 +67,6 @@ async def search(
         ),
     ] = None,
     k: Annotated[int, Query(ge=1, le=MAX_K, description="How many items.")] = 10,
-    wanted: FilterTexts = None,
 ) -> Response:
     """Find items by the words of their titles and by what their texts mean, without hidden ones.
 
@@ -77,12 +75,12 @@ async def search(
     check_text(q)
     if user_id is not None:
         check_length(user_id)
-    asked = SearchRequestOfShop(text=q, user_id=user_id, k=k, filter=parse_filter(wanted or []))
+    asked = SearchRequestOfShop(text=q, user_id=user_id, k=k, filter=attributes.filter)
     began = time.perf_counter()
     async with services.answer_queue.turn():
         found = await services.search.answer(asked)
     if isinstance(found, Refusal):
         return json_response(found, status=400)
     services.metrics.answers.add("search", found.model_version, time.perf_counter() - began)
-    shown = await with_attributes(found.items, attributes, services.item_records)
+    shown = await with_attributes(found.items, attributes.shown, services.item_records)
     return json_response(replace(found, items=shown))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
@@ -54,6 +54,23 @@ async def with_attributes(
         found = known[item.id].record.attributes if item.id in known else {}
         shown.append(replace(item, attributes=attributes_json(found, names)))
     return tuple(shown)
+
+
+def without_private_reasons(
+    items: Sequence[RankedItem | PinnedItem], private_attributes: Collection[str]
+) -> tuple[RankedItem | PinnedItem, ...]:
+    """Return the items with reasons that name none of these attributes as shared."""
+    return tuple(_without_private(item, private_attributes) for item in items)
+
+
+def _without_private(
+    item: RankedItem | PinnedItem, private_attributes: Collection[str]
+) -> RankedItem | PinnedItem:
+    if isinstance(item, PinnedItem) or item.reason is None:
+        return item
+    shared = item.reason.shared
+    left = {name: shared[name] for name in shared if name not in private_attributes}
+    return replace(item, reason=replace(item.reason, shared=left))
 
 
 def attributes_json(

@@ -47,13 +47,20 @@ class Fallback:
         titles = {item.item_id: item.title for item in popular}
         chosen = choose([*titles], known, rules, request.k)
         reason = ItemReason(shared={}, popular=True, new=False) if request.explain else None
+        says_moves = request.explain and request.rules is not None
         return FallbackAnswer(
             recommendation_id=draw_list_id(None),
             user_id=request.user_id,
             model_version=release.version if release else None,
             items=tuple(
-                FallbackItem(rank=rank, id=item_id, title=titles[item_id], reason=reason)
-                for rank, item_id in enumerate(chosen, 1)
+                FallbackItem(
+                    rank=rank,
+                    id=one.item_id,
+                    title=titles[one.item_id],
+                    reason=reason,
+                    moved=one.moves if says_moves else None,
+                )
+                for rank, one in enumerate(chosen, 1)
             ),
             not_applied=_not_applied(request),
             reason=why,

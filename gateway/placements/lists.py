@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -11,12 +11,12 @@ from cron.past_event import PastEvent
 from cron.placement import Placement
 from cron.ports import ItemRecords
 from gateway.bodies.propensities import PropensitiesAnswer
-from gateway.bodies.recommendations import FallbackAnswer
+from gateway.bodies.recommendations import FallbackAnswer, RankedAnswer
 from gateway.bodies.refusal import Refusal
 from gateway.experiments.arm_answers import ArmAnswers
 from gateway.experiments.running import ArmOfList, RunningExperiments
 from gateway.experiments.running_trial import RunningTrial
-from gateway.items.shown_attributes import with_attributes
+from gateway.items.shown_attributes import with_attributes, without_private_reasons
 from gateway.model.recommendation_request import RecommendationRequest
 from gateway.model.recommendations import Answered, Recommendations
 from gateway.placements.named import NamedPlacements
@@ -52,8 +52,11 @@ class PlacementLists:
         placements: NamedPlacements,
         item_records: ItemRecords,
         experiments: ListExperiments,
+        *,
+        private_attributes: Collection[str],
     ) -> None:
         self._experiments = experiments
+        self._private_attributes = frozenset(private_attributes)
         self._recommendations = recommendations
         self._placements = placements
         self._item_records = item_records
@@ -63,6 +66,9 @@ class PlacementLists:
     async def answer(self, request: RecommendationRequest) -> Answered:
         """Return the list; raise BadRequest for a placement that there is not."""
         answered = await self._list_for(request)
+        if isinstance(answered, RankedAnswer) and request.explain:
+            items = without_private_reasons(answered.items, self._private_attributes)
+            answered = replace(answered, items=items)
         if isinstance(answered, Refusal) or not request.attributes:
             return answered
         records, names = self._item_records, request.attributes

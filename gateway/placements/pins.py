@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from gateway.bodies.recommendations import FallbackItem, PinnedItem, RankedItem, RuleMove
 
 RULE = "pins"
+InList = TypeVar("InList", bound=RankedItem | FallbackItem | PinnedItem)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +47,7 @@ def popular_with_pins(
         if isinstance(place, ShownPin):
             shown.append(_pin_at(place, rank))
         else:
-            shown.append(replace(items[place], rank=rank))
+            shown.append(_item_at(items[place], rank))
     return tuple(shown)
 
 
@@ -64,9 +66,9 @@ def _pin_at(pin: ShownPin, rank: int) -> PinnedItem:
     return PinnedItem(rank=rank, id=pin.item_id, title=pin.title)
 
 
-def _item_at(item: RankedItem | PinnedItem, rank: int) -> RankedItem | PinnedItem:
+def _item_at(item: InList, rank: int) -> InList:
     """Return an item at a rank; where moves were asked for, add the move by the pins."""
-    if isinstance(item, RankedItem) and item.moved is not None and item.rank != rank:
+    if not isinstance(item, PinnedItem) and item.moved is not None and item.rank != rank:
         move = RuleMove(rule=RULE, before=item.rank, after=rank)
         return replace(item, rank=rank, moved=(*item.moved, move))
     return replace(item, rank=rank)

@@ -342,6 +342,11 @@ export interface FallbackItem {
   /** Why the item was recommended. Only with `explain`. */
   reason?: ItemReason | null;
   /**
+   * The rules of the placement that changed the item's rank, in order. Only with `explain` and a
+   * placement with rules.
+   */
+  moved?: RuleMove[] | null;
+  /**
    * Those of the `attributes` asked for that the item's newest record has. Only when attributes
    * were asked for.
    */
@@ -1809,7 +1814,7 @@ export interface Calls {
     answer: RankedAnswer | FallbackAnswer;
   };
   "GET /v1/recommendations/{user_id}": {
-    query: { k?: number; exclude_seen?: boolean; filter?: string[] | null; placement?: string | null };
+    query: { k?: number; exclude_seen?: boolean; placement?: string | null; filter?: string[] | null; attributes?: string[] | null };
     answer: RankedAnswer | FallbackAnswer;
   };
   "GET /v1/release": {

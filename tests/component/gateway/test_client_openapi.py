@@ -193,6 +193,7 @@ LEFT_OUT = {
 }
 PARAMETERS_LEFT_OUT = {
     ("GET /v1/recommendations/{user_id}", "filter"): "a question with a filter is a POST",
+    ("GET /v1/recommendations/{user_id}", "attributes"): "a question with attributes is a POST",
     ("POST /v1/events", "key"): "for sendBeacon, which sends no header",
 }
 FIELDS_LEFT_OUT = {

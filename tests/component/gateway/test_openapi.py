@@ -237,7 +237,8 @@ def test_a_wrong_value_is_refused_in_one_sentence(shared_gateway: RunningGateway
         ("exclude_seen=maybe", "exclude_seen: found 'maybe', expected true or false"),
         (
             "kk=3",
-            "kk: found an unknown parameter, expected only exclude_seen, filter, k, placement",
+            "kk: found an unknown parameter, expected only attributes, exclude_seen, filter, k, "
+            "placement",
         ),
     ):
         answer = shared_gateway.client.get(f"/v1/recommendations/ann?{query}").json()

@@ -291,6 +291,33 @@ def test_the_fallback_follows_filters_and_rules(shop: RunningGateway) -> None:
     assert ids(ask(shop, history=[], filter={"genre": "Drama"})) == ["5", "6"]
 
 
+def moves(answer: dict[str, object]) -> dict[str, object]:
+    """Return by item what moved it."""
+    items = answer["items"]
+    assert isinstance(items, list)
+    return {item["id"]: item.get("moved") for item in items}
+
+
+def test_the_fallback_says_which_rule_moved_an_item(shop: RunningGateway) -> None:
+    send(
+        shop,
+        "/v1/items",
+        item("1", attributes={"genre": "Comedy", "brand": "Acme"}),
+        *(item(one, attributes={"genre": "Comedy"}) for one in ("2", "3")),
+        item("p/1 é"),
+        item("p3"),
+    )
+    shop.model.status = 500
+    assert moves(ask(shop, history=[], placement="home", explain=True)) == {
+        "2": [{"rule": "boosts[0]", "before": 2, "after": 1}],
+        "1": [{"rule": "boosts[0]", "before": 1, "after": 2}],
+        "3": [],
+    }
+    assert set(moves(ask(shop, history=[], placement="home")).values()) == {None}
+    pinned = ask(shop, history=[], placement="pinned", at="2026-01-01", explain=True)
+    assert [*moves(pinned).values()] == [None, None, [{"rule": "pins", "before": 1, "after": 3}]]
+
+
 def test_lines_of_a_batch_name_placements(shop: RunningGateway) -> None:
     lines = b'{"history": [], "placement": "short"}\n{"history": [], "placement": "none"}\n'
     answer = shop.client.post(PATH, content=lines, headers={"Content-Type": "application/x-ndjson"})

@@ -72,6 +72,24 @@ def test_every_list_shows_attributes(running: RunningGateway, path: str) -> None
     assert by_id(running.client.get(path))["7"] is None
 
 
+def test_a_user_s_list_shows_attributes(running: RunningGateway) -> None:
+    add_items(running.client)
+    answer = running.client.get("/v1/recommendations/ann?attributes=price&attributes=genre&k=5")
+    assert by_id(answer) == {"7": {"price": 9, "genre": ["War", "Drama"]}}
+    plain = running.client.get("/v1/recommendations/ann?k=5")
+    assert by_id(plain) == {"7": None}
+
+
+def test_reasons_name_no_private_attribute(running: RunningGateway) -> None:
+    shared = {"genre": ["War"], "cost_of_goods_sold": [3.5]}
+    reason = {"nearest": [], "shared": shared, "popular": True, "new": False}
+    item = {"id": "7", "title": "Film 7", "score": 1.5, "reason": reason}
+    running.model.body = {"items": [item], "model_version": 3}
+    question = {"history": ["7"], "explain": True}
+    answer = running.client.post("/v1/recommendations", json=question).json()
+    assert answer["items"][0]["reason"] == {**reason, "shared": {"genre": ["War"]}}
+
+
 @pytest.mark.parametrize("names", [["x"] * 21, [""], ["price", " "]])
 def test_wrong_names_are_refused(shared_gateway: RunningGateway, names: list[str]) -> None:
     client = shared_gateway.client
@@ -91,3 +109,21 @@ def test_a_browser_key_reads_no_private_attribute(tmp_path_factory: pytest.TempP
             got = door.client.get("/v1/new", params={"attributes": private}, headers=headers)
             posted = door.client.post("/v1/recommendations", json=question, headers=headers)
             assert (got.status_code, posted.status_code) == (status, status)
+
+
+def test_a_browser_key_filters_by_no_private_attribute(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    with open_door(tmp_path_factory.mktemp("door")) as door:
+        browser, reader = door.add("web", "browser"), door.add("shop", "read", "write")
+        for name, status in (("genre", 200), ("cost_of_goods_sold", 400)):
+            question = {"user_id": VISITOR, "filter": {name: "1"}}
+            paths = ("/v1/new", f"/v1/recommendations/{VISITOR}")
+            for headers, expected in ((browser, status), (reader, 200)):
+                answers = [door.client.post("/v1/recommendations", json=question, headers=headers)]
+                for path in paths:
+                    params = {"filter": f"{name}:1"}
+                    answers.append(door.client.get(path, params=params, headers=headers))
+                assert [one.status_code for one in answers] == [expected] * 3
+                if expected == 400:
+                    assert {one.json()["error"]["field"] for one in answers} == {"filter"}

@@ -9,10 +9,11 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.bodies.recommendations import RuleMove
 from gateway.model.fallback_rules import choose
 from gateway.model.questions import BoostQuestion, DateBoostQuestion, RulesQuestion
 from recommender.lists import rule_engine
-from recommender.lists.rule_engine import Pool
+from recommender.lists.rule_engine import Move, Pool
 from recommender.records.events import AttributeValue
 from recommender.requests.list_rules import ListRules
 
@@ -26,6 +27,10 @@ shelves = st.lists(
 
 def attributes_of(brand: str | tuple[str, ...] | None) -> Mapping[str, AttributeValue]:
     return {} if brand is None else {"brand": brand}
+
+
+def shown_move(move: RuleMove | Move) -> tuple[str, int, int]:
+    return (move.rule, move.before, move.after)
 
 
 def values_of(brand: str | tuple[str, ...] | None) -> tuple[str, ...]:
@@ -66,8 +71,10 @@ def test_the_list_is_that_of_the_model_s_rules(
         values=lambda place, _name: values_of(shelf[place]),
         taken={"brand": Counter(["Acme"])},
     )
-    expected = rule_engine.choose(ListRules(at_most={"brand": limit}), pool, k)
-    assert chosen == [ids[place] for place in expected.places_K]
+    expected = rule_engine.choose(ListRules(at_most={"brand": limit}), pool, k, is_traced=True)
+    assert [one.item_id for one in chosen] == [ids[place] for place in expected.places_K]
+    moves = [tuple(map(shown_move, one.moves)) for one in chosen]
+    assert moves == [tuple(map(shown_move, moves)) for moves in expected.moves]
 
 
 def test_new_items_by_their_dates_come_first() -> None:
@@ -77,7 +84,8 @@ def test_new_items_by_their_dates_come_first() -> None:
         "new": {"year": 1996.0},
         "undated": {},
     }
-    assert choose([*known], known, RulesQuestion(freshness=fresh), 3) == ["new", "old", "undated"]
+    chosen = choose([*known], known, RulesQuestion(freshness=fresh), 3)
+    assert [one.item_id for one in chosen] == ["new", "old", "undated"]
 
 
 def test_a_pinned_item_is_not_chosen_a_second_time() -> None:
@@ -88,4 +96,7 @@ def test_a_pinned_item_is_not_chosen_a_second_time() -> None:
         "c": {"brand": "Bolt"},
         "d": {},
     }
-    assert choose([*known], known, rules, 3) == ["a", "d"]
+    chosen = choose([*known], known, rules, 3)
+    assert [(one.item_id, *map(shown_move, one.moves)) for one in chosen] == [
+        ("a",), ("d", ("at_most", 3, 2))
+    ]  # fmt: skip
