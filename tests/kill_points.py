@@ -8,12 +8,21 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable
+from dataclasses import replace
 from functools import wraps
 from pathlib import Path
 from typing import TypeVar
 
 from cron.cycle.cycle import run_cycle
-from cron.ledger import journal_rows, release_rows, run_rows, switches
+from cron.ledger import (
+    journal_rows,
+    release_rows,
+    run_rows,
+    side_rows,
+    switches,
+    trial_rows,
+)
+from cron.settings.tree import ReleaseSettings
 from tests.fakes import FakeServer
 from tests.workshop import close_workshop, lease_of, open_workshop, with_bases
 
@@ -29,7 +38,18 @@ PRELOADED = (
     "transformers.models.bert.modeling_bert",
     "transformers.models.bert.tokenization_bert",
 )
-STEPS = ("plan", "snapshot", "train", "judge", "archive", "put", "register", "probe", "set_live")
+STEPS = (
+    "plan",
+    "snapshot",
+    "train",
+    "judge",
+    "archive",
+    "put",
+    "register",
+    "probe",
+    "set_live",
+    "trial",
+)
 CALLS = {
     "commit_segment": (journal_rows, "commit_segment"),
     "start_run": (run_rows, "start"),
@@ -40,6 +60,9 @@ CALLS = {
     "tell_server": (FakeServer, "set_live"),
     "end_switch": (switches, "end"),
     "unregister": (FakeServer, "unregister"),
+    "start_trial": (trial_rows, "start"),
+    "measure_trial": (trial_rows, "store_measured"),
+    "remove_side": (side_rows, "remove"),
 }
 # What is reached before anything is switched; each can follow the one before in the same run.
 EARLY = (
@@ -48,7 +71,13 @@ EARLY = (
 )
 
 
-def turn(folder: Path, point: str | None) -> None:
+# A canary that ends at its first look: nobody came.
+SHORT_TRIAL = ReleaseSettings(
+    keep_registered=2, keep_releases=4, canary_share=0.5, trial_min_s=0.0, trial_max_s=1e-6
+)
+
+
+def turn(folder: Path, point: str | None, release: ReleaseSettings | None = None) -> None:
     """Do one turn in a workshop; die at the point, when there is one."""
     if point is not None:
         name, _, side = point.partition(":")
@@ -63,6 +92,8 @@ def turn(folder: Path, point: str | None) -> None:
             ),
         )
     services = with_bases(open_workshop(folder))  # which have a step more than small arrays
+    if release is not None:
+        services = replace(services, settings=replace(services.settings, release=release))
     run_cycle(services, lease_of(services.ledger))
     close_workshop(services)
 

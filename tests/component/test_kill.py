@@ -12,11 +12,19 @@ import pyarrow.parquet as pq
 import pytest
 
 from cron.cycle import release_files
-from cron.ledger import journal_rows, release_rows, run_rows, switches
+from cron.ledger import (
+    journal_rows,
+    release_rows,
+    run_rows,
+    side_rows,
+    switches,
+    trial_rows,
+)
 from cron.lineage import trained_ranges
 from cron.services import Services
+from cron.settings.tree import ReleaseSettings
 from cron.snapshot.panel_key import panel_of
-from tests.kill_points import EARLY, PRELOADED, turn
+from tests.kill_points import EARLY, PRELOADED, SHORT_TRIAL, turn
 from tests.workshop import (
     close_workshop,
     event_records,
@@ -46,6 +54,11 @@ RUNS = (
     ("set_live:before",),
     ("set_live:after",),
 )
+# those of a candidate's trial, one after another in one run
+TRIAL = (
+    *("start_trial:before", "start_trial:after", "measure_trial:before"),
+    *("trial:before", "trial:after", "remove_side:before"),
+)
 
 
 @pytest.fixture(scope="module")
@@ -62,9 +75,14 @@ def services(tmp_path: Path) -> Iterator[Services]:
     close_workshop(services)
 
 
-def died_at(processes: ForkServerContext, folder: Path, point: str | None) -> bool:
+def died_at(
+    processes: ForkServerContext,
+    folder: Path,
+    point: str | None,
+    release: ReleaseSettings | None = None,
+) -> bool:
     """Do a turn in another process; tell whether it was killed at the point."""
-    process = processes.Process(target=turn, args=(folder, point))
+    process = processes.Process(target=turn, args=(folder, point, release))
     process.start()
     process.join(LIMIT_S)
     assert process.exitcode in (0, -signal.SIGKILL), f"{point}: exit status {process.exitcode}"
@@ -119,6 +137,25 @@ def test_killed_at_every_point_the_next_start_goes_on(
         sorted(manifests)[-2:]
     )
     assert set(services.artifacts.names("content/")) == _needed_bases(services)
+
+
+def test_a_trial_ends_wherever_its_worker_is_killed(
+    processes: ForkServerContext, services: Services, tmp_path: Path
+) -> None:
+    send(services, [*item_records(), *event_records(1, 200)])
+    assert not any(died_at(processes, tmp_path, None) for _ in range(2))
+    send(services, event_records(201, 200 + EACH))
+    for point in TRIAL:
+        assert died_at(processes, tmp_path, point, SHORT_TRIAL), f"{point} was never reached"
+        assert services.server.live() is not None
+    assert not died_at(processes, tmp_path, None, SHORT_TRIAL)
+    assert services.server.live() == 2
+    assert run_rows.open_run(services.ledger) is None
+    trial = trial_rows.find(services.ledger, 2)
+    assert trial is not None
+    assert trial.end is not None
+    assert trial.end.verdict == "promoted"
+    assert side_rows.every(services.ledger) == ()
 
 
 def _needed_bases(services: Services) -> set[str]:
