@@ -64,6 +64,9 @@ class TrainConfig:
     # attributes that count as facts in reasons, such as brand; none, because a shop knows which of
     # them name something
     relations: tuple[str, ...] | None = None
+    # the encoder reads the names of what facts relate an item to, after its own text; off, because
+    # their worth was not measured
+    neighbour_names: bool = False
     rating_weight: float = 1.0  # .2 gave the same ranking and a slightly worse RMSE
     # of 16 sequences a step; two more make no measurable difference and cost a sixth more
     full_epochs: int = 12

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from recommender.config import ModelConfig
 from recommender.network.model import Baseline, ItemFacts, Recommender, TwoTowers, new_model
 from trainer.config import Mode, TrainConfig
 from trainer.data.dataset import EventTable, Numbers, event_items, read_facts, read_items
+from trainer.data.neighbour_names import encoder_text, encoder_texts
 from trainer.data.texts import TextVectors, fit_whitening
 
 DOUBTFUL_SHARE = 0.001  # share of the ratings at either end that is clipped to the others' range
@@ -59,7 +61,7 @@ def new_bundle(added: Added, config: TrainConfig, texts: TextVectors, *, mode: M
     """
     model_config = replace(config.model, tower="baseline") if mode == "baseline" else config.model
     catalogue = Catalogue(_every_item(added)).with_graph(added.facts)
-    own_texts = [(row, text) for row, text in enumerate(catalogue.all_texts()) if text is not None]
+    own_texts = [*encoder_texts(catalogue, with_names=config.neighbour_names)]
     no_whitening = Whitening(
         mean_R=torch.zeros(1), components_RT=torch.zeros(1, model_config.text_dim)
     )
@@ -104,7 +106,8 @@ def grown_bundle(
     grown.texts_NT[rows] = 0.0
     grown.facts.has_text_N[rows] = False
     if grown.manifest.encoder_digest is not None:
-        own = [(row, text) for row in rows if (text := catalogue.text(row)) is not None]
+        read = partial(encoder_text, catalogue, with_names=config.neighbour_names)
+        own = [(row, text) for row in rows if (text := read(row)) is not None]
         grown = _with_texts(grown, own, texts)
     manifest = replace(grown.manifest, signals=config.signals, relations=config.relations or ())
     grown = replace(grown, manifest=manifest)

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -26,6 +27,7 @@ from recommender.encoder.adapter import Adapter
 from recommender.encoder.encoder import EncoderError, TextEncoder, load_encoder
 from recommender.network.model import ItemFacts
 from trainer.config import TrainConfig
+from trainer.data.neighbour_names import encoder_text
 from trainer.machine import distributed
 from trainer.machine.device import CPU, to_device
 
@@ -42,7 +44,13 @@ class TextLearner:
     """
 
     def __init__(
-        self, bundle: Bundle, encoder: TextEncoder, *, full_lr: float, seed: int = 0
+        self,
+        bundle: Bundle,
+        encoder: TextEncoder,
+        *,
+        full_lr: float,
+        seed: int = 0,
+        with_names: bool = False,
     ) -> None:
         self._encoder = encoder
         self._facts = replace(bundle.facts, texts_NT=bundle.texts_NT.to(torch.float, copy=True))
@@ -51,7 +59,8 @@ class TextLearner:
         self._rows = [
             row for row in range(len(bundle.catalogue)) if bool(bundle.facts.has_text_N[row])
         ]
-        self._texts = {row: bundle.catalogue.text(row) or "" for row in self._rows}
+        read = partial(encoder_text, bundle.catalogue, with_names=with_names)
+        self._texts = {row: read(row) or "" for row in self._rows}
         self._untrained_NR = torch.zeros(len(bundle.catalogue), encoder.width)
         self._untrained_NR[self._rows] = distributed.from_first(self._encode_all)
         _prepare(encoder, seed)
@@ -160,7 +169,13 @@ def text_learner(bundle: Bundle, config: TrainConfig) -> TextLearner | None:
     if config.encoder.train == "frozen" or bundle.manifest.encoder_digest is None:
         return None
     encoder = bundle.encoder or load_encoder(config.encoder)
-    return TextLearner(bundle, encoder, full_lr=config.full_lr, seed=config.seed)
+    return TextLearner(
+        bundle,
+        encoder,
+        full_lr=config.full_lr,
+        seed=config.seed,
+        with_names=config.neighbour_names,
+    )
 
 
 def _prepare(encoder: TextEncoder, seed: int) -> None:
