@@ -28,6 +28,7 @@ from gateway.bodies.personalizer import (
     RankRequest,
     RewardRequest,
 )
+from gateway.bodies.pictures import PictureBody
 from gateway.bodies.placements import PlacementBody
 from gateway.bodies.propensities import PropensitiesBody
 from gateway.bodies.recommendation_request import RecommendationBody
@@ -60,6 +61,7 @@ _BODIES = (
     PredictionBody,
     RecommendationBody,
     PropensitiesBody,
+    PictureBody,
     PlacementBody,
     ExperimentBody,
     StopBody,

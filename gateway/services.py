@@ -17,6 +17,7 @@ from cron.ledger import (
     experiment_rows,
     journal_rows,
     key_rows,
+    picture_rows,
     release_rows,
     switches,
     trial_rows,
@@ -25,6 +26,7 @@ from cron.ledger.forgotten import keys_of
 from cron.ledger.ledger import Ledger
 from cron.metrics.ledger_metrics import LedgerMetrics
 from cron.metrics.overview import Overview, look
+from cron.pictures.thumbnail_files import ThumbnailFiles
 from cron.ports import START, EventLog, Histories, ItemRecords
 from cron.rebuild_marks import is_mark
 from cron.services import Paths
@@ -48,6 +50,7 @@ from gateway.intake.item_changes import ItemChanges
 from gateway.intake.record_groups import RecordGroups
 from gateway.intake.record_ids import RecordIds
 from gateway.intake.record_intake import RecordIntake
+from gateway.items.pictures import ItemPictures
 from gateway.items.rankings import ItemRankings
 from gateway.metrics import GatewayMetrics
 from gateway.model.fallback import Fallback
@@ -113,6 +116,7 @@ class GatewayServices:
     fact_changes: FactChanges
     item_rankings: ItemRankings
     similar_items: SimilarItems
+    pictures: ItemPictures
     search: Search
     live: LiveRelease
     inference: Inference
@@ -139,11 +143,10 @@ class GatewayServices:
 @asynccontextmanager
 async def open_services(settings: Settings) -> AsyncIterator[GatewayServices]:
     """Open every service by its URL and close the connections at the end; raise Unavailable."""
-    store = settings.store
-    event_log = wiring.open_log(store.events)
-    ledger = wiring.open_ledger(store.ledger)
-    histories = wiring.open_histories(store.histories, keys_of(ledger).of_user)
-    item_records = wiring.open_item_records(store.histories)
+    event_log = wiring.open_log(settings.store.events)
+    ledger = wiring.open_ledger(settings.store.ledger)
+    histories = wiring.open_histories(settings.store.histories, keys_of(ledger).of_user)
+    item_records = wiring.open_item_records(settings.store.histories)
     live = _live_release(ledger)
     inference = _inference(settings, live)
     keyring = _keyring(settings.gateway, ledger)
@@ -171,6 +174,7 @@ async def open_services(settings: Settings) -> AsyncIterator[GatewayServices]:
             fact_changes=_fact_changes(ledger, item_records, intake),
             item_rankings=ItemRankings(item_records),
             similar_items=SimilarItems(histories, item_records, inference),
+            pictures=_pictures(settings, ledger, histories),
             search=_search(settings, histories, inference, experiments.trial),
             live=live,
             intake=intake,
@@ -242,6 +246,14 @@ def _personalizer(settings: Settings, ledger: Ledger) -> PersonalizerLoop:
     personalizer = PersonalizerLoop(ledger, settings.personalizer)
     personalizer.refresh()
     return personalizer
+
+
+def _pictures(settings: Settings, ledger: Ledger, histories: Histories) -> ItemPictures:
+    def open_files() -> ThumbnailFiles:
+        artifacts = wiring.open_artifacts(settings.store.artifacts)
+        return ThumbnailFiles(artifacts, Paths(var=var_folder(settings)).pictures)
+
+    return ItemPictures(partial(picture_rows.thumbnails_of, ledger), histories, open_files)
 
 
 def _recommendations(

@@ -41,6 +41,8 @@ CALLS: Mapping[str, Roles] = {
     "DELETE /v1/items/{item_id}": _WRITERS,
     "GET /v1/users/{user_id}/history": _READERS,
     "GET /v1/items/{item_id}/similar": _SHOPPERS,
+    "POST /v1/similar": _SHOPPERS,
+    "GET /v1/pictures": _SHOPPERS,
     "GET /v1/popular": _SHOPPERS,
     "GET /v1/trending": _SHOPPERS,
     "GET /v1/new": _SHOPPERS,
@@ -79,5 +81,6 @@ OPEN_CALLS = frozenset(
         "GET /readyz",
         "GET /shop",
         "GET /shop.js",
+        "GET /v1/pictures/{sha256}.jpg",  # who has the sha256 of a thumbnail was shown it
     }
 )

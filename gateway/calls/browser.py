@@ -15,7 +15,7 @@ _CACHED = {"Cache-Control": "public, max-age=3600"}
 # the shop has its style in the page, and calls nothing but this gateway
 _SHOP_POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; script-src 'self'; connect-src 'self'; "
-    "img-src data:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+    "img-src 'self' data:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
 
 

@@ -33,7 +33,7 @@ from gateway.model.similar_items import SimilarRequestOfShop
 from gateway.openapi import answer, object_body, refusals
 from recommender.records.events import MAX_RECORD_BYTES
 from recommender.records.excerpt import excerpt
-from recommender.requests.wire import is_similarity
+from recommender.requests.wire import SIMILARITIES, is_similarity
 
 MAX_LIMIT = 1_000
 MAX_EXAMINED = 20_000  # records of one call that a filter looks at
@@ -109,24 +109,24 @@ async def list_similar(
         str,
         Query(
             description="`taste`: liked by the same users. `text`: of similar texts. `both`: the "
-            "mean of the two.",
-            json_schema_extra={"enum": ["taste", "text", "both"]},
+            "mean of the two. `picture`: of similar pictures.",
+            json_schema_extra={"enum": ["taste", "text", "both", "picture"]},
         ),
     ] = "taste",
 ) -> Response:
     """List the items most similar to one, without hidden ones.
 
-    An item that is newer than the live release is compared by its text.
+    An item that is newer than the live release is compared by its text, or by its picture.
     """
     services = await services_of(request)
     if not request.scope["raw_path"].endswith(b"/similar"):
         _check_may_read(await caller_of(request))
         return get_item(f"{item_id}/similar", services)  # the slash is part of the id
     if not is_similarity(by):
-        raise BadQuery("by", f"by: found {excerpt(by)}, expected taste, text or both")
+        raise BadQuery("by", f"by: found {excerpt(by)}, expected {SIMILARITIES}")
     question = SimilarRequestOfShop(item_id=item_id, k=k, by=by, filter=attributes.filter)
     async with services.answer_queue.turn():
-        found = await services.similar_items.answer(question)
+        found = await services.similar_items.answer(question, services.pictures.thumbnail)
     if isinstance(found, Refusal):
         return json_response(found, status=400)
     items = [SimilarItem(id=one.id, title=one.title, score=one.score) for one in found.items]

@@ -110,10 +110,11 @@ class TopItemsQuestion(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
 
 
 class ItemNameBody(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """An item by its id, or a text."""
+    """An item by its id, a text, or a picture in base64."""
 
     id: str | None = None
     text: str | None = None
+    picture: str | None = None
 
 
 class SimilarItemsQuestion(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -45,7 +45,7 @@ def parse_recommendation(body: Mapping[str, object]) -> RecommendationRequest:
         user_id=read_id(given["user_id"], "user_id") if "user_id" in given else None,
         history=read_history(given.get("history", []), "history", limit=MAX_LISTED),
         k=read_count(given.get("k", DEFAULT_K)),
-        filter=_filter(given.get("filter", {})),
+        filter=filter_of_body(given.get("filter", {})),
         exclude=read_ids(given.get("exclude", []), "exclude", limit=MAX_LISTED),
         exclude_seen=read_flag(given, "exclude_seen", default=True),
         candidates=candidates,
@@ -58,7 +58,8 @@ def parse_recommendation(body: Mapping[str, object]) -> RecommendationRequest:
     )
 
 
-def _filter(raw: object) -> dict[str, FilterValue]:
+def filter_of_body(raw: object) -> dict[str, FilterValue]:
+    """Return the filter of a body; raise BadRequest."""
     wanted: dict[str, FilterValue] = {}
     for name, value in read_filter(raw).items():
         wanted[name] = list(value) if isinstance(value, tuple) else value

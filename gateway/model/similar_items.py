@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import base64
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from starlette.concurrency import run_in_threadpool
 
 from cron.ports import Histories, ItemRecords
 from gateway.bodies.recommendations import FilterValue
-from gateway.bodies.refusal import Refusal
+from gateway.bodies.refusal import Refusal, RefusalReason
 from gateway.errors import UnknownItem
 from gateway.model.answers import Ranked
 from gateway.model.inference import Inference
+from gateway.model.picture_question import PictureQuestion
 from gateway.model.questions import ItemNameBody, SimilarItemsQuestion, encode_filter
 from gateway.model.stored_history import hidden_items, larger_k
 from recommender.records.events import Item
 
+_PICTURE = "similar_to.picture"  # as the model names what the client calls `picture`
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SimilarRequestOfShop:
-    """What a client asks for; `by` is taste, text or both."""
+    """What a client asks for; `by` is taste, text, both or picture."""
 
     item_id: str
     k: int
@@ -32,16 +36,22 @@ class SimilarItems:
     """Answers questions for similar items; one for the whole process."""
 
     def __init__(
-        self, histories: Histories, item_records: ItemRecords, inference: Inference
+        self,
+        histories: Histories,
+        item_records: ItemRecords,
+        inference: Inference,
     ) -> None:
         self._histories = histories
         self._item_records = item_records
         self._inference = inference
 
-    async def answer(self, request: SimilarRequestOfShop) -> Ranked | Refusal:
+    async def answer(
+        self, request: SimilarRequestOfShop, thumbnail_of: Callable[[str], bytes | None]
+    ) -> Ranked | Refusal:
         """Return similar items, without hidden ones; raise UnknownItem or NoAnswer.
 
-        An item that is newer than the model is compared by the text of its record.
+        An item that is newer than the model is compared by the text of its record, or by its
+        picture, which `thumbnail_of` returns.
         """
         deadline = self._inference.deadline()
         name = ItemNameBody(id=request.item_id)
@@ -51,8 +61,26 @@ class SimilarItems:
             if request.item_id not in known:
                 raise UnknownItem(request.item_id)
             name = ItemNameBody(text=_text(known[request.item_id].record))
+            if request.by == "picture":
+                picture = await run_in_threadpool(thumbnail_of, request.item_id)
+                if picture is None:
+                    return found
+                name = ItemNameBody(picture=base64.b64encode(picture).decode())
             found = await self._ask(name, request, deadline)
         return found
+
+    async def look_alikes(self, question: PictureQuestion) -> Ranked | Refusal:
+        """Return items whose pictures look like one, without hidden ones; raise NoAnswer."""
+        request = SimilarRequestOfShop(
+            item_id="", k=question.k, by="picture", filter=question.filter
+        )
+        name = ItemNameBody(picture=question.picture)
+        found = await self._ask(name, request, self._inference.deadline())
+        if not isinstance(found, Refusal) or found.error.field != _PICTURE:
+            return found
+        reason = found.error.reason.removeprefix("similar_to.")
+        error = RefusalReason(field="picture", reason=reason)
+        return Refusal(error=error, model_version=found.model_version)
 
     async def _ask(
         self, name: ItemNameBody, request: SimilarRequestOfShop, deadline: float

@@ -666,6 +666,14 @@ export interface LiveStatus {
   age_s: number;
 }
 
+/** The items whose pictures look most like one. */
+export interface LookAlikesAnswer {
+  /** At most `k` items with pictures, the most similar first. */
+  items: SimilarItem[];
+  /** The release that answered. */
+  model_version: number;
+}
+
 /** Which actions to show in several slots. No action is in two of them. */
 export interface MultiSlotRankRequest {
   /** The actions of all slots. */
@@ -793,6 +801,27 @@ export interface PersonalizerStatus {
   model: PolicyValueAnswer | null;
   /** The usual actions; null: they could not all be shown. */
   baseline: PolicyValueAnswer | null;
+}
+
+/** A picture to compare with those of the items. A field that is null counts as missing. */
+export interface PictureBody {
+  /** The picture in base64: PNG, JPEG, WebP, GIF or BMP, at most 3,000,000 bytes. */
+  picture: string;
+  /** How many items. */
+  k?: number;
+  /** Only items with these values. */
+  filter?: Record<string, string | number | boolean | unknown[] | Record<string, unknown> | null> | null;
+  /** Attributes to return with each item, at most 20. */
+  attributes?: string[] | null;
+}
+
+/** Where the thumbnails of items are. */
+export interface PicturesAnswer {
+  /**
+   * By item id, the path of a JPEG on this gateway, which never changes. Items without one are left
+   * out, and so are hidden ones.
+   */
+  pictures: Record<string, string>;
 }
 
 /** An item at a position, from 1. */
@@ -1758,7 +1787,7 @@ export interface Calls {
     answer: DeletedItem;
   };
   "GET /v1/items/{item_id}/similar": {
-    query: { k?: number; by?: "taste" | "text" | "both"; filter?: string[] | null; attributes?: string[] | null };
+    query: { k?: number; by?: "taste" | "text" | "both" | "picture"; filter?: string[] | null; attributes?: string[] | null };
     answer: SimilarAnswer;
   };
   "GET /v1/new": {
@@ -1783,6 +1812,10 @@ export interface Calls {
   };
   "GET /v1/personalizer": {
     answer: PersonalizerStatus;
+  };
+  "GET /v1/pictures": {
+    query: { item_id?: string[] | null };
+    answer: PicturesAnswer;
   };
   "GET /v1/placements": {
     answer: PlacementList;
@@ -1823,6 +1856,10 @@ export interface Calls {
   "GET /v1/search": {
     query: { q?: string; user_id?: string | null; k?: number; filter?: string[] | null; attributes?: string[] | null };
     answer: SearchAnswer;
+  };
+  "POST /v1/similar": {
+    body: PictureBody;
+    answer: LookAlikesAnswer;
   };
   "GET /v1/status": {
     answer: StatusAnswer;

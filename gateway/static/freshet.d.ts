@@ -3,7 +3,9 @@
 import type {
   Calls,
   FallbackAnswer,
+  LookAlikesAnswer,
   NewAnswer,
+  PictureBody,
   PopularAnswer,
   RankedAnswer,
   RecommendationBody,
@@ -64,6 +66,10 @@ export interface Freshet {
     itemId: string | number,
     parameters?: Parameters<"GET /v1/items/{item_id}/similar">,
   ): Promise<SimilarAnswer>;
+  /** Find items that look like a picture. */
+  lookAlikes(picture: Blob, parameters?: Omit<PictureBody, "picture">): Promise<LookAlikesAnswer>;
+  /** Ask for the addresses of items' thumbnails, by item id. */
+  pictures(itemIds: (string | number)[]): Promise<Record<string, string>>;
   popular(parameters?: Parameters<"GET /v1/popular">): Promise<PopularAnswer>;
   trending(parameters?: Parameters<"GET /v1/trending">): Promise<TrendingAnswer>;
   newest(parameters?: Parameters<"GET /v1/new">): Promise<NewAnswer>;

@@ -285,6 +285,18 @@
     return call("/v1/search", { parameters: { ...who, ...parameters } });
   }
 
+  async function lookAlikes(picture, parameters) {
+    let binary = "";
+    for (const byte of new Uint8Array(await picture.arrayBuffer())) binary += String.fromCharCode(byte);
+    return call("/v1/similar", { body: { picture: btoa(binary), ...parameters } });
+  }
+
+  async function pictures(itemIds) {
+    const found = await call("/v1/pictures", { parameters: { item_id: itemIds } });
+    const addresses = Object.entries(found.pictures).map(([id, path]) => [id, base + path]);
+    return Object.fromEntries(addresses);
+  }
+
   const listCall = (path) => (parameters) => call(path, { parameters });
 
   window.freshet = {
@@ -297,6 +309,8 @@
     recommend,
     similar: (itemId, parameters) =>
       call(`/v1/items/${encodeURIComponent(itemId)}/similar`, { parameters }),
+    lookAlikes,
+    pictures,
     popular: listCall("/v1/popular"),
     trending: listCall("/v1/trending"),
     newest: listCall("/v1/new"),

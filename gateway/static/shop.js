@@ -44,6 +44,7 @@ async function showRow(id, heading, ask, { ifEmpty = "" } = {}) {
   section.setAttribute("aria-label", text);
   section.replaceChildren(element("h2", {}, text), row);
   section.hidden = !text;
+  showPictures(section, list.items);
   if (list.policy && list.model_version) showRelease(list); // popular lists need no model
 }
 
@@ -52,7 +53,9 @@ const nameOf = (id) => titles.get(id) || `Item ${id}`;
 
 function cardOf(item, list) {
   const title = nameOf(item.id);
-  const cover = element("span", { class: "cover", "aria-hidden": "true" }, title.slice(0, 1));
+  const letter = title.slice(0, 1);
+  const marks = { class: "cover", "aria-hidden": "true", "data-item": item.id };
+  const cover = element("span", marks, letter);
   cover.style.setProperty("--hue", hueOf(item.id));
   const card = element(
     "a",
@@ -64,6 +67,17 @@ function cardOf(item, list) {
   );
   freshet.shown(card, item.id, list.recommendation_id);
   return element("li", {}, card);
+}
+
+// Show the pictures of items that have one, in place of the first letter of the title.
+async function showPictures(section, items) {
+  if (!items.length) return;
+  const found = await freshet.pictures(items.map(({ id }) => id)).catch(() => ({}));
+  for (const cover of section.querySelectorAll(".cover")) {
+    const src = found[cover.dataset.item];
+    if (src) cover.replaceChildren(element("img", { src, alt: "" }));
+  }
+  if (Object.keys(found).length) byId("by-picture").hidden = false;
 }
 
 // Say what an item is, in a line: its newest record may have none of this.
@@ -170,6 +184,17 @@ function showFound(q) {
     ifEmpty: `Nothing found for “${q}”`,
   });
 }
+
+// A picture finds items that look like it.
+byId("picture").addEventListener("change", (event) => {
+  const [picture] = event.target.files;
+  event.target.value = ""; // so that the same picture can be chosen again
+  if (!picture) return;
+  byId("problem").hidden = true;
+  showRow("found", "Looks like your picture", () => freshet.lookAlikes(picture, WITH_FACTS), {
+    ifEmpty: "Nothing looks like your picture",
+  });
+});
 
 // 6. Which release answered, and how old its weights are.
 let release = { model_version: null };

@@ -26,6 +26,7 @@ from recommender.requests.wire import (
     BadRequest,
     Busy,
     JsonObject,
+    PictureRequest,
     ScoreRequest,
     SearchRequest,
     SimilarRequest,
@@ -106,6 +107,8 @@ def _answer_plans(
     for index, one in enumerate(plans):
         if isinstance(one.request, SimilarRequest):
             answers[index] = _similar(ranker, one, one.request, texts_MT)
+        elif isinstance(one.request, PictureRequest):
+            answers[index] = _look_alikes(ranker, one, one.picture_P, one.request.k)
     return [answers[index] for index in range(len(plans))]
 
 
@@ -217,6 +220,9 @@ def _similar(
     ranker: Ranker, one: Plan, request: SimilarRequest, texts_MT: Tensor | None
 ) -> JsonObject:
     place = one.items[0]
+    if request.by == "picture" and ranker.pictures is not None and place.row is not None:
+        picture_P = ranker.pictures.vector_at(place.row)
+        return _look_alikes(ranker, one, picture_P, request.k, but=(place.row,))
     text_T = (
         texts_MT[place.text_row] if texts_MT is not None and place.text_row is not None else None
     )
@@ -227,6 +233,17 @@ def _similar(
         "items": _items(ranker.catalogue, rows.tolist(), scores.tolist()),
         "resolved_items": list(one.resolved_items),
     }
+
+
+def _look_alikes(
+    ranker: Ranker, one: Plan, picture_P: Tensor | None, k: int, *, but: tuple[int, ...] = ()
+) -> JsonObject:
+    """Return the items whose pictures look most like one; none without one."""
+    assert ranker.pictures is not None
+    cosine_1N = ranker.pictures.cosines(picture_P).unsqueeze(0)
+    rows, scores = ranker.top_k(cosine_1N, [k], [one.allowed_N], [but])[0]
+    answer: JsonObject = {"items": _items(ranker.catalogue, rows.tolist(), scores.tolist())}
+    return answer | {"resolved_items": list(one.resolved_items)} if but else answer
 
 
 def _items(catalogue: Catalogue, rows: Sequence[int], scores: Sequence[float]) -> list[JsonObject]:

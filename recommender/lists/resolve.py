@@ -6,11 +6,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from torch import Tensor
 
 from recommender.arrays.best_rows import Rows
 from recommender.catalogue.catalogue import Catalogue, Mask, UnknownAttribute
 from recommender.config import IMPRESSION
 from recommender.encoder.encoder import CHARACTERS_A_TOKEN
+from recommender.encoder.picture_encoder import UnreadablePicture
+from recommender.ranking.picture_search import PictureSearch
 from recommender.ranking.ranker import HistoryElement, Ranker
 from recommender.records.excerpt import excerpt
 from recommender.requests.body_fields import field_name
@@ -20,6 +23,7 @@ from recommender.requests.wire import (
     Element,
     FilterValue,
     Name,
+    PictureRequest,
     Request,
     Resolved,
     ScoreRequest,
@@ -32,6 +36,8 @@ from recommender.requests.wire import (
 # second, and all requests of the batch wait for them. The gateway waits 2 s.
 MAX_FREE_CHARS = 24_000
 CHARS_A_TEXT = 32  # added to each text's own, since a short text takes time too
+# of a batch, which all wait for: a large vision model takes a second for each on a slow core
+MAX_PICTURES = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +62,7 @@ class Plan:
     candidate_rows: Rows | None = None  # distinct and ascending, without excluded and filtered ones
     context: ItemRef | None = None
     unknown: tuple[str, ...] = ()  # ids of candidates and of the context
+    picture_P: Tensor | None = None  # of a request's picture
 
 
 class Texts:
@@ -67,7 +74,7 @@ class Texts:
     def __init__(self, *, chars_read: int) -> None:
         self.rows: dict[str, int] = {}
         self._chars_read = chars_read
-        self._chars = self._chars_before = self._num_before = 0
+        self._chars = self._chars_before = self._num_before = self._num_pictures = 0
 
     def next_request(self) -> None:
         """Start counting the texts of the next request."""
@@ -78,6 +85,12 @@ class Texts:
         while len(self.rows) > self._num_before:
             self.rows.popitem()
         self._chars = self._chars_before
+
+    def add_picture(self) -> None:
+        """Count a picture, which takes the time of many texts; raise Busy for too many."""
+        if self._num_pictures == MAX_PICTURES:
+            raise Busy("pictures")
+        self._num_pictures += 1
 
     def row(self, text: str, *, field: str) -> int:
         """Return a text's number; raise BadRequest or Busy when there is too much text.
@@ -106,8 +119,12 @@ def texts_of_batch(ranker: Ranker) -> Texts:
 
 def plan(ranker: Ranker, request: Request, texts: Texts) -> Plan:
     """Resolve a request's names; raise BadRequest for errors that depend on the catalogue."""
+    if isinstance(request, PictureRequest):
+        return _plan_picture(ranker, request, texts)
     if isinstance(request, SimilarRequest):
         place, how = _item(ranker.catalogue, request.item, texts, field="similar_to")
+        if request.by == "picture":
+            _check_pictures(ranker, field="by", is_item=place.row is not None)
         allowed_N = _allowed_rows(ranker.catalogue, request)
         return Plan(request=request, items=(place,), resolved_items=(how,), allowed_N=allowed_N)
     if isinstance(request, SearchRequest):
@@ -115,6 +132,29 @@ def plan(ranker: Ranker, request: Request, texts: Texts) -> Plan:
     if isinstance(request, TopRequest):
         return _plan_list(ranker, request, texts)
     return _plan_ratings(ranker, request, texts)
+
+
+def _plan_picture(ranker: Ranker, request: PictureRequest, texts: Texts) -> Plan:
+    field = "similar_to.picture"
+    pictures = _check_pictures(ranker, field=field, is_item=True)
+    texts.add_picture()
+    try:
+        vector_P = pictures.vector_of(request.picture)
+    except UnreadablePicture as error:
+        expected = "a picture as PNG, JPEG, WebP, GIF or BMP"
+        raise BadRequest(field, found=str(error), expected=expected) from error
+    allowed_N = _allowed_rows(ranker.catalogue, request)
+    return Plan(request=request, allowed_N=allowed_N, picture_P=vector_P)
+
+
+def _check_pictures(ranker: Ranker, *, field: str, is_item: bool) -> PictureSearch:
+    """Return the pictures of the release; raise BadRequest if they can't answer a request."""
+    if ranker.pictures is None:
+        expected = "another question: no item of this release has a picture that is encoded"
+        raise BadRequest(field, found="a question by picture", expected=expected)
+    if not is_item:
+        raise BadRequest(field, found="picture, for a text", expected="the id of a known item")
+    return ranker.pictures
 
 
 def _plan_ratings(ranker: Ranker, request: ScoreRequest, texts: Texts) -> Plan:
@@ -287,7 +327,8 @@ def _clamp_rating(rating: float, scale: tuple[float, float] | None) -> float | N
 
 
 def _allowed_rows(
-    catalogue: Catalogue, request: TopRequest | SimilarRequest | SearchRequest
+    catalogue: Catalogue,
+    request: TopRequest | SimilarRequest | PictureRequest | SearchRequest,
 ) -> Mask | None:
     return _filter_rows(catalogue, request.filter, field="filter") if request.filter else None
 

@@ -25,6 +25,7 @@ from recommender.machine_memory import release_freed
 from recommender.network.model import HistoryBatch, ItemSide, event_type_code
 from recommender.ranking.cosines import cosines_at, text_cosines, vector_lengths
 from recommender.ranking.item_rows import HELD_ITEMS, ItemRows, multiplies_bfloat16
+from recommender.ranking.picture_search import picture_search
 from recommender.requests.wire import Similarity
 from recommender.retrieval.cell_scan import CellScan
 from recommender.retrieval.scan import NO_ROW, Scan
@@ -70,6 +71,7 @@ class Ranker:
         self.is_scanned = bundle.cells is not None or len(self.catalogue) >= scanned_items
         self._hidden_rows = np.flatnonzero(self.catalogue.hidden_N)
         self._encoder: Encoder | None = bundle.encoder
+        self.pictures = picture_search(bundle)
 
     @property
     def has_ratings(self) -> bool:

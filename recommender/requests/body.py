@@ -7,6 +7,7 @@ Rules that hold for all requests:
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -35,12 +36,15 @@ from recommender.requests.wire import (
     MAX_CANDIDATES,
     MAX_EXCLUDED,
     MAX_HISTORY,
+    MAX_PICTURE_BYTES,
     MAX_RANKED_IDS,
     MAX_SEARCH_CHARS,
     MAX_VALUES,
+    SIMILARITIES,
     BadRequest,
     Element,
     Name,
+    PictureRequest,
     Request,
     ScoreRequest,
     SearchRequest,
@@ -138,17 +142,44 @@ def parse(body: object) -> Request:
     return _score(body, single=asked[0] == "item_desc")
 
 
-def _similar(body: Mapping[str, object]) -> SimilarRequest:
+def _similar(body: Mapping[str, object]) -> SimilarRequest | PictureRequest:
     expect_known_fields(body, {"similar_to", "k", "by", "filter"})
+    named = body["similar_to"]
+    if isinstance(named, dict) and "picture" in named:
+        return _picture(body, named)
     by = body.get("by", "taste")
     if not is_similarity(by):
-        raise BadRequest("by", found=describe(by), expected="taste, text or both")
+        raise BadRequest("by", found=describe(by), expected=SIMILARITIES)
     return SimilarRequest(
         item=read_name(body["similar_to"], "similar_to"),
         k=read_count(body["k"]) if "k" in body else DEFAULT_SIMILAR,
         by=by,
         filter=read_filter(body.get("filter", {})),
     )
+
+
+def _picture(body: Mapping[str, object], named: Mapping[str, object]) -> PictureRequest:
+    expect_known_fields(named, {"picture"}, where="similar_to")
+    if body.get("by", "picture") != "picture":
+        raise BadRequest("by", found=describe(body["by"]), expected="picture, to compare a picture")
+    return PictureRequest(
+        picture=read_picture(named["picture"], "similar_to.picture"),
+        k=read_count(body["k"]) if "k" in body else DEFAULT_SIMILAR,
+        filter=read_filter(body.get("filter", {})),
+    )
+
+
+def read_picture(raw: object, where: str) -> bytes:
+    """Return the bytes of a picture in base64; raise BadRequest."""
+    expected = f"a picture in base64, at most {MAX_PICTURE_BYTES:,} bytes of it"
+    if not isinstance(raw, str) or not raw:
+        raise BadRequest(where, found=describe(raw), expected=expected)
+    if len(raw) > -(-MAX_PICTURE_BYTES // 3) * 4:
+        raise BadRequest(where, found=f"{len(raw):,} characters", expected=expected)
+    try:
+        return base64.b64decode(raw, validate=True)
+    except ValueError as error:  # binascii.Error, or letters outside ASCII
+        raise BadRequest(where, found=f"broken base64 ({error})", expected=expected) from error
 
 
 def _search(body: Mapping[str, object]) -> SearchRequest:

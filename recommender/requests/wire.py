@@ -28,7 +28,10 @@ MAX_TEXT_CHARS = 20_000  # the encoder reads only a few hundred tokens
 MAX_FILTERS = 20
 MAX_VALUES = 2_000_000  # of one body: 100,000 elements with four fields each need 1,200,000
 
-Similarity = Literal["taste", "text", "both"]
+MAX_PICTURE_BYTES = 3_000_000  # in base64 it is half of TorchServe's largest request
+
+Similarity = Literal["taste", "text", "both", "picture"]
+SIMILARITIES = "taste, text, both or picture"
 Resolved = Literal["id", "title", "text", "unknown"]
 FilterValue = str | float | tuple[str, ...]
 JsonObject = dict[str, object]
@@ -109,11 +112,23 @@ class TopRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SimilarRequest:
-    """Find the k items most similar to one item or text, by taste, text or the mean of both."""
+    """Find the k items most similar to one item or text.
+
+    By taste, by text, by the mean of both, or, if it is an item, by picture.
+    """
 
     item: Name
     k: int
     by: Similarity = "taste"
+    filter: Mapping[str, FilterValue] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PictureRequest:
+    """Find the k items whose pictures look most like one."""
+
+    picture: bytes
+    k: int
     filter: Mapping[str, FilterValue] = field(default_factory=dict)
 
 
@@ -128,7 +143,7 @@ class SearchRequest:
     filter: Mapping[str, FilterValue] = field(default_factory=dict)
 
 
-Request = ScoreRequest | TopRequest | SimilarRequest | SearchRequest
+Request = ScoreRequest | TopRequest | SimilarRequest | PictureRequest | SearchRequest
 
 
 def is_similarity(value: object) -> TypeGuard[Similarity]:

@@ -73,6 +73,8 @@ def test_browser_keys_read_nothing_about_others() -> None:
         "GET /v1/recommendations/{user_id}",
         "POST /v1/recommendations",
         "GET /v1/items/{item_id}/similar",
+        "POST /v1/similar",
+        "GET /v1/pictures",
         "GET /v1/popular",
         "GET /v1/trending",
         "GET /v1/new",

@@ -74,6 +74,7 @@ def test_every_call_of_the_gateway_is_documented_and_no_other() -> None:
         ("GET", "/"),
         ("GET", "/freshet.js"),
         ("GET", "/shop"),
+        ("GET", "/v1/pictures/{sha256}.jpg"),
     }
     text = (PROJECT_ROOT / "docs" / "gateway.md").read_text(encoding="utf-8")
     assert set(re.findall(r"^\| `([A-Z]+) (/\S*)` \|", text, flags=re.MULTILINE)) == calls

@@ -215,6 +215,21 @@ class ItemFact:
 
 
 @dataclass(frozen=True)
+class LookAlikes:
+    """The items whose pictures look most like one, the most similar first."""
+
+    items: tuple[SimilarItem, ...]
+    model_version: int
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Where the thumbnails of items are, by item id, as paths on the gateway."""
+
+    pictures: dict[str, str]
+
+
+@dataclass(frozen=True)
 class StoredItem:
     """An item, as its newest record describes it."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import TYPE_CHECKING, Callable, Optional, TypeVar, Union
 
 import httpx
@@ -83,8 +83,23 @@ class AsyncFreshet:
         filter: Optional[Filter] = None,
         attributes: Names = None,
     ) -> answers.SimilarItems:
-        """List the items similar to one, by `taste`, by `text` or by `both`."""
+        """List the items similar to one, by `taste`, `text`, `both` or `picture`."""
         return await self._send(calls.similar(item_id, by, k, filter, attributes))
+
+    async def similar_to_picture(
+        self,
+        picture: bytes,
+        *,
+        k: int = 10,
+        filter: Optional[Filter] = None,
+        attributes: Names = None,
+    ) -> answers.LookAlikes:
+        """List the items whose pictures look most like one: PNG, JPEG, WebP, GIF or BMP."""
+        return await self._send(calls.similar_to_picture(picture, k, filter, attributes))
+
+    async def pictures(self, item_ids: Sequence[Id]) -> dict[str, str]:
+        """Return where the thumbnails of items are, as paths on the gateway, by item id."""
+        return (await self._send(calls.pictures(item_ids))).pictures
 
     async def popular(
         self,

@@ -5,6 +5,7 @@ Nothing here sends anything. The two clients do, in the same way for every call.
 
 from __future__ import annotations
 
+import base64
 import gzip
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -15,7 +16,7 @@ from urllib.parse import quote
 from freshet_client import answers
 from freshet_client.decoding import WrongAnswer, decode
 from freshet_client.errors import Refused, Unavailable
-from freshet_client.questions import Filter, Id, ItemChange, Question
+from freshet_client.questions import Filter, Id, ItemChange, PictureQuestion, Question
 from freshet_client.records import (
     MAX_CALL_RECORDS,
     Event,
@@ -91,6 +92,21 @@ def similar(
     path = f"/v1/items/{_quote(item_id)}/similar"
     params = _params({"by": by, "k": k, "filter": filter_, "attributes": attributes})
     return Call("GET", path, _reader(answers.SimilarItems), params)
+
+
+def similar_to_picture(
+    picture: bytes, k: int, filter_: Optional[Filter], attributes: Names
+) -> Call[answers.LookAlikes]:
+    """List the items whose pictures look most like one."""
+    body: PictureQuestion = {"picture": base64.b64encode(picture).decode(), "k": k}
+    body["filter"], body["attributes"] = filter_, attributes
+    return _with_body(Call("POST", "/v1/similar", _reader(answers.LookAlikes)), to_json(body))
+
+
+def pictures(item_ids: Sequence[Id]) -> Call[answers.Pictures]:
+    """Read where the thumbnails of items are."""
+    params = _params({"item_id": [str(item_id) for item_id in item_ids]})
+    return Call("GET", "/v1/pictures", _reader(answers.Pictures), params)
 
 
 def popular(

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Callable, Optional, TypeVar, Union
 
 import httpx
@@ -83,8 +83,23 @@ class Freshet:
         filter: Optional[Filter] = None,
         attributes: Names = None,
     ) -> answers.SimilarItems:
-        """List the items similar to one, by `taste`, by `text` or by `both`."""
+        """List the items similar to one, by `taste`, `text`, `both` or `picture`."""
         return self._send(calls.similar(item_id, by, k, filter, attributes))
+
+    def similar_to_picture(
+        self,
+        picture: bytes,
+        *,
+        k: int = 10,
+        filter: Optional[Filter] = None,
+        attributes: Names = None,
+    ) -> answers.LookAlikes:
+        """List the items whose pictures look most like one: PNG, JPEG, WebP, GIF or BMP."""
+        return self._send(calls.similar_to_picture(picture, k, filter, attributes))
+
+    def pictures(self, item_ids: Sequence[Id]) -> dict[str, str]:
+        """Return where the thumbnails of items are, as paths on the gateway, by item id."""
+        return self._send(calls.pictures(item_ids)).pictures
 
     def popular(
         self,

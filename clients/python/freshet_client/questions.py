@@ -45,6 +45,15 @@ class Question(TypedDict, total=False):
     placement: Optional[str]
 
 
+class PictureQuestion(TypedDict, total=False):
+    """A picture in base64, to find items that look like it."""
+
+    picture: str
+    k: int
+    filter: Optional[Filter]
+    attributes: Optional[Sequence[str]]
+
+
 class ItemChange(TypedDict, total=False):
     """The fields of an item to change. None removes a text, an attribute, or all pictures."""
 

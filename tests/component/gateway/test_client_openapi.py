@@ -12,7 +12,13 @@ import pytest
 from cron.settings.tree import Settings
 from freshet_client import AsyncFreshet, Event, Fact, Freshet, Item, answers, calls
 from freshet_client.decoding import decode
-from freshet_client.questions import HistoryElement, ItemChange, PageContext, Question
+from freshet_client.questions import (
+    HistoryElement,
+    ItemChange,
+    PageContext,
+    PictureQuestion,
+    Question,
+)
 from freshet_client.status import Status
 from gateway.app import create_app
 from gateway.content.record_bodies import NDJSON
@@ -83,6 +89,19 @@ CALLS = (
         "GET /v1/items/{item_id}/similar",
         calls.similar("5", "text", 3, FILTER, NAMES),
         answer=answers.SimilarItems,
+    ),
+    describe_call(
+        "similar_to_picture",
+        "POST /v1/similar",
+        calls.similar_to_picture(b"GIF8", 3, FILTER, NAMES),
+        answer=answers.LookAlikes,
+        body=PictureQuestion,
+    ),
+    describe_call(
+        "pictures",
+        "GET /v1/pictures",
+        calls.pictures(["5", 6]),
+        answer=answers.Pictures,
     ),
     describe_call(
         "popular",

@@ -1,0 +1,59 @@
+"""The thumbnails of items: where they are, and their files."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+
+from cron.errors import ArtifactCorrupt, ArtifactMissing
+from cron.pictures.thumbnail_files import ThumbnailFiles
+from cron.ports import Histories
+
+MAX_ITEMS = 200
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+class ItemPictures:
+    """Reads what the worker stored. Threads may share it; every call may block.
+
+    `find` returns the thumbnails of items by id. The store of thumbnails is opened when the first
+    is asked for.
+    """
+
+    def __init__(
+        self,
+        find: Callable[[Sequence[str]], Mapping[str, str]],
+        histories: Histories,
+        open_files: Callable[[], ThumbnailFiles],
+    ) -> None:
+        self._find = find
+        self._histories = histories
+        self._open_files = open_files
+
+    def paths(self, item_ids: Sequence[str]) -> dict[str, str]:
+        """Return the path on the gateway of each item's thumbnail, without hidden items."""
+        found = self._find(item_ids)
+        hidden = self._histories.hidden_among(list(found))
+        shown = ((item_id, sha256) for item_id, sha256 in found.items() if item_id not in hidden)
+        return {item_id: f"/v1/pictures/{sha256}.jpg" for item_id, sha256 in shown}
+
+    def file(self, sha256: str) -> Path | None:
+        """Return a thumbnail's file; None if there is none. Raise Unavailable."""
+        if _SHA256.fullmatch(sha256) is None:
+            return None
+        try:
+            return self._files.path(sha256)
+        except (ArtifactMissing, ArtifactCorrupt):
+            return None
+
+    def thumbnail(self, item_id: str) -> bytes | None:
+        """Return the thumbnail of an item; None if it has none. Raise Unavailable."""
+        sha256 = self._find([item_id]).get(item_id)
+        file = self.file(sha256) if sha256 is not None else None
+        return file.read_bytes() if file is not None else None
+
+    @cached_property
+    def _files(self) -> ThumbnailFiles:
+        return self._open_files()

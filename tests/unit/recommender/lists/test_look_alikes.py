@@ -1,0 +1,119 @@
+"""Items that look alike: by the picture of an item, and by one that is sent."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import replace
+
+import pytest
+import torch
+
+from recommender.bundle import Bundle
+from recommender.config import PictureEncoderConfig
+from recommender.encoder.picture_encoder import load_picture_encoder
+from recommender.lists.answer import answer_batch
+from recommender.lists.resolve import MAX_PICTURES
+from recommender.ranking.ranker import Ranker
+from recommender.requests.wire import MAX_PICTURE_BYTES, Busy
+from recommender.retrieval.picture_vectors import PictureVectors, no_vectors, picture_cosines
+from tests.pictures import render
+from tests.planted import planted_bundle
+from tests.unit.recommender.lists.answers import ask, refusal
+from tests.vision_models import write_vision_model
+
+PICTURES = {
+    "i1": render("red"),
+    "i4": render("blue", shape="square"),
+    "i6": render("red", side_px=60),
+    "i7": render("green", shape="square"),
+}
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """Return a bundle of which four items have pictures."""
+    folder = tmp_path_factory.mktemp("look")
+    plain = planted_bundle(folder / "bundle", tower="transformer")
+    config = PictureEncoderConfig(model=str(write_vision_model(folder / "vision")))
+    encoder = load_picture_encoder(config, device="cpu")
+    vectors = no_vectors(len(plain.catalogue), encoder.width)
+    for item_id, picture in PICTURES.items():
+        row = plain.catalogue.row(item_id)
+        vectors.has_N[row] = True
+        vectors.vectors_NP[row] = encoder.encode([picture])[0].half()
+    manifest = replace(plain.manifest, picture_encoder=config, picture_digest=encoder.digest)
+    return replace(plain, manifest=manifest, pictures=vectors)
+
+
+@pytest.fixture(scope="module")
+def ranker(bundle: Bundle) -> Ranker:
+    return Ranker(bundle)
+
+
+def question_of(picture: bytes) -> dict[str, object]:
+    return {"similar_to": {"picture": base64.b64encode(picture).decode()}, "k": 3}
+
+
+def found_ids(answer: object) -> list[str]:
+    assert isinstance(answer, dict)
+    return [item["id"] for item in answer["items"]]
+
+
+def test_by_picture_items_that_look_alike_come_first(ranker: Ranker) -> None:
+    found = ask(ranker, {"similar_to": {"id": "i1"}, "by": "picture", "k": 9})
+    assert found_ids(found)[0] == "i6"
+    assert sorted(found_ids(found)) == ["i4", "i6", "i7"], "the others have no picture"
+
+
+def test_nothing_looks_like_an_item_without_a_picture(ranker: Ranker) -> None:
+    assert found_ids(ask(ranker, {"similar_to": {"id": "i2"}, "by": "picture"})) == []
+
+
+def test_a_picture_that_is_sent_finds_what_looks_like_it(ranker: Ranker) -> None:
+    found = ask(ranker, question_of(render("red", kind="JPEG")))
+    assert set(found_ids(found)[:2]) == {"i1", "i6"}
+    assert len(found_ids(found)) == 3
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ({"similar_to": {"picture": ""}}, "similar_to.picture: found ''"),
+        ({"similar_to": {"picture": "@@@"}}, "broken base64"),
+        ({"similar_to": {"picture": "ÿ"}}, "broken base64"),
+        ({"similar_to": {"picture": 5}}, "expected a picture in base64"),
+        ({"similar_to": {"picture": "aGVsbG8="}}, "5 bytes that are not a picture, expected"),
+        ({"similar_to": {"picture": "a" * (MAX_PICTURE_BYTES * 2)}}, "6,000,000 characters"),
+        ({"similar_to": {"picture": "aGVs", "id": "i1"}}, "similar_to"),
+        ({**question_of(b"x"), "by": "text"}, "by: found 'text'"),
+        ({"similar_to": {"text": "a lamp"}, "by": "picture"}, "by: found picture, for a text"),
+        ({"similar_to": {"id": "i1"}, "by": "smell"}, "taste, text, both or picture"),
+    ],
+)
+def test_a_bad_picture_is_refused_by_its_field(
+    ranker: Ranker, body: dict[str, object], said: str
+) -> None:
+    assert said in refusal(ranker, body).reason
+
+
+def test_a_release_without_pictures_says_so(bundle: Bundle) -> None:
+    blind = Ranker(replace(bundle, pictures=None))
+    for body in (question_of(render()), {"similar_to": {"id": "i1"}, "by": "picture"}):
+        assert "no item of this release has a picture" in refusal(blind, body).reason
+
+
+def test_a_batch_has_a_limited_number_of_pictures(ranker: Ranker) -> None:
+    answers = answer_batch(ranker, [question_of(render()) for _ in range(MAX_PICTURES + 1)])
+    assert [isinstance(one, Busy) for one in answers] == [False] * MAX_PICTURES + [True]
+
+
+def test_what_all_pictures_share_does_not_count() -> None:
+    vectors_NP = torch.nn.functional.normalize(torch.tensor([[9.0, 1.0], [9.0, -1.0]]), dim=1)
+    plain = PictureVectors(
+        vectors_NP=vectors_NP.half(),
+        has_N=torch.tensor([True, True]),
+        mean_P=torch.zeros(2),
+    )
+    centred = replace(plain, mean_P=vectors_NP.mean(0))
+    assert picture_cosines(plain, vectors_NP[0])[1] > 0.9
+    assert picture_cosines(centred, vectors_NP[0])[1] == pytest.approx(-1.0, abs=1e-2)
