@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Literal
 
 from cron.experiment import Experiment, ExperimentArm, ExperimentDraft
+from cron.experiments.assignment import chosen_arm
 
 TrialVerdict = Literal["promoted", "taken_back", "dropped"]
 NEEDED_BY = "trial"  # of its side version
@@ -63,11 +64,10 @@ class CandidateTrial:
             after_seq=self.after_seq,
         )
 
-    def arm_of(self, unit: str) -> ExperimentArm | None:
-        """Return a user's arm; None without a canary."""
-        if self.canary_share == 0:
-            return None
-        return self.experiment.arm_of(unit, self.started_at)
+    def arm_of(self, unit: str) -> str:
+        """Return the name of a user's arm in the canary."""
+        row = chosen_arm(self.name, unit, (1 - self.canary_share, self.canary_share))
+        return (CONTROL, CANDIDATE)[row]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

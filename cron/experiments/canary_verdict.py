@@ -15,10 +15,14 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from cron.experiments.differences import mean_reward
+from cron.experiments.guardrails import GUARDRAILS, Guardrail
 from cron.experiments.outcome import ArmComparison, ArmSums, ComparisonRules, judge
 from cron.lineage import Reason
 
 NAME = "canary"
+# The live release makes the candidate's lists while a restarted model server loads that again.
+_ERRORS = Guardrail(name="errors", worse="higher", floor=0.02)
+_GUARDRAILS = (_ERRORS, *(one for one in GUARDRAILS if one.name != _ERRORS.name))
 Decision = Literal["promote", "take_back", "wait"]
 
 
@@ -29,7 +33,9 @@ class CanaryRules:
     tolerated: float
     min_s: float
     max_s: float
-    comparison: ComparisonRules = field(default_factory=ComparisonRules)
+    comparison: ComparisonRules = field(
+        default_factory=lambda: ComparisonRules(guardrails=_GUARDRAILS)
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

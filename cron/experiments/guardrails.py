@@ -20,11 +20,15 @@ Worse = Literal["higher", "lower"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Guardrail:
-    """A metric, which direction is harm, and the share of the control's value that is tolerated."""
+    """A metric, which direction is harm, and how much of it is tolerated.
+
+    That is a share of the control's value, and at least `floor`.
+    """
 
     name: str
     worse: Worse
     tolerated: float = 0.02
+    floor: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +76,7 @@ def _check(
         return None
     value, both = mean_reward(control), mean_reward(control + treatment)
     interval = interval_at_all_times(found, scale=_SCALE * abs(both), alpha=alpha)
-    tolerated = guardrail.tolerated * abs(value)
+    tolerated = max(guardrail.tolerated * abs(value), guardrail.floor)
     if guardrail.worse == "higher":
         is_harmed = interval.low > tolerated
     else:

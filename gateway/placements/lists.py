@@ -132,7 +132,7 @@ class PlacementLists:
         if isinstance(answered, Refusal):  # because of the request itself
             return answered
         seconds = time.perf_counter() - began
-        is_error = is_error or request.version not in (None, answered.model_version)
+        is_error = is_error or _is_by_another(answered, request.version)
         self._experiments.answers.count(found, seconds=seconds, is_error=is_error)
         return replace(answered, experiment=found.experiment, arm=found.arm.name)
 
@@ -179,3 +179,12 @@ class PlacementLists:
             placement=placed.placement,
             not_applied=(*answered.not_applied, *not_applied),
         )
+
+
+def _is_by_another(answered: RankedAnswer | FallbackAnswer, version: int | None) -> bool:
+    """Return whether the live release answered in place of a side version.
+
+    A fallback is no error of that version: nothing answered at all.
+    """
+    is_ranked = isinstance(answered, RankedAnswer)
+    return is_ranked and version not in (None, answered.model_version)

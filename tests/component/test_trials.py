@@ -74,14 +74,13 @@ def visit(
     for number in range(num_users):
         user = f"visitor-{number}"
         arm = trial.arm_of(user)
-        assert arm is not None
-        served = replace(slate(number), user_id=user, arm=f"{trial.name}/{arm.name}", at=at)
+        served = replace(slate(number), user_id=user, arm=f"{trial.name}/{arm}", at=at)
         records.append(served)
-        if seen.get(arm.name, 0) % 10 < buyers[arm.name]:
+        if seen.get(arm, 0) % 10 < buyers[arm]:
             records.append(
                 replace(event(10_000 + number), user_id=user, type="purchase", item_id="i1", at=at)
             )
-        seen[arm.name] = seen.get(arm.name, 0) + 1
+        seen[arm] = seen.get(arm, 0) + 1
     services.log.append(records)
 
 

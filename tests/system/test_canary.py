@@ -56,8 +56,8 @@ def films() -> list[Record]:
     records: list[Record] = []
     for number, record in enumerate(item_records()):
         assert isinstance(record, Item)
-        genre = {"genre": ["drama", "war"]} if number % 2 == 0 else {}
-        records.append(replace(record, attributes=genre))
+        liked = {"genre": ("drama", "war")}
+        records.append(replace(record, attributes=liked) if number % 2 == 0 else record)
     return records
 
 

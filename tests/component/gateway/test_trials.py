@@ -111,9 +111,8 @@ def test_a_share_of_users_gets_the_candidates_lists(shop: TriedShop) -> None:
     trial = trial_of()
     for answer in answers:
         arm = trial.arm_of(str(answer["user_id"]))
-        assert arm is not None
-        assert (answer["experiment"], answer["arm"]) == ("canary-4", arm.name)
-        assert (answer["model_version"] == CANDIDATE) == (arm.name == "candidate")
+        assert (answer["experiment"], answer["arm"]) == ("canary-4", arm)
+        assert (answer["model_version"] == CANDIDATE) == (arm == "candidate")
     found = {(slate.arm, slate.version) for slate in shop.slates()}
     assert found == {("canary-4/control", LIVE), ("canary-4/candidate", CANDIDATE)}
     answer = shop.client.get("/v1/recommendations/" + str(tried[0])).json()

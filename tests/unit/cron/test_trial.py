@@ -21,8 +21,7 @@ USERS = [f"user-{number}" for number in range(5_000)]
 
 
 def arms_of(trial: CandidateTrial) -> list[str]:
-    found = [trial.arm_of(user) for user in USERS]
-    return [arm.name for arm in found if arm is not None]
+    return [trial.arm_of(user) for user in USERS]
 
 
 def test_a_canary_has_its_share_of_the_users() -> None:
@@ -38,4 +37,4 @@ def test_each_trial_draws_its_users_again() -> None:
 
 
 def test_a_shadow_alone_has_no_users() -> None:
-    assert arms_of(replace(TRIAL, canary_share=0.0, shadow_share=1.0)) == []
+    assert set(arms_of(replace(TRIAL, canary_share=0.0, shadow_share=1.0))) == {"control"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import pytest
 
@@ -67,6 +68,22 @@ def test_a_small_certain_loss_is_tolerated() -> None:
     assert verdict.reason.high is not None
     assert verdict.reason.high < 0
     assert verdict.decision == "promote"
+
+
+@pytest.mark.parametrize(("num_errors", "decision"), [(25, "wait"), (400, "take_back")])
+def test_a_few_errors_of_a_restart_are_tolerated(num_errors: int, decision: str) -> None:
+    """While a restarted server loads the candidate again, the live release makes its lists."""
+    errors = {"control": 0, "candidate": num_errors}
+    found = [
+        replace(
+            arm,
+            guardrails={
+                "errors": sums_of([float(number < errors[arm.name]) for number in range(1_000)])
+            },
+        )
+        for arm in arms(of_ten(5, 1_000), of_ten(5, 1_000))
+    ]
+    assert judge_canary(found, RULES, age_s=60).decision == decision
 
 
 def test_an_equal_candidate_is_hardly_ever_taken_back() -> None:
