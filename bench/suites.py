@@ -77,6 +77,7 @@ FULL_ML_100K = (
     BenchRun(bench="scale"),
     BenchRun(bench="quality", arguments=("--sets", "ml-100k", "--seeds", "0,1,2")),
     BenchRun(bench="cold", arguments=("--sets", "ml-100k", "--folds", "5")),
+    BenchRun(bench="graph", arguments=("--folds", "2")),
     BenchRun(bench="prequential", arguments=("--sets", "ml-100k", "--seeds", "0,1,2")),
     BenchRun(bench="training", arguments=("--sets", "ml-100k")),
 )
