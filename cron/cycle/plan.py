@@ -138,7 +138,8 @@ def _by_what_waits(state: PlanState, settings: WorkerSettings) -> Turn | Skip:
     if state.num_new_events >= settings.min_events:
         return _turn("update", "new_events", f"{state.num_new_events:,} new events")
     if state.num_new_items > 0:
-        return _turn("items", "new_items", f"{state.num_new_items:,} new or changed items and facts")
+        text = f"{state.num_new_items:,} new or changed items and facts"
+        return _turn("items", "new_items", text)
     return _too_few_events(state, settings)
 
 

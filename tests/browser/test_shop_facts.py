@@ -6,8 +6,8 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.shops import WebShop
 
-ANN = {"id": "m.1", "name": "Ann Lee"}
-NAMELESS = {"id": "m.1", "name": None}
+ANN: dict[str, str | None] = {"id": "m.1", "name": "Ann Lee"}
+NAMELESS: dict[str, str | None] = {"id": "m.1", "name": None}
 # the relation, the entity between, the other item's relation, and what a card says
 SHOWN: tuple[tuple[str | None, dict[str, str | None] | None, str | None, str], ...] = (
     ("film.film.directed_by", ANN, "film.film.directed_by", "directed by Ann Lee, also in Sea"),
