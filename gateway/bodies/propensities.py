@@ -8,9 +8,10 @@ from typing import Annotated
 from pydantic import ConfigDict, Field
 
 from gateway.bodies.placements import PlacementPolicyBody
+from gateway.bodies.recommendations import ItemId, Score
 from gateway.bodies.records import Id
 from recommender.requests.list_policy import PolicyName
-from recommender.requests.wire import MAX_K
+from recommender.requests.wire import MAX_ALTERNATIVES, MAX_K
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +67,27 @@ class PropensitiesBody:
             examples=[10],
         ),
     ] = None
+    alternatives: Annotated[
+        int | None,
+        Field(
+            ge=0,
+            le=MAX_ALTERNATIVES,
+            description="For each place, say also which so many items the policy would most "
+            "probably have chosen, and how probably. Default: 0.",
+            examples=[10],
+        ),
+    ] = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlternativeItem:
+    """An item that a policy might have chosen for a place."""
+
+    id: ItemId
+    score: Score
+    propensity: Annotated[
+        float, Field(description="Its probability there, given the items before it.")
+    ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,3 +105,10 @@ class PropensitiesAnswer:
         ),
     ]
     model_version: Annotated[int, Field(description="The release that answered.", examples=[3])]
+    alternatives: Annotated[
+        tuple[tuple[AlternativeItem, ...] | None, ...] | None,
+        Field(
+            description="For each item of `items`, the likeliest ones for its place, among which it "
+            "may be itself; null for a pinned item. Null if none were asked for."
+        ),
+    ] = None

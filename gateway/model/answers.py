@@ -8,6 +8,7 @@ from typing import Generic, TypeVar
 from pydantic import ValidationError
 
 from gateway.bodies.codec import codec_of
+from gateway.bodies.propensities import AlternativeItem
 from gateway.bodies.recommendations import (
     ItemId,
     Moved,
@@ -71,11 +72,12 @@ class Ranked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListPropensities:
-    """The propensities of a list under a policy, item by item."""
+    """The propensities of a list under a policy, item by item, and the alternatives if any."""
 
     policy: PolicyName
     propensities: tuple[float, ...]
     model_version: int
+    alternatives: tuple[tuple[AlternativeItem, ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

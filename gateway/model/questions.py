@@ -89,7 +89,8 @@ class PolicyQuestion(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
 class TopItemsQuestion(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """`k` items for a history, newest last.
 
-    With `propensities_of` no list is made: the policy's propensities of these items are asked.
+    With `propensities_of` no list is made: the policy's propensities of these items are asked, and
+    which `alternatives` there are to each.
     """
 
     user_seq: Sequence[QuestionElement | str]
@@ -103,6 +104,7 @@ class TopItemsQuestion(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
     rules: RulesQuestion | None = None
     policy: PolicyQuestion | None = None
     propensities_of: Sequence[str] | None = None
+    alternatives: int = 0
 
     def encode(self) -> bytes:
         """Return the body of the request."""

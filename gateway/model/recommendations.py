@@ -81,13 +81,20 @@ class Recommendations:
             return await run_in_threadpool(self._fallback.answer, request, events, str(why))
 
     async def propensities(
-        self, request: RecommendationRequest, events: Sequence[PastEvent], items: Sequence[str]
+        self,
+        request: RecommendationRequest,
+        events: Sequence[PastEvent],
+        items: Sequence[str],
+        *,
+        alternatives: int = 0,
     ) -> ListPropensities | Refusal:
         """Return the propensities of a list under the policy of a question; arguments as `answer`.
 
         Raise NoAnswer, TooLarge or Overloaded: popular items have no propensities.
         """
-        question = structs.replace(self._question(request, events), propensities_of=items)
+        question = structs.replace(
+            self._question(request, events), propensities_of=items, alternatives=alternatives
+        )
         return await self._inference.propensities(question)
 
     async def stored_events(self, request: RecommendationRequest) -> Sequence[PastEvent]:

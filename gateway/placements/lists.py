@@ -93,7 +93,10 @@ class PlacementLists:
         question = await propensity_question(policy, self._new_items, at)
         chosen = [item_id for item_id in asked.items if item_id not in pinned]
         found = await self._recommendations.propensities(
-            replace(request, policy=question), events, chosen
+            replace(request, policy=question),
+            events,
+            chosen,
+            alternatives=asked.alternatives,
         )
         if isinstance(found, Refusal):
             return explain_older_release(found)

@@ -21,7 +21,7 @@ POLICY = "policy"  # its name among the rules that were not applied
 # fields that releases refuse which were made before there were rules, policies, or this policy
 _RULES = "rules"
 _POLICIES = ("policy", "policy.name")
-_PROPENSITIES = "propensities_of"
+_PROPENSITIES = ("propensities_of", "alternatives")
 
 GREEDY = PlacementPolicy(name="greedy")
 
@@ -77,7 +77,7 @@ def for_older_release(
 
 def explain_older_release(refused: Refusal) -> Refusal:
     """Return what a refusal of a question for propensities means to the client."""
-    if refused.error.field not in (_RULES, _PROPENSITIES, *_POLICIES):
+    if refused.error.field not in (_RULES, *_PROPENSITIES, *_POLICIES):
         return refused
     return refusal(
         "server",

@@ -5,8 +5,9 @@ A field that is null counts as missing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, fields
+from typing import TypeVar
 
 from cron.placement import check_name
 from cron.placement_policy import PlacementPolicy, parse_policy
@@ -21,8 +22,10 @@ from recommender.requests.body_fields import (
     read_id,
     read_ids,
 )
-from recommender.requests.wire import MAX_K, BadRequest
+from recommender.requests.rule_fields import read_whole
+from recommender.requests.wire import MAX_ALTERNATIVES, MAX_K, BadRequest
 
+Value = TypeVar("Value")
 _FIELDS = {field.name for field in fields(PropensitiesBody)}
 
 
@@ -30,12 +33,13 @@ _FIELDS = {field.name for field in fields(PropensitiesBody)}
 class PropensitiesRequest:
     """The question of a list without its policy, the list, and the policy that is asked about.
 
-    `policy` is None for that of the placement.
+    `policy` is None for that of the placement. `alternatives` are asked for at each place.
     """
 
     request: RecommendationRequest
     items: tuple[str, ...]
     policy: PlacementPolicy | None
+    alternatives: int = 0
 
 
 def parse_propensities(body: Mapping[str, object]) -> PropensitiesRequest:
@@ -59,17 +63,29 @@ def parse_propensities(body: Mapping[str, object]) -> PropensitiesRequest:
         left_out=frozenset({"exclude_seen"}),
     )
     policy = parse_policy(given["policy"], "policy") if "policy" in given else None
-    return PropensitiesRequest(request=request, items=items, policy=policy)
+    alternatives = read_whole(given.get("alternatives", 0), "alternatives", 0, MAX_ALTERNATIVES)
+    return PropensitiesRequest(
+        request=request, items=items, policy=policy, alternatives=alternatives
+    )
 
 
 def propensities_answer(
     found: ListPropensities, asked: PropensitiesRequest, pinned: Set[str]
 ) -> PropensitiesAnswer:
     """Return the model's propensities at their items; a pinned item has none."""
-    left = iter(found.propensities)
-    propensities: list[float | None] = []
-    for item_id in asked.items:
-        propensities.append(None if item_id in pinned else next(left))
     return PropensitiesAnswer(
-        policy=found.policy, propensities=tuple(propensities), model_version=found.model_version
+        policy=found.policy,
+        propensities=_in_their_places(found.propensities, asked.items, pinned),
+        model_version=found.model_version,
+        alternatives=_in_their_places(found.alternatives, asked.items, pinned)
+        if asked.alternatives
+        else None,
     )
+
+
+def _in_their_places(
+    values: Sequence[Value], items: Sequence[str], pinned: Set[str]
+) -> tuple[Value | None, ...]:
+    """Return the values of the items that are not pinned in the places of all items."""
+    left = iter(values)
+    return tuple(None if item_id in pinned else next(left) for item_id in items)

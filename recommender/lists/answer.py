@@ -151,9 +151,11 @@ def _top(ranker: Ranker, plans: Sequence[Plan], texts_MT: Tensor | None) -> Iter
         for item, reason in zip(items, explained.get(user, ()), strict=False):
             item["reason"] = reason
         answer: JsonObject = {"items": items, "resolved": list(one.resolved)}
-        if _asks_for_propensities(one):
+        if isinstance(one.request, TopRequest) and one.request.propensities_of is not None:
             found = list(map(_round_propensity, ruled[user].propensities))
             answer = {"propensities": found, "resolved": list(one.resolved)}
+            if one.request.alternatives:
+                answer["alternatives"] = _alternatives(ranker.catalogue, ruled[user])
         if user in ruled:
             _add_rules(answer, items, ruled[user])
         yield answer | {"unknown": list(one.unknown)} if one.unknown else answer
@@ -173,8 +175,18 @@ def _add_rules(answer: JsonObject, items: Sequence[JsonObject], ruled: RuledList
         answer["not_applied"] = list(ruled.not_applied)
 
 
-def _asks_for_propensities(one: Plan) -> bool:
-    return isinstance(one.request, TopRequest) and one.request.propensities_of is not None
+def _alternatives(catalogue: Catalogue, ruled: RuledList) -> list[list[JsonObject]]:
+    return [
+        [
+            {
+                "id": catalogue.name(one.row)[0],
+                "score": round(one.score, DECIMALS),
+                "propensity": _round_propensity(one.propensity),
+            }
+            for one in alternatives
+        ]
+        for alternatives in ruled.alternatives
+    ]
 
 
 def _round_propensity(propensity: float) -> float:

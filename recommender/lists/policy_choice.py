@@ -9,6 +9,7 @@ P  items of the pool    K  chosen items
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -25,7 +26,7 @@ from recommender.lists.rule_engine import (
     moves_between,
     relevance,
 )
-from recommender.policies.draws import draw_list, list_propensities, uniforms
+from recommender.policies.draws import SlotChances, draw_list, list_chances, uniforms
 from recommender.policies.slots import PolicyPool, Unlikeness, ValueLimit
 from recommender.requests.list_policy import ListPolicy
 from recommender.requests.list_rules import ListRules
@@ -49,16 +50,33 @@ def choose_by_policy(
     )
 
 
-def propensities_of(
-    policy: ListPolicy, rules: ListRules, pool: Pool, places: Sequence[int | None]
-) -> tuple[float, ...]:
-    """Return the propensities of a list by places in the pool; None is an item outside of it."""
+def chances_of(
+    policy: ListPolicy,
+    rules: ListRules,
+    pool: Pool,
+    places: Sequence[int | None],
+    *,
+    num_alternatives: int = 0,
+) -> tuple[SlotChances, ...]:
+    """Return the chances of a list by places in the pool; None is an item outside of it.
+
+    Alternatives are places in the pool, too.
+    """
     arranged = arrange(rules, pool)
     index_of: dict[int | None, int] = {
         place: index for index, place in enumerate(arranged.order.tolist())
     }
     found = [index_of.get(place) for place in places]
-    return list_propensities(policy, _policy_pool(rules, pool, arranged), found)
+    chances = list_chances(
+        policy, _policy_pool(rules, pool, arranged), found, num_alternatives=num_alternatives
+    )
+    order = arranged.order.tolist()
+    return tuple(
+        replace(
+            one, alternatives=tuple((order[index], chance) for index, chance in one.alternatives)
+        )
+        for one in chances
+    )
 
 
 def _policy_pool(rules: ListRules, pool: Pool, arranged: Arranged) -> PolicyPool:

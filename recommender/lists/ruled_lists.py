@@ -20,7 +20,7 @@ from torch import Tensor
 from recommender.arrays.best_rows import Rows, Scores
 from recommender.catalogue.attribute_index import Value
 from recommender.catalogue.catalogue import Catalogue, UnknownAttribute
-from recommender.lists.policy_choice import choose_by_policy, propensities_of
+from recommender.lists.policy_choice import chances_of, choose_by_policy
 from recommender.lists.resolve import Plan, left_of
 from recommender.lists.rule_engine import Choice, Floats, Move, Pool, choose
 from recommender.ranking.ranker import Ranker
@@ -32,12 +32,21 @@ from recommender.requests.wire import TopRequest
 _DEEPER = 10
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListAlternative:
+    """An item that a policy might have chosen for a place: its row, score and propensity."""
+
+    row: int
+    score: float
+    propensity: float
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class RuledList:
     """A list after its rules, best first, and the rules that could not be applied.
 
     `propensities` are those of a policy: of these items, or of the list that was asked about, in
-    which case there are no items.
+    which case there are no items. `alternatives` are then the likeliest items for each place.
     """
 
     rows: Rows
@@ -46,6 +55,7 @@ class RuledList:
     not_applied: tuple[str, ...]
     policy: PolicyName | None = None
     propensities: tuple[float, ...] = ()
+    alternatives: Sequence[Sequence[ListAlternative]] = ()
 
 
 def ruled_lists(ranker: Ranker, plans: Sequence[Plan], state_BD: Tensor) -> dict[int, RuledList]:
@@ -81,7 +91,8 @@ class _RuledQuestion:
     """A plan whose pinned items are excluded, its rules and its policy.
 
     `new_rows` are new items that may be chosen, ascending. `drawn_before` is the list whose
-    propensities are asked for; None in it is an item that the release does not know.
+    propensities are asked for; None in it is an item that the release does not know. For each of its
+    places, `num_alternatives` likely items are asked for.
     """
 
     plan: Plan
@@ -92,6 +103,7 @@ class _RuledQuestion:
     policy: ListPolicy | None
     new_rows: Rows
     drawn_before: tuple[int | None, ...] | None
+    num_alternatives: int
 
     @classmethod
     def of(cls, ranker: Ranker, plan: Plan) -> _RuledQuestion:
@@ -117,6 +129,7 @@ class _RuledQuestion:
             policy=request.policy,
             new_rows=_new_rows(ranker, plan, request.policy),
             drawn_before=None if before is None else tuple(map(row, before)),
+            num_alternatives=request.alternatives,
         )
 
 
@@ -195,15 +208,8 @@ def _apply_policy(
     if asked.drawn_before is not None:
         place_of: dict[int | None, int] = {row: place for place, row in enumerate(rows_P.tolist())}
         places = [place_of.get(row) for row in asked.drawn_before]
-        choice = Choice(
-            places_K=np.zeros(0, np.int64),
-            scores_K=np.zeros(0),
-            propensities=propensities_of(asked.policy, asked.rules, pool, places),
-        )
-    else:
-        choice = choose_by_policy(
-            asked.policy, asked.rules, pool, asked.k, is_traced=asked.is_traced
-        )
+        return _chances_before(ranker, asked, asked.policy, pool, rows_P, places)
+    choice = choose_by_policy(asked.policy, asked.rules, pool, asked.k, is_traced=asked.is_traced)
     return RuledList(
         rows=rows_P[choice.places_K],
         scores=choice.scores_K.astype(np.float32),
@@ -211,6 +217,35 @@ def _apply_policy(
         not_applied=_not_applied(ranker, asked),
         policy=asked.policy.name,
         propensities=choice.propensities or (),
+    )
+
+
+def _chances_before(
+    ranker: Ranker,
+    asked: _RuledQuestion,
+    policy: ListPolicy,
+    pool: Pool,
+    rows_P: Rows,
+    places: Sequence[int | None],
+) -> RuledList:
+    """Return what a policy thinks of a list that was drawn before, by its places in the pool."""
+    chances = chances_of(policy, asked.rules, pool, places, num_alternatives=asked.num_alternatives)
+    return RuledList(
+        rows=np.zeros(0, np.int64),
+        scores=np.zeros(0, np.float32),
+        moves=(),
+        not_applied=_not_applied(ranker, asked),
+        policy=policy.name,
+        propensities=tuple(one.propensity for one in chances),
+        alternatives=tuple(
+            tuple(
+                ListAlternative(
+                    row=int(rows_P[place]), score=float(pool.scores_P[place]), propensity=propensity
+                )
+                for place, propensity in one.alternatives
+            )
+            for one in chances
+        ),
     )
 
 

@@ -59,19 +59,48 @@ def pick(chance_P: Floats, uniform_M: Floats) -> npt.NDArray[np.int64]:
     return places_M
 
 
-def list_propensities(
-    policy: ListPolicy, pool: PolicyPool, places: Sequence[int | None]
-) -> tuple[float, ...]:
-    """Return the propensity of each item of a list, given by its place in the pool.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlotChances:
+    """The propensity of a list's item in its slot, and the items that are likeliest there.
+
+    `alternatives` are places in the pool with their propensities, the likeliest first; the list's
+    own item may be among them. Items without a chance are not.
+    """
+
+    propensity: float
+    alternatives: tuple[tuple[int, float], ...] = ()
+
+
+def list_chances(
+    policy: ListPolicy,
+    pool: PolicyPool,
+    places: Sequence[int | None],
+    *,
+    num_alternatives: int = 0,
+) -> tuple[SlotChances, ...]:
+    """Return the chances in each slot of a list, whose items are given by their places in the pool.
 
     None stands for an item that is not in the pool: its propensity is 0, and it changes nothing.
     """
     slots = Slots(pool)
-    propensities = []
+    chances = []
     for place in places:
-        if place is None:
-            propensities.append(0.0)
+        if place is None and not num_alternatives:
+            chances.append(SlotChances(propensity=0.0))
             continue
-        propensities.append(float(slot_probabilities(policy, slots)[place]))
-        slots.take(place)
-    return tuple(propensities)
+        chance_P = slot_probabilities(policy, slots)
+        chances.append(
+            SlotChances(
+                propensity=0.0 if place is None else float(chance_P[place]),
+                alternatives=_likeliest(chance_P, num_alternatives),
+            )
+        )
+        if place is not None:
+            slots.take(place)
+    return tuple(chances)
+
+
+def _likeliest(chance_P: Floats, num: int) -> tuple[tuple[int, float], ...]:
+    """Return the places with the greatest chances; ties in the order of the pool."""
+    order_P = np.argsort(-chance_P, kind="stable")[:num]
+    return tuple((int(place), float(chance_P[place])) for place in order_P if chance_P[place] > 0)

@@ -29,10 +29,11 @@ from recommender.requests.body_fields import (
     read_text,
 )
 from recommender.requests.policy_fields import read_policy
-from recommender.requests.rule_fields import read_rules
+from recommender.requests.rule_fields import read_rules, read_whole
 from recommender.requests.wire import (
     DEFAULT_FOUND,
     DEFAULT_SIMILAR,
+    MAX_ALTERNATIVES,
     MAX_CANDIDATES,
     MAX_EXCLUDED,
     MAX_HISTORY,
@@ -67,6 +68,7 @@ _FIELDS = {
     "rules",
     "policy",
     "propensities_of",
+    "alternatives",
     "similar_to",
     "by",
     "search",
@@ -232,6 +234,7 @@ def _top(body: Mapping[str, object]) -> TopRequest:
         rules=read_rules(body["rules"], "rules") if "rules" in body else None,
         policy=policy,
         propensities_of=None if is_drawn else _drawn_before(body, k=k),
+        alternatives=_num_alternatives(body),
     )
 
 
@@ -242,6 +245,14 @@ def _drawn_before(body: Mapping[str, object], *, k: int) -> tuple[str, ...]:
     if read_flag(body, "explain", default=False):
         raise BadRequest("explain", found="true", expected="no explain with propensities_of")
     return read_ids(body["propensities_of"], "propensities_of", limit=k)
+
+
+def _num_alternatives(body: Mapping[str, object]) -> int:
+    if "alternatives" not in body:
+        return 0
+    if "propensities_of" not in body:
+        raise BadRequest("alternatives", found="no list", expected="it with propensities_of")
+    return read_whole(body["alternatives"], "alternatives", 0, MAX_ALTERNATIVES)
 
 
 def _history(body: Mapping[str, object]) -> tuple[Element, ...]:

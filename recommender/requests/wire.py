@@ -21,6 +21,7 @@ DEFAULT_FOUND = 10
 MAX_SEARCH_CHARS = 500  # as of an event's `query`
 MAX_HISTORY = 100_000  # the model reads the newest `max_history`; all of them count as seen
 MAX_CANDIDATES = 1_000
+MAX_ALTERNATIVES = 100  # to each item of `propensities_of`
 MAX_RANKED_IDS = 10_000  # of `candidates` in a question for k items
 MAX_EXCLUDED = 100_000
 MAX_BODIES = 100
@@ -94,7 +95,8 @@ class TopRequest:
     """Recommend k items, of the `candidates` alone if there are any.
 
     `context` is the item that the user looks at now. With `propensities_of` no list is made: the
-    answer has the policy's propensities of that one.
+    answer has the policy's propensities of that one, and at each place the `alternatives` items that
+    are likeliest there.
     """
 
     history: tuple[Element, ...]
@@ -108,6 +110,7 @@ class TopRequest:
     rules: ListRules | None = None
     policy: ListPolicy | None = None
     propensities_of: tuple[str, ...] | None = None
+    alternatives: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

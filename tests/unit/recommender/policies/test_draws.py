@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recommender.policies.draws import draw_list, list_propensities, pick, uniforms
+from recommender.policies.draws import draw_list, list_chances, pick, uniforms
 from recommender.policies.slots import PolicyPool, ValueLimit
 from recommender.requests.list_policy import ListPolicy, NewItemsShare
 from tests.unit.recommender.policies.many_draws import chi_square, chi_square_bound, draw_many
@@ -34,6 +35,12 @@ BY_NAME = {
     **POLICIES,
     **{f"{name}+new": replace(one, new_items=SHARE) for name, one in POLICIES.items()},
 }
+
+
+def list_propensities(
+    policy: ListPolicy, of: PolicyPool, places: Sequence[int | None]
+) -> tuple[float, ...]:
+    return tuple(one.propensity for one in list_chances(policy, of, places))
 
 
 def every_list(policy: ListPolicy, of: PolicyPool) -> dict[tuple[int, ...], float]:
@@ -144,6 +151,22 @@ def test_a_temperature_means_the_same_on_any_scale_of_scores() -> None:
         assert list_propensities(policy, scaled, places) == pytest.approx(
             list_propensities(policy, pool(), places)
         )
+
+
+@pytest.mark.parametrize("name", BY_NAME)
+def test_all_alternatives_to_an_item_have_all_the_chance(name: str) -> None:
+    policy, places = BY_NAME[name], (4, None, 1)
+    for chances in list_chances(policy, pool(), places, num_alternatives=7):
+        shares = [chance for _, chance in chances.alternatives]
+        assert sum(shares) == pytest.approx(1)
+        assert shares == sorted(shares, reverse=True)
+        assert all(shares)
+    first = list_chances(policy, pool(), places, num_alternatives=7)[0]
+    assert dict(first.alternatives).get(4, 0.0) == first.propensity
+    assert (
+        list_chances(policy, pool(), places, num_alternatives=1)[0].alternatives
+        == (first.alternatives[:1])
+    )
 
 
 def test_the_seed_decides_the_list() -> None:
