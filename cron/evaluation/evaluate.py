@@ -59,9 +59,9 @@ def evaluate_policy(
     missing = _missing_input(dense, estimator)
     if missing is not None:
         return _unknown(estimator, missing, dense)
-    contributions = unclipped = _contributions(dense, estimator, None)
+    contributions = unclipped = contributions_of(dense, estimator, None)
     if options.clip is not None:
-        contributions = _contributions(dense, estimator, options.clip)
+        contributions = contributions_of(dense, estimator, options.clip)
     reason = why_unknown(dense, contributions, unclipped, options.requirements)
     if reason is not None:
         return _unknown(estimator, reason, dense)
@@ -86,7 +86,8 @@ def _missing_input(dense: DenseSlates, estimator: str) -> str | None:
     return None
 
 
-def _contributions(dense: DenseSlates, estimator: str, clip: float | None) -> Contributions:
+def contributions_of(dense: DenseSlates, estimator: str, clip: float | None) -> Contributions:
+    """Return what each slate contributes to an estimate; raise ValueError for missing input."""
     return direct(dense) if estimator == DIRECT else WEIGHTED[estimator](dense, clip)
 
 

@@ -70,13 +70,24 @@ def why_unknown(
     `unclipped` are the contributions without clipping, whose weights show what support is missing;
     None if the propensities are estimated, since their weights need not add up.
     """
+    return why_too_little_weight(
+        slates, contributions, unclipped, requirements
+    ) or _too_few_rewards(slates, contributions, requirements)
+
+
+def why_too_little_weight(
+    slates: DenseSlates,
+    contributions: Contributions,
+    unclipped: Contributions | None,
+    requirements: Requirements,
+) -> str | None:
+    """Return why the slates say too little, whatever their rewards; arguments as `why_unknown`."""
     if not contributions.num_slates:
         return "no slate was logged"
     return (
         _missing_support(slates, requirements)
         or _wrong_mean_of_weights(unclipped, requirements)
         or _too_little_weight(contributions, requirements)
-        or _too_few_rewards(slates, contributions, requirements)
     )
 
 

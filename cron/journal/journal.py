@@ -147,6 +147,15 @@ class Journal:
             num_slates=new_slates.counts.num_slates if new_slates is not None else 0,
         )
 
+    def first_number_since(self, at: datetime) -> int:
+        """Return the first number of the segments with events of a time or later.
+
+        It is the next number if there are none.
+        """
+        segments = journal_rows.oldest_first(self._ledger)
+        found = (segment.first_seq for segment in segments if segment.last_at >= at)
+        return min(found, default=self.last_seq + 1)
+
     def read(
         self, first_seq: int, last_seq: int, *, columns: Sequence[str] | None = None
     ) -> pa.Table:

@@ -2,14 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
+from cron.placement import Placement
 from cron.settings.tree import RewardSettings
 from cron.snapshot.judged import Need
 from cron.snapshot.limits import Limits
 from cron.snapshot.panel import Panel
 from trainer.config import Mode
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JudgedLists:
+    """On which lists a candidate's own lists are evaluated: the newest of panel users.
+
+    At most `most` lists since a time. `reward` says what their items are worth, and `placements`
+    by which rules and policies the lists of each place are made now.
+    """
+
+    since: datetime
+    most: int
+    reward: RewardSettings
+    placements: Mapping[str, Placement] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +41,7 @@ class SnapshotRequest:
     update uses its target range and other modes use none.
     `shift_range`: events whose mix is compared with that of the events before them.
     `reward`: what the items of served lists are worth, to learn from; None for no lists.
+    `judged_lists`: which lists the candidate's are evaluated on; None for none.
     `pictures_after`: the parent knows the changes of pictures up to this one; None for no pictures.
     `items_after`: the parent knows all items up to this number; an update of a large journal has
     only later records of items.
@@ -52,6 +70,7 @@ class SnapshotRequest:
     shift_range: tuple[int, int] | None = None
     older_before: int | None = None
     reward: RewardSettings | None = None
+    judged_lists: JudgedLists | None = None
     pictures_after: int | None = None
 
     @property

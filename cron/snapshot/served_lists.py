@@ -59,7 +59,7 @@ def served_lists(
     if not slates.num_rows:
         return SCHEMA.empty_table()
     events = _events(journal, target_range, excluded, slates["user_id"])
-    return _rows(slates, join_rewards(slates, events, reward))
+    return item_rows(slates, join_rewards(slates, events, reward))
 
 
 def _slates(
@@ -103,7 +103,7 @@ def _outside(records: pa.Table, excluded: tuple[Range, ...]) -> pa.Table:
     return events.filter(pa.array(~in_ranges(events["seq"].to_numpy(), excluded)))
 
 
-def _rows(slates: pa.Table, shown: ShownRewards) -> pa.Table:
+def item_rows(slates: pa.Table, shown: ShownRewards) -> pa.Table:
     """Return one row for each item of slates, which are in order."""
     slate_R = pa.array(shown.slate_R)
     columns = {

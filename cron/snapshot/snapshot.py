@@ -18,10 +18,12 @@ import pyarrow.compute as pc
 
 from cron.journal import segments
 from cron.journal.journal import Journal
+from cron.placement import placement_json
 from cron.snapshot.choice import Chosen, choose_of_all, choose_of_parts
 from cron.snapshot.item_pictures import PictureSource, add_pictures
+from cron.snapshot.judged_lists import QUESTIONS, SLATES, judged_lists
 from cron.snapshot.pools import SIZES, JournalParts, PoolSizes
-from cron.snapshot.request import SnapshotRequest
+from cron.snapshot.request import JudgedLists, SnapshotRequest
 from cron.snapshot.served_lists import served_lists
 from cron.snapshot.shift import Shift
 from cron.snapshot.streamed_choice import choose_by_users
@@ -41,8 +43,8 @@ class SnapshotInfo:
     `num_panel_events` and `num_panel_users` count the scored choices and their users,
     `num_older_events` those among the older events. `over_user_limit` and `over_item_limit` count
     events of the target range that are not trained on. `shift` is None where there are too few
-    events. `num_slates` are the served lists to learn from, `num_facts` the valid facts if the
-    snapshot has them.
+    events. `num_slates` are the served lists to learn from, `num_list_questions` those that the
+    candidate's lists are evaluated on, `num_facts` the valid facts if the snapshot has them.
     """
 
     data_digest: str
@@ -57,6 +59,7 @@ class SnapshotInfo:
     shift: Shift | None
     num_slates: int = 0
     num_facts: int = 0
+    num_list_questions: int = 0
 
 
 def build_snapshot(
@@ -86,6 +89,7 @@ def build_snapshot(
         num_slates = _add_slates(journal, request, tables)
         if request.pictures_after is not None and pictures is not None:
             add_pictures(pictures, tables, partial, after=request.pictures_after)
+        num_questions = _add_judged_lists(journal, request, tables)
     for name, source in (("live", request.live), ("anchor", request.anchor)):
         if source is not None:
             link_tree(source, partial / name)
@@ -95,7 +99,7 @@ def build_snapshot(
             base = Path(CONTENT) / digest
             link_or_copy(request.state.parent / base, partial / "state" / base)
 
-    info = replace(_info(tables, chosen), num_slates=num_slates)
+    info = replace(_info(tables, chosen), num_slates=num_slates, num_list_questions=num_questions)
     manifest = {**_request_values(request), **msgspec.to_builtins(info)}
     (partial / "manifest.json").write_text(encode(manifest, indent=1), encoding="utf-8")
     durable_files.sync_tree(partial)
@@ -195,6 +199,16 @@ def _add_slates(journal: Journal, request: SnapshotRequest, tables: SnapshotTabl
     return pc.count_distinct(rows["recommendation_id"]).as_py()  # type: ignore[no-any-return]
 
 
+def _add_judged_lists(journal: Journal, request: SnapshotRequest, tables: SnapshotTables) -> int:
+    """Write the lists to evaluate a candidate on, and return how many questions they are."""
+    if request.judged_lists is None:
+        return 0
+    slates, questions = judged_lists(journal, request.judged_lists, request)
+    tables.add(SLATES, slates)
+    tables.add(QUESTIONS, questions)
+    return questions.num_rows
+
+
 def _latest_numbers(records: pa.Table) -> pa.Array:
     """Return the number of each item's record with the greatest (at, event_id)."""
     records = records.append_column("kind", pa.repeat("item", records.num_rows))
@@ -245,6 +259,18 @@ def _request_values(request: SnapshotRequest) -> dict[str, object]:
         "older_before": request.older_before,
         "reward": msgspec.to_builtins(request.reward),
         "pictures_after": request.pictures_after,
+        "judged_lists": _judged_values(request.judged_lists),
+    }
+
+
+def _judged_values(wanted: JudgedLists | None) -> dict[str, object] | None:
+    if wanted is None:
+        return None
+    return {
+        "since": wanted.since.isoformat(),
+        "most": wanted.most,
+        "reward": msgspec.to_builtins(wanted.reward),
+        "placements": {name: placement_json(one) for name, one in wanted.placements.items()},
     }
 
 

@@ -22,9 +22,9 @@ from cron.verbs.table import show_json
 from recommender.requests.wire import BadRequest
 
 if TYPE_CHECKING:  # imported late: they load numpy and pyarrow, and other verbs are quick
+    from cron.evaluation.answered_slates import NotAnswered, RewardedSlate, TargetSlate
     from cron.ledger.ledger import Ledger
-    from cron.verbs.evaluations.asking import NotAnswered, TargetSlate
-    from cron.verbs.evaluations.served import EvaluatedSlates, RewardedSlate, SlateChoice
+    from cron.verbs.evaluations.served import EvaluatedSlates, SlateChoice
 
 SUMMARY = "estimate what a policy would earn, from lists that were served"
 
@@ -53,6 +53,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="how to estimate; may be repeated (default: four that need no reward model)",
     )
     parser.add_argument(
+        "--gamma",
+        action="append",
+        type=float,
+        metavar="FACTOR",
+        help="ignore the recorded propensities, and bound what an item would earn if the odds of "
+        "each choice differ from their estimates by at most this factor; may be repeated",
+    )
+    parser.add_argument(
         "--sample",
         type=int,
         default=_SAMPLE,
@@ -69,13 +77,15 @@ def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
     """Choose the lists, ask for the policy's propensities, and print the report."""
     from cron.verbs.evaluations import report
     from cron.verbs.evaluations.findings import find
+    from cron.verbs.evaluations.hidden_choices import bound_value
     from cron.wiring import open_ledger
 
-    policy, estimators = _policy(arguments), _estimators(arguments)
+    policy, estimators, factors = _policy(arguments), _estimators(arguments), _factors(arguments)
     ledger = open_ledger(loaded.settings.store.ledger)
     served = _read_slates(ledger, loaded.settings, _choice(arguments, ledger))
     asked = [one for one in served.slates if any(p is not None for p in one.propensities)]
-    targets, unanswered = _ask(arguments, loaded, asked, policy)
+    num = _num_alternatives(estimators, factors)
+    targets, unanswered = _ask(arguments, loaded, asked, policy, num)
     if asked and not targets:
         raise FreshetError(
             f"the gateway gave no propensities for {len(asked):,} lists: {unanswered[0].reason}"
@@ -86,7 +96,8 @@ def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
         served=served,
         num_pinned=len(served.slates) - len(asked),
         unanswered=unanswered,
-        findings=find(targets, estimators) if targets else None,
+        findings=find(targets, estimators) if targets and not factors else None,
+        bounded=bound_value(targets, factors) if targets and factors else None,
     )
     if arguments.json:
         show_json(report.as_json(evaluated))
@@ -111,10 +122,12 @@ def _ask(
     loaded: Loaded,
     slates: Sequence[RewardedSlate],
     policy: PlacementPolicy | None,
+    num_alternatives: int,
 ) -> tuple[list[TargetSlate], list[NotAnswered]]:
     from tqdm import tqdm
 
-    from cron.verbs.evaluations.asking import NotAnswered, TargetSlate, ask_propensities
+    from cron.evaluation.answered_slates import NotAnswered, TargetSlate
+    from cron.verbs.evaluations.asking import ask_propensities
 
     targets, unanswered = list[TargetSlate](), list[NotAnswered]()
     gateway = loaded.settings.gateway
@@ -122,7 +135,7 @@ def _ask(
         tqdm(desc="evaluating", unit=" lists", total=len(slates), disable=None) as bar,
         GatewayCalls("/v1/propensities", arguments.url, gateway, say=bar.write) as calls,
     ):
-        for answers in ask_propensities(calls, slates, policy):
+        for answers in ask_propensities(calls, slates, policy, alternatives=num_alternatives):
             targets += [one for one in answers if isinstance(one, TargetSlate)]
             unanswered += [one for one in answers if isinstance(one, NotAnswered)]
             bar.update(len(answers))
@@ -144,18 +157,35 @@ def _choice(arguments: argparse.Namespace, ledger: Ledger) -> SlateChoice:
         policy=arguments.logged_policy,
         sample=arguments.sample,
         seed=arguments.seed,
+        needs_propensities=not arguments.gamma,
     )
 
 
 def _estimators(arguments: argparse.Namespace) -> Sequence[str]:
-    from cron.evaluation.evaluate import ESTIMATORS
-    from cron.verbs.evaluations.findings import DEFAULT_ESTIMATORS
+    from cron.verbs.evaluations.findings import ANSWERABLE, DEFAULT_ESTIMATORS
 
     wanted: Sequence[str] = arguments.estimator or DEFAULT_ESTIMATORS
     for name in wanted:
-        if name not in ESTIMATORS:
-            arguments.refuse(f"--estimator: found {name!r}, expected {', '.join(ESTIMATORS)}")
+        if name not in ANSWERABLE:
+            arguments.refuse(f"--estimator: found {name!r}, expected {', '.join(ANSWERABLE)}")
     return wanted
+
+
+def _factors(arguments: argparse.Namespace) -> Sequence[float]:
+    factors: Sequence[float] = arguments.gamma or ()
+    if arguments.gamma and arguments.estimator:
+        arguments.refuse("--gamma has an estimator of its own; leave --estimator out")
+    for factor in factors:
+        if not 1 <= factor < float("inf"):
+            arguments.refuse(f"--gamma: found {factor:g}, expected a number of at least 1")
+    return factors
+
+
+def _num_alternatives(estimators: Sequence[str], factors: Sequence[float]) -> int:
+    """Return how many alternatives to each item are asked for: none without a reward model."""
+    from cron.verbs.evaluations.findings import ALTERNATIVES, needs_model
+
+    return ALTERNATIVES if factors or needs_model(estimators) else 0
 
 
 def _policy(arguments: argparse.Namespace) -> PlacementPolicy | None:

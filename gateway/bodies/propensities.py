@@ -108,7 +108,7 @@ class PropensitiesAnswer:
     alternatives: Annotated[
         tuple[tuple[AlternativeItem, ...] | None, ...] | None,
         Field(
-            description="For each item of `items`, the likeliest ones for its place, among which it "
-            "may be itself; null for a pinned item. Null if none were asked for."
+            description="For each item of `items`, the likeliest ones for its place, which may "
+            "include itself; null for a pinned item. Null if none were asked for."
         ),
     ] = None

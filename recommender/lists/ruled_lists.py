@@ -91,8 +91,8 @@ class _RuledQuestion:
     """A plan whose pinned items are excluded, its rules and its policy.
 
     `new_rows` are new items that may be chosen, ascending. `drawn_before` is the list whose
-    propensities are asked for; None in it is an item that the release does not know. For each of its
-    places, `num_alternatives` likely items are asked for.
+    propensities are asked for; None in it is an item that the release does not know. For each of
+    its places, `num_alternatives` likely items are asked for.
     """
 
     plan: Plan

@@ -95,8 +95,8 @@ class TopRequest:
     """Recommend k items, of the `candidates` alone if there are any.
 
     `context` is the item that the user looks at now. With `propensities_of` no list is made: the
-    answer has the policy's propensities of that one, and at each place the `alternatives` items that
-    are likeliest there.
+    answer has the policy's propensities of that one, and at each place the `alternatives` items
+    that are likeliest there.
     """
 
     history: tuple[Element, ...]

@@ -12,6 +12,7 @@ import pytest
 
 from cron.__main__ import main
 from cron.placement import parse_placement
+from cron.verbs.evaluations.findings import ANSWERABLE
 from recommender.lists.answer import answer_batch
 from recommender.ranking.ranker import Ranker
 from tests.component import story
@@ -190,6 +191,39 @@ def test_estimates_are_near_the_exact_value(
         assert 100 < float(str(one["effective_size"])) < NUM_LISTS
 
 
+def test_every_estimator_of_the_verb_has_an_answer(
+    shop: EvaluatedShop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    chosen = [part for name in ANSWERABLE for part in ("--estimator", name)]
+    arguments = ["--placement", "shelf", "--policy", json.dumps(SHARPER), *chosen]
+    found = {str(one["estimator"]): one for one in estimates(report(shop, capsys, *arguments))}
+    assert [*found] == [*ANSWERABLE]
+    assert all(one["is_known"] for one in found.values())
+    truth = exact_value(shop.ranker, SHARPER)
+    interval = found["doubly_robust"]["interval"]
+    assert isinstance(interval, dict)
+    assert interval["low"] < truth < interval["high"]
+    assert found["direct"]["value"] == pytest.approx(truth, rel=0.2)
+    assert found["direct"]["interval"] is None
+
+
+def test_lists_of_unknown_chances_are_bounded(
+    shop: EvaluatedShop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each visitor here is cold, so frequencies are right; a wider factor has wider bounds."""
+    asked = ["--placement", "shelf", "--policy", json.dumps(SHARPER), "--gamma", "1"]
+    found = report(shop, capsys, *asked, "--gamma", "2")
+    right, wide = found["bounds"]  # type: ignore[misc]
+    of_a_place = exact_value(shop.ranker, SHARPER) / 2
+    assert right["widest_low"] < of_a_place < right["widest_high"]
+    assert right["low"] == pytest.approx(right["value"]) == pytest.approx(right["high"])
+    assert wide["low"] < right["value"] < wide["high"]
+    assert evaluate(shop, *asked) == 0
+    printed = capsys.readouterr().out
+    assert "As served, an item in its place earned" in printed
+    assert "The log has no propensities. If the estimated ones were right" in printed
+
+
 def test_a_policy_on_its_own_lists_earns_what_they_did(
     shop: EvaluatedShop, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -244,6 +278,9 @@ def test_nothing_to_evaluate_is_said(
         (["--policy", "{"], "--policy"),
         (["--since", "yesterday"], "--since"),
         (["--estimator", "guess"], "--estimator"),
+        (["--estimator", "independent_ips"], "--estimator"),
+        (["--gamma", "0.5"], "--gamma"),
+        (["--gamma", "2", "--estimator", "ips"], "--gamma"),
         (["--sample", "0"], "--sample"),
     ],
 )

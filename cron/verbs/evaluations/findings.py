@@ -7,16 +7,20 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from cron.evaluation.answered_slates import TargetSlate
 from cron.evaluation.dense import dense_slates
 from cron.evaluation.estimate import PolicyUnknown, PolicyValue
-from cron.evaluation.evaluate import EvaluationOptions, evaluate_policy
-from cron.evaluation.logged_slates import LoggedSlates
-from cron.verbs.evaluations.asking import TargetSlate
+from cron.evaluation.evaluate import DIRECT, ESTIMATORS, EvaluationOptions, evaluate_policy
+from cron.evaluation.target_rows import logged_slates, with_reward_model
 
 Estimate = PolicyValue | PolicyUnknown
 
 # Self-normalised by prefix first: of those that need no model, the most robust for lists.
 DEFAULT_ESTIMATORS = ("interaction_snips", "interaction_ips", "snips", "ips")
+MODELLED = ("doubly_robust", DIRECT)
+# those by position need what no model says: an item's probability whatever is above it
+ANSWERABLE = tuple(name for name in ESTIMATORS if not name.startswith("independent"))
+ALTERNATIVES = 10  # to each item, for a reward model
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,13 +45,20 @@ class Findings:
     same_earned: float
 
 
+def needs_model(estimators: Sequence[str]) -> bool:
+    """Return whether an estimator needs a reward model."""
+    return any(name in MODELLED for name in estimators)
+
+
 def find(
     targets: Sequence[TargetSlate],
     estimators: Sequence[str],
     options: EvaluationOptions | None = None,
 ) -> Findings:
-    """Evaluate a policy on at least one slate."""
+    """Evaluate a policy on at least one slate; a reward model needs its alternatives."""
     logged = logged_slates(targets)
+    if needs_model(estimators):
+        logged = with_reward_model(logged, targets)
     as_served = replace(logged, target_R=logged.logging_R)
     dense = dense_slates(logged)
     weight_N, reward_N = dense.weight_NK.prod(axis=1), dense.reward_NK.sum(axis=1)
@@ -65,31 +76,3 @@ def find(
         same_share=float(weight_N.mean()),
         same_earned=float((weight_N * reward_N).mean()),
     )
-
-
-def logged_slates(targets: Sequence[TargetSlate]) -> LoggedSlates:
-    """Return the rows of the estimators; a pinned item has propensity 1 on both sides."""
-    users = {one.slate.user_id: 0 for one in targets}
-    users = {user_id: number for number, user_id in enumerate(users)}
-    rows: list[tuple[int, int, int]] = []
-    values: list[tuple[float, float, float]] = []
-    for number, one in enumerate(targets):
-        slate = one.slate
-        items = zip(slate.rewards, slate.propensities, one.propensities, strict=True)
-        for position, (reward, logging, target) in enumerate(items):
-            rows.append((number, position, users[slate.user_id]))
-            values.append((reward, _or_one(logging), _or_one(target)))
-    slate_R, position_R, user_R = np.array(rows, np.int64).reshape(-1, 3).T
-    reward_R, logging_R, target_R = np.array(values, np.float64).reshape(-1, 3).T
-    return LoggedSlates(
-        slate_R=slate_R,
-        position_R=position_R,
-        user_R=user_R,
-        reward_R=reward_R,
-        logging_R=logging_R,
-        target_R=target_R,
-    )
-
-
-def _or_one(propensity: float | None) -> float:
-    return 1.0 if propensity is None else propensity

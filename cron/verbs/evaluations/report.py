@@ -6,9 +6,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
+from cron.evaluation.answered_slates import NotAnswered
 from cron.evaluation.estimate import PolicyValue
-from cron.verbs.evaluations.asking import NotAnswered
+from cron.evaluation.sensitivity import SensitivityBounds
 from cron.verbs.evaluations.findings import Estimate, Findings
+from cron.verbs.evaluations.hidden_choices import BoundedValue, Bounds
 from cron.verbs.evaluations.served import EvaluatedSlates
 from cron.verbs.table import count
 
@@ -20,7 +22,7 @@ _EXPLORE = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluated:
-    """An evaluation. `findings` is None without slates to evaluate."""
+    """An evaluation. Without slates to evaluate it has neither `findings` nor `bounded`."""
 
     policy: str
     lists: str  # which lists, in words
@@ -28,12 +30,15 @@ class Evaluated:
     num_pinned: int  # slates of pins alone
     unanswered: Sequence[NotAnswered]
     findings: Findings | None
+    bounded: BoundedValue | None = None
 
 
 def text(evaluated: Evaluated) -> str:
     """Return the report as sentences."""
     lines = [_which(evaluated), *_left_out(evaluated)]
     findings = evaluated.findings
+    if evaluated.bounded is not None:
+        return "\n".join([*lines, "", *_bounds_lines(evaluated, evaluated.bounded)])
     if findings is None:
         lines.append("There is nothing to evaluate.")
         return "\n".join(lines)
@@ -58,6 +63,10 @@ def as_json(evaluated: Evaluated) -> Mapping[str, object]:
         },
         "evaluated": 0 if findings is None else findings.num_slates,
     }
+    if evaluated.bounded is not None:
+        bounded = evaluated.bounded
+        bounds = [_bounds_json(one) for one in bounded.bounds]
+        return {**shown, "served": {"mean": bounded.mean}, "bounds": bounds}
     if findings is None:
         return shown
     return {
@@ -94,6 +103,15 @@ def _left_out(evaluated: Evaluated) -> list[str]:
     return lines
 
 
+def _bounds_lines(evaluated: Evaluated, bounded: BoundedValue) -> list[str]:
+    return [
+        f"As served, an item in its place earned {bounded.mean:.4g}.",
+        "",
+        f"With {evaluated.policy}:",
+        *(f"  {one.sentence()}" for one in bounded.bounds),
+    ]
+
+
 def _as_served(findings: Findings) -> str:
     origin = f"from {count(findings.num_slates, 'slate')} of {count(findings.num_users, 'user')}"
     served = findings.served
@@ -126,6 +144,10 @@ def _notes(findings: Findings) -> list[str]:
             "be too high. A shorter --since leaves them out."
         )
     return notes
+
+
+def _bounds_json(bounds: Bounds) -> dict[str, object]:
+    return {"is_known": isinstance(bounds, SensitivityBounds), **asdict(bounds)}
 
 
 def _estimate_json(estimate: Estimate) -> dict[str, object]:

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from cron.epoch import micros
+from cron.evaluation.answered_slates import RewardedSlate
 from cron.journal.journal import Journal
 from cron.settings.tree import RewardSettings
 from cron.shown_rewards import CLOCK_SLACK_US, EVENT_COLUMNS, join_rewards
@@ -24,7 +25,8 @@ _CHOSEN_BY = ("event_id", "user_id", "placement", "policy", "fallback")
 class SlateChoice:
     """Which slates: since a time, of a placement and of a logging policy (None for any).
 
-    Of more than `sample` a part is drawn at random by `seed`.
+    Of more than `sample` a part is drawn at random by `seed`. `needs_propensities` leaves out the
+    lists of popular items, which no policy chose.
     """
 
     since: datetime
@@ -32,20 +34,7 @@ class SlateChoice:
     policy: str | None = None
     sample: int = 5_000
     seed: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RewardedSlate:
-    """A slate with the reward of each item. A pinned item has no propensity."""
-
-    user_id: str
-    placement: str | None
-    at: datetime
-    policy: str
-    version: int | None
-    items: tuple[str, ...]
-    propensities: tuple[float | None, ...]
-    rewards: tuple[float, ...]
+    needs_propensities: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +64,7 @@ def served_slates(journal: Journal, choice: SlateChoice, reward: RewardSettings)
     rewards = np.split(shown.reward_R, np.flatnonzero(np.diff(shown.slate_R)) + 1)
     by_row = dict(zip(np.unique(shown.slate_R).tolist(), rewards, strict=False))
     slates = [
-        _slate_of_row(row, by_row[place].tolist())
+        _slate_of_row(row, by_row[place].tolist(), choice)
         for place, row in enumerate(every.to_pylist())
         if is_chosen[place] and place in by_row
     ]
@@ -101,7 +90,9 @@ def _find(journal: Journal, choice: SlateChoice) -> _Draw:
     found = _Draw()
     for table in journal.slates.tables_since(choice.since, columns=_CHOSEN_BY):
         placed = _equal(table, "placement", choice.placement)
-        of_model = placed.filter(pc.invert(placed["fallback"]))
+        of_model = placed
+        if choice.needs_propensities:
+            of_model = placed.filter(pc.invert(placed["fallback"]))
         found.num_fallbacks += placed.num_rows - of_model.num_rows
         of_users = of_model.filter(pc.is_valid(of_model["user_id"]))
         found.num_without_user += of_model.num_rows - of_users.num_rows
@@ -143,9 +134,14 @@ def _events_of(journal: Journal, users: set[str], since: datetime) -> pa.Table:
     return pa.concat_tables(parts)
 
 
-def _slate_of_row(row: Mapping[str, object], rewards: Sequence[float]) -> RewardedSlate:
+def _slate_of_row(
+    row: Mapping[str, object], rewards: Sequence[float], choice: SlateChoice
+) -> RewardedSlate:
     (slate,) = slate_tables.slates_of(pa.Table.from_pylist([row], schema=slate_tables.SCHEMA))
     assert slate.user_id is not None  # those without a user were left out
+    propensities = slate.propensities
+    if slate.fallback and not choice.needs_propensities:
+        propensities = (1.0,) * len(slate.items)  # popular items are no pins
     return RewardedSlate(
         user_id=slate.user_id,
         placement=slate.placement,
@@ -153,6 +149,6 @@ def _slate_of_row(row: Mapping[str, object], rewards: Sequence[float]) -> Reward
         policy=slate.policy,
         version=slate.version,
         items=slate.items,
-        propensities=slate.propensities,
+        propensities=propensities,
         rewards=tuple(rewards),
     )

@@ -110,6 +110,21 @@ def test_events_after_the_time_of_the_list_are_not_read(shop: RunningGateway) ->
     assert now["propensities"] == [0]
 
 
+def test_alternatives_leave_out_what_is_pinned(shop: RunningGateway) -> None:
+    shop.client.post("/v1/items", json=[{"item_id": "i7", "title": "Seven"}])
+    asked = {"user_id": "ann", "placement": "luce", "items": ["i1", "i7", "i2"]}
+    alternatives = ask(shop, **asked, alternatives=2)["alternatives"]
+    assert isinstance(alternatives, list)
+    assert alternatives[1] is None
+    for place in (0, 2):
+        assert len(alternatives[place]) == 2
+        assert all(one.keys() == {"id", "score", "propensity"} for one in alternatives[place])
+        assert "i7" not in {one["id"] for one in alternatives[place]}
+    assert ask(shop, **asked)["alternatives"] is None
+    refused = shop.client.post(PATH, json={**asked, "alternatives": 101})
+    assert refusal_of(refused)["field"] == "alternatives"
+
+
 def test_a_pinned_item_has_none(shop: RunningGateway) -> None:
     shop.client.post("/v1/items", json=[{"item_id": "i7", "title": "Seven"}])
     found = ask(shop, user_id="ann", placement="luce", items=["i1", "i7", "i2"])

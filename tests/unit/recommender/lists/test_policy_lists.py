@@ -238,6 +238,24 @@ def test_too_few_items_are_looked_for_before_the_draw(large_ranker: Ranker) -> N
     assert again == pytest.approx(propensities(found), rel=1e-4)
 
 
+@pytest.mark.parametrize("rules", [{}, RULES])
+def test_alternatives_say_what_else_could_be_there(
+    ranker: Ranker, rules: dict[str, object]
+) -> None:
+    """Each place's chances, as the question for a list with that item in that place says them."""
+    listed = ids(answer(ranker, LUCE, rules=rules))[:2]
+    found = answer(ranker, LUCE, propensities_of=listed, alternatives=3, rules=rules)
+    alternatives = found["alternatives"]
+    assert isinstance(alternatives, list)
+    assert [len(one) for one in alternatives] == [3, 3]
+    for place, likely in enumerate(alternatives):
+        for one in likely:
+            other = [*listed[:place], one["id"]]
+            asked = replay(ranker, LUCE, other, rules=rules)
+            assert asked[place] == pytest.approx(one["propensity"], rel=1e-4)
+    assert listed[0] not in {one["id"] for one in alternatives[1]}
+
+
 def test_lists_with_and_without_a_policy_share_a_batch(ranker: Ranker) -> None:
     plain: dict[str, object] = {"user_seq": USER, "k": 3}
     drawn, asked = {**plain, "policy": LUCE}, {**plain, "policy": LUCE, "propensities_of": ["i1"]}
@@ -298,6 +316,11 @@ def test_ill_defined_policies_are_refused(ranker: Ranker, policy: object, field:
         ({"propensities_of": "i1", "policy": {"name": "greedy"}}, "propensities_of"),
         ({"propensities_of": [""], "policy": {"name": "greedy"}}, "propensities_of[0]"),
         ({"propensities_of": [], "policy": {"name": "greedy"}, "explain": True}, "explain"),
+        ({"alternatives": 2}, "alternatives"),
+        (
+            {"propensities_of": [], "policy": {"name": "greedy"}, "alternatives": 101},
+            "alternatives",
+        ),
     ],
 )
 def test_ill_defined_replays_are_refused(
