@@ -36,6 +36,7 @@ from trainer.data.start import Added, CannotStart, grown_bundle, new_bundle
 from trainer.data.texts import TextVectors
 from trainer.evaluation.evaluate import evaluate, scored_events
 from trainer.evaluation.golden import write_golden
+from trainer.evaluation.judged_lists import write_list_answers, write_list_credits
 from trainer.learning import averaging
 from trainer.learning.checkpoint import Checkpoint
 from trainer.learning.learned import Learned
@@ -351,6 +352,8 @@ def _report(
     progress.step(1, 2)
     fresh = _fresh(job, rankers.get("live"))
     write_golden(ranker, panel_events, job.partial / "golden.json")
+    write_list_answers(rankers, job.snapshot, job.partial, job.check)
+    write_list_credits(job.snapshot, job.partial, job.config.policy_gradient)
     popular = [bundle.catalogue[row] for row in ranker.popular_rows(NUM_POPULAR)]
     return Report(
         mode=manifest.mode,

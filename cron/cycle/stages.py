@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
 
 from cron.cycle import release_files
+from cron.cycle.list_evaluation import list_evidence
 from cron.cycle.probe import Golden
 from cron.cycle.run_plan import RunPlan, compared_panels
 from cron.cycle.signing_key import signing_key
@@ -20,7 +22,7 @@ from cron.gate.offline_verdict import offline_verdict
 from cron.gate.quality_rows import quality_rows
 from cron.gate.verdict import Verdict
 from cron.gate.wording import Against
-from cron.ledger import release_rows
+from cron.ledger import placement_rows, release_rows
 from cron.ledger.ledger import Ledger
 from cron.lineage import Manifest, Quality, Release, Run, manifest_to_json
 from cron.pictures.thumbnail_files import ThumbnailFiles
@@ -31,7 +33,7 @@ from cron.snapshot.judged import need_of
 from cron.snapshot.limits import Limits
 from cron.snapshot.panel import Panel
 from cron.snapshot.panel_key import panel_by
-from cron.snapshot.request import SnapshotRequest
+from cron.snapshot.request import JudgedLists, SnapshotRequest
 from cron.snapshot.shift_review import unreviewed_part
 from cron.snapshot.snapshot import SnapshotInfo, build_snapshot
 from recommender.arrays.bases import CONTENT, base_names
@@ -76,6 +78,7 @@ def make_snapshot(services: Services, run: Run, plan: RunPlan) -> SnapshotInfo:
         live_version=live.version if live is not None else None,
         anchor_version=anchor.version if anchor is not None else None,
         reward=services.settings.reward if train.policy_gradient.weight > 0 else None,
+        judged_lists=_judged_lists(services, run),
         pictures_after=plan.pictures_after if train.pictures.model is not None else None,
     )
     files = ThumbnailFiles(artifacts, services.paths.pictures)
@@ -105,14 +108,18 @@ def judge(services: Services, run: Run, plan: RunPlan) -> Verdict:
     """Return the offline verdict."""
     ledger, gate = services.ledger, services.settings.gate
     report = _report(services.paths, ledger, run)
-    live = _release(ledger, run.supersedes)
+    live, anchor = _release(ledger, run.supersedes), _release(ledger, plan.anchor)
+    learners = {"live": live, "anchor": anchor}
     against = Against(
         live=run.supersedes,
         anchor=plan.anchor,
         live_is_baseline=live is not None and live.manifest.mode == "baseline",
+        list_learners=frozenset(name for name, one in learners.items() if _learns_lists(one)),
     )
+    folder = folder_of(services.paths, run)
+    lists = list_evidence(folder / "snapshot", _candidate(services.paths, ledger, run), report)
     users = _comparable_users(ledger, run, plan, report)
-    return offline_verdict(report, gate, against, users=users)
+    return offline_verdict(report, gate, against, users=users, lists=lists)
 
 
 def quality_of(paths: Paths, ledger: Ledger, run: Run) -> list[Quality]:
@@ -200,6 +207,28 @@ def folder_of(paths: Paths, run: Run) -> Path:
 
 def _release(ledger: Ledger, version: int | None) -> Release | None:
     return release_rows.release(ledger, version) if version is not None else None
+
+
+def _learns_lists(release: Release | None) -> bool:
+    """Return whether a release was trained on what lists led to, by its configuration."""
+    if release is None:
+        return False
+    config = release.manifest.config.get("policy_gradient")
+    return isinstance(config, dict) and config.get("weight", 0) > 0
+
+
+def _judged_lists(services: Services, run: Run) -> JudgedLists | None:
+    """Return which lists the candidate's are compared on; None without a live release."""
+    settings = services.settings
+    off_policy = settings.gate.off_policy
+    if off_policy.mode == "off" or run.supersedes is None:
+        return None
+    return JudgedLists(
+        since=run.started_at - timedelta(days=off_policy.days),
+        most=off_policy.most_lists,
+        reward=settings.reward,
+        placements={**settings.placements, **placement_rows.every(services.ledger)},
+    )
 
 
 def _bundle_of(artifacts: ArtifactStore, bundles: Path, release: Release | None) -> Path | None:

@@ -6,7 +6,7 @@ and their answers have one form.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -18,13 +18,12 @@ class RewardedSlate:
     """A slate with the reward of each item. A pinned item has no propensity."""
 
     user_id: str
-    placement: str | None
     at: datetime
-    policy: str
     version: int | None
     items: tuple[str, ...]
     propensities: tuple[float | None, ...]
     rewards: tuple[float, ...]
+    placement: str | None = None
 
     @property
     def chosen(self) -> tuple[str, ...]:
@@ -91,11 +90,12 @@ def target_slate(
     if None in chances.propensities:
         return NotAnswered(reason="the placement now pins an item that a policy chose then")
     left = iter(chances.propensities)
-    likely = iter(chances.alternatives or ((),) * len(chances.propensities))
+    likely: Iterator[tuple[LikelyItem, ...] | None] = iter(chances.alternatives or ())
     propensities, alternatives = list[float | None](), list[tuple[LikelyItem, ...]]()
     for logged in slate.propensities:
         propensities.append(None if logged is None else next(left))
-        alternatives.append(() if logged is None else next(likely) or ())
+        found = None if logged is None else next(likely, None)
+        alternatives.append(found or ())
     return TargetSlate(
         slate=slate,
         policy=chances.policy,

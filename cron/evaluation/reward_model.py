@@ -161,7 +161,7 @@ def _fit(rows: _Rows, is_used_R: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> 
     features_RF = _features(place_R, score_R, popularity_I[item_R], bias_R)
     gram_FF = features_RF.T @ features_RF + _RIDGE * np.eye(features_RF.shape[1])
     return _FittedRewards(
-        coefficient_F=np.linalg.solve(gram_FF, features_RF.T @ reward_R),
+        coefficient_F=np.asarray(np.linalg.solve(gram_FF, features_RF.T @ reward_R), np.float64),
         popularity_I=popularity_I,
         bias_I=sum_I / (num_I + _SHRINKAGE),
         later_P=_later_places(place_R, reward_R, rows.weight_R[is_used_R]),

@@ -15,8 +15,17 @@ from __future__ import annotations
 from collections.abc import Set
 
 from cron.gate.comparison import panel_metrics, restricted_to, rmse
+from cron.gate.list_estimates import (
+    ListEvidence,
+    list_metrics,
+    list_reasons,
+    may_differ_from_choices,
+    surely_earns_more,
+)
 from cron.gate.sanity import sanity_reasons
 from cron.gate.tolerance import (
+    Scale,
+    floor_reasons,
     is_enough,
     newest_alone_reasons,
     newest_events_reasons,
@@ -24,40 +33,66 @@ from cron.gate.tolerance import (
     too_few_reason,
 )
 from cron.gate.verdict import Verdict
-from cron.gate.wording import Against, model_name, verdict_word
+from cron.gate.wording import Against, model_name, verdict_word, without_choosers
 from cron.lineage import Reason
 from cron.settings.tree import GateSettings
 from trainer.report import Evaluation, Report
 
 
 def offline_verdict(
-    report: Report, settings: GateSettings, against: Against, *, users: Set[str] | None = None
+    report: Report,
+    settings: GateSettings,
+    against: Against,
+    *,
+    users: Set[str] | None = None,
+    lists: ListEvidence | None = None,
 ) -> Verdict:
     """Judge a candidate by its report.
 
     `users` are the panel users on whom none of the compared models was trained; None means all of
     the report's. A baseline has nothing to be compared with and must only be finite. With fewer
     than `min_users` users or `min_events` events the sanity tests replace the tolerance tests, and
-    a reason says so.
+    a reason says so. `lists` says what the candidate's lists would earn. One that learned from
+    lists and surely earns more has a floor in place of the tolerances; one that follows a release
+    that learned from lists is not compared with those that did not.
     """
     panel, older = restricted_to(report.panel, users), restricted_to(report.older, users)
     scale = report.rating_scale
     reasons = [_finite_reason(report)]
     if report.mode != "baseline":
         is_scored = panel is not None and any(panel.num_events)
-        if panel is not None and is_enough(panel, settings):
-            reasons += newest_events_reasons(panel, older, settings, against, scale)
+        reasons += list_reasons(lists, settings.off_policy, against)
+        if panel is not None and is_scored and surely_earns_more(lists, settings.off_policy):
+            reasons += floor_reasons(panel, older, settings, against, scale)
         else:
-            reasons.append(too_few_reason(panel, settings))
-            if panel is not None and is_scored:
-                reasons += sanity_reasons(panel, settings.resamples, against, scale)
-        reasons += older_events_reasons(older, settings, against, scale)
-        reasons += newest_alone_reasons(reasons)
+            if may_differ_from_choices(lists, settings.off_policy):
+                against = without_choosers(against)
+            reasons += _next_choice_reasons(panel, older, settings, against, scale)
         if panel is not None and is_scored:
             reasons += _coverage_reasons(panel, settings.min_coverage_ratio, against)
             reasons += _biases_reasons(panel)
     reasons += _recall_reasons(report.list_recall, settings.min_recall)
-    return Verdict(reasons=tuple(reasons), metrics=panel_metrics(panel, older))
+    metrics = {**panel_metrics(panel, older), **list_metrics(lists)}
+    return Verdict(reasons=tuple(reasons), metrics=metrics)
+
+
+def _next_choice_reasons(
+    panel: Evaluation | None,
+    older: Evaluation | None,
+    settings: GateSettings,
+    against: Against,
+    scale: Scale | None,
+) -> list[Reason]:
+    """Compare the ranking of next choices, and ratings, on the newest and the older events."""
+    reasons = []
+    if panel is not None and is_enough(panel, settings):
+        reasons += newest_events_reasons(panel, older, settings, against, scale)
+    else:
+        reasons.append(too_few_reason(panel, settings))
+        if panel is not None and any(panel.num_events):
+            reasons += sanity_reasons(panel, settings.resamples, against, scale)
+    reasons += older_events_reasons(older, settings, against, scale)
+    return [*reasons, *newest_alone_reasons(reasons)]
 
 
 def _finite_reason(report: Report) -> Reason:

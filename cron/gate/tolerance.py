@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from cron.gate.bootstrap import Interval
-from cron.gate.comparison import ndcg_difference, rmse_difference
+from cron.gate.comparison import mean_ndcg, ndcg_difference, rmse_difference
 from cron.gate.sanity import sanity_rmse_reasons
 from cron.gate.wording import Against, interval_reason, model_name, signed_text, verdict_word
 from cron.lineage import Reason
@@ -53,11 +53,33 @@ def newest_events_reasons(
         ("popularity", settings.popularity_margin, everything),
     )
     for model, limit, evaluations in tests:
-        if all(model in one.models for one in evaluations):
+        if model not in against.left_out and all(model in one.models for one in evaluations):
             interval = ndcg_difference(evaluations, model, settings.resamples)
             name = model_name(model, against)
             reasons.append(_ndcg_reason(f"ndcg_{model}", name, interval, limit))
     return [*reasons, *_rmse_reasons("rmse_live", panel, settings, against, scale)]
+
+
+def floor_reasons(
+    panel: Evaluation,
+    older: Evaluation | None,
+    settings: GateSettings,
+    against: Against,
+    scale: Scale | None,
+) -> list[Reason]:
+    """Compare ranking with a share of live's, and rating errors as in the tolerance tests.
+
+    For a candidate whose lists surely earn more: it may be worse at next choices, and not ruined.
+    """
+    floor = settings.off_policy.next_choice_floor
+    name = model_name("live", against)
+    reasons = [_floor_reason("ndcg_floor", panel, name, floor, settings.resamples)]
+    reasons += _rmse_reasons("rmse_live", panel, settings, against, scale)
+    if older is not None and "live" in older.models and is_enough(older, settings):
+        name = f"{name} on older events"
+        reasons.append(_floor_reason("ndcg_older_floor", older, name, floor, settings.resamples))
+        reasons += _rmse_reasons("rmse_older", older, settings, against, scale)
+    return reasons
 
 
 def older_events_reasons(
@@ -122,6 +144,20 @@ def _ndcg_reason(name: str, reference: str, interval: Interval, limit: float) ->
         f"{verdict_word(ok)}"
     )
     return interval_reason(name, text, interval, ok=ok, limit=limit)
+
+
+def _floor_reason(
+    name: str, evaluation: Evaluation, reference: str, floor: float, resamples: int
+) -> Reason:
+    interval = ndcg_difference([evaluation], "live", resamples, ratio=floor)
+    ok = bool(interval.low >= 0)
+    needed = floor * mean_ndcg(evaluation, "live")
+    text = (
+        f"NDCG@10 {mean_ndcg(evaluation, 'candidate'):.3f}; its lists surely earn more, so "
+        f"it needs only {floor:.0%} of {reference}, {needed:.3f}: "
+        f"95 % lower bound of the difference {signed_text(interval.low)}: {verdict_word(ok)}"
+    )
+    return interval_reason(name, text, interval, ok=ok, limit=0.0)
 
 
 def _rmse_reasons(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cron.gate.bootstrap import Interval
 from cron.lineage import Reason
@@ -11,11 +11,27 @@ from cron.lineage import Reason
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Against:
-    """The versions of the report's models `live` and `anchor`."""
+    """The versions of the report's models `live` and `anchor`.
+
+    `list_learners` are those of the two that learned from lists. `left_out` are models that the
+    candidate's next choices are not compared with.
+    """
 
     live: int | None
     anchor: int | None
     live_is_baseline: bool = False
+    list_learners: frozenset[str] = frozenset()
+    left_out: frozenset[str] = frozenset()
+
+
+def without_choosers(against: Against) -> Against:
+    """Leave out the models that rank only by next choices, if live ranks by more.
+
+    Who learned from lists gives up next choices for later rewards; the live release did so before.
+    """
+    if "live" not in against.list_learners:
+        return against
+    return replace(against, left_out=frozenset({"anchor", "popularity"}) - against.list_learners)
 
 
 def signed_text(value: float) -> str:

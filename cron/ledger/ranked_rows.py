@@ -1,15 +1,17 @@
 """Choices of the Personalizer calls that wait for rewards, and the model that learns them.
 
 They are in the ledger because it is what all gateways share: a reward may come to another gateway
-than the call that it is for. A learning step reads the due choices, changes the model and deletes
-the choices in one transaction, so each choice is learned once, whichever gateway does it.
+than the call that it is for. A learning step reads the due choices, changes the model and marks
+the choices as learned in one transaction, so each is learned once, whichever gateway does it.
+A learned choice stays for a while without its example: a rank call that is sent again, because its
+answer was lost, would otherwise be learned again.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
 import sqlalchemy as sa
@@ -19,12 +21,17 @@ from cron.ledger.ledger import Ledger
 
 MODEL = "personalizer"
 NUM_AT_ONCE = 500  # choices learned in one transaction, a tenth of a second
+LEARNED_KEPT = timedelta(hours=1)  # after the wait for rewards; no client retries for longer
+_LEARNED = b""  # in place of an example
 Aggregation = Literal["earliest", "sum"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RankedEvent:
-    """One answer: its choices by slot, as bytes. It replaces an event with the same id."""
+    """One answer: its choices by slot, as bytes.
+
+    It replaces an event with the same id, except for what was learned of it already.
+    """
 
     event_id: str
     is_active: bool
@@ -88,8 +95,7 @@ def learn(
     """Replace the model by what `change` makes of it and of the due choices; return how many."""
     events, models = schema.ranked_events, schema.contextual_models
     with ledger.write() as connection:
-        never_used = ~events.c.is_active & (events.c.at <= rules.since.isoformat())
-        connection.execute(events.delete().where(never_used))
+        connection.execute(events.delete().where(_is_over(rules) & ~events.c.is_active))
         order = (events.c.at, events.c.event_id, events.c.slot_id)
         query = sa.select(events).where(_due(rules)).order_by(*order).limit(NUM_AT_ONCE)
         rows = connection.execute(query).all()
@@ -104,15 +110,15 @@ def learn(
             events.c.slot_id == sa.bindparam("slot")
         )
         learned = [{"event": row.event_id, "slot": row.slot_id} for row in rows]
-        connection.execute(events.delete().where(is_learned), learned)
+        mark = events.update().where(is_learned).values(is_active=False, example=_LEARNED)
+        connection.execute(mark, learned)
     return len(rows)
 
 
 def has_due(ledger: Ledger, rules: RewardRules) -> bool:
     """Return whether there is something to learn or to remove."""
     events = schema.ranked_events
-    is_old = events.c.at <= rules.since.isoformat()
-    query = sa.select(events.c.event_id).where(_due(rules) | is_old).limit(1)
+    query = sa.select(events.c.event_id).where(_due(rules) | _is_over(rules)).limit(1)
     with ledger.read() as connection:
         return connection.execute(query).first() is not None
 
@@ -126,7 +132,8 @@ def model(ledger: Ledger, *, newer_than: int = 0) -> ModelRow | None:
 def num_waiting(ledger: Ledger) -> int:
     """Return how many choices wait for rewards."""
     with ledger.read() as connection:
-        query = sa.select(sa.func.count()).select_from(schema.ranked_events)
+        waiting = schema.ranked_events.c.example != _LEARNED
+        query = sa.select(sa.func.count()).select_from(schema.ranked_events).where(waiting)
         return int(connection.execute(query).scalar_one())
 
 
@@ -135,15 +142,17 @@ def _write(
 ) -> bool:
     events = schema.ranked_events
     is_event = events.c.event_id == change.event_id
-    in_time = is_event & (events.c.at > rules.since.isoformat())
+    is_waiting = is_event & (events.c.example != _LEARNED)
+    in_time = is_waiting & (events.c.at > rules.since.isoformat())
     match change:
         case RankedEvent(event_id=event_id, is_active=is_active, examples=examples):
-            connection.execute(events.delete().where(is_event))
+            connection.execute(events.delete().where(is_waiting))
+            learned = connection.execute(sa.select(events.c.slot_id).where(is_event)).scalars()
             same = {"event_id": event_id, "at": now.isoformat(), "is_active": is_active}
-            rows = [
-                {**same, "slot_id": slot_id, "example": one} for slot_id, one in examples.items()
-            ]
-            connection.execute(events.insert(), rows)
+            new = examples.keys() - set(learned)
+            rows = [{**same, "slot_id": slot, "example": examples[slot]} for slot in sorted(new)]
+            if rows:
+                connection.execute(events.insert(), rows)
             return True
         case EventReward(rewards=rewards):
             found = 0
@@ -169,6 +178,15 @@ def _reward(
         total = sa.func.coalesce(events.c.reward, 0.0) + reward
         update = events.update().where(slot).values(reward=total)
     return int(connection.execute(update).rowcount)
+
+
+def _is_over(rules: RewardRules) -> sa.ColumnElement[bool]:
+    """Return what has waited long enough: for a reward, or since it was learned."""
+    events, since = schema.ranked_events.c, rules.since
+    is_learned = events.example == _LEARNED
+    return (~is_learned & (events.at <= since.isoformat())) | (
+        is_learned & (events.at <= (since - LEARNED_KEPT).isoformat())
+    )
 
 
 def _due(rules: RewardRules) -> sa.ColumnElement[bool]:

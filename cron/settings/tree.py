@@ -87,6 +87,22 @@ class WorkerSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OffPolicySettings:
+    """Whether lists of the past judge a candidate: what would its lists have earned?"""
+
+    # report: it is in the verdict and refuses nothing; judge: it refuses, and lets a candidate that
+    # learned from lists be worse at next choices
+    mode: Literal["off", "report", "judge"] = "report"
+    # of what the live release's lists earn; a candidate that surely loses more is refused
+    max_harm: ShareFloat = 0.05
+    # of live's NDCG@10 on next choices, for a candidate that learned from lists and surely earns
+    # more; what paid in the planted shop of docs/log.md had a sixth
+    next_choice_floor: ShareFloat = 0.1
+    most_lists: CountInt = 2000  # the newest; docs/log.md has what they cost
+    days: PositiveFloat = 14.0  # older lists say less about today's visitors
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GateSettings:
     """Thresholds to start from.
 
@@ -114,6 +130,7 @@ class GateSettings:
     resamples: CountInt = 2000
     probe_p99_ms: PositiveFloat = 250.0
     num_probes: Annotated[int, Bounds(1, 20, "1 to 20, as many as a candidate brings")] = 20
+    off_policy: OffPolicySettings = field(default_factory=OffPolicySettings)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -206,7 +206,7 @@ def _add_judged_lists(journal: Journal, request: SnapshotRequest, tables: Snapsh
     slates, questions = judged_lists(journal, request.judged_lists, request)
     tables.add(SLATES, slates)
     tables.add(QUESTIONS, questions)
-    return questions.num_rows
+    return tables.num_rows(QUESTIONS)
 
 
 def _latest_numbers(records: pa.Table) -> pa.Array:

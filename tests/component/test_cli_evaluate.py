@@ -213,7 +213,9 @@ def test_lists_of_unknown_chances_are_bounded(
     """Each visitor here is cold, so frequencies are right; a wider factor has wider bounds."""
     asked = ["--placement", "shelf", "--policy", json.dumps(SHARPER), "--gamma", "1"]
     found = report(shop, capsys, *asked, "--gamma", "2")
-    right, wide = found["bounds"]  # type: ignore[misc]
+    bounds = found["bounds"]
+    assert isinstance(bounds, list)
+    right, wide = bounds
     of_a_place = exact_value(shop.ranker, SHARPER) / 2
     assert right["widest_low"] < of_a_place < right["widest_high"]
     assert right["low"] == pytest.approx(right["value"]) == pytest.approx(right["high"])

@@ -10,6 +10,7 @@ import pytest
 from cron.ledger import ranked_rows
 from cron.ledger.ledger import Ledger, open_ledger
 from cron.ledger.ranked_rows import (
+    LEARNED_KEPT,
     Aggregation,
     DueExample,
     EventActivation,
@@ -115,6 +116,21 @@ def test_an_event_id_that_comes_again_is_a_new_event(ledger: Ledger) -> None:
     write(ledger, event("a", "main", "side"), reward("a", 1.0, "main"))
     write(ledger, event("a", "main"))
     assert rewards_learned(ledger, rules()) == {}
+    assert rewards_learned(ledger, OVER) == {"a/main": None}
+
+
+def test_a_rank_call_that_was_learned_is_not_learned_again(ledger: Ledger) -> None:
+    """Its answer was lost, so it was sent again; what was not learned of it yet still may be."""
+    write(ledger, event("a", "main", "side"), reward("a", 1.0, "main"))
+    assert rewards_learned(ledger, rules()) == {"a/main": 1.0}
+    assert write(ledger, event("a", "main", "side"), reward("a", 0.5, "main")) == [True, False]
+    assert write(ledger, EventActivation(event_id="nobody")) == [False]
+    assert ranked_rows.num_waiting(ledger) == 1
+    assert rewards_learned(ledger, OVER) == {"a/side": None}
+    much_later = rules(wait_s=-LEARNED_KEPT.total_seconds() - 1)
+    assert rewards_learned(ledger, much_later) == {}
+    assert not ranked_rows.has_due(ledger, much_later)
+    write(ledger, event("a", "main"))
     assert rewards_learned(ledger, OVER) == {"a/main": None}
 
 

@@ -46,7 +46,7 @@ class ServedSlates:
 def read_slates(path: Path) -> ServedSlates:
     """Read the slates of a snapshot; raise SnapshotError. Rows in another order are sorted."""
     try:
-        rows = pq.read_table(path).sort_by([(name, "ascending") for name in _ORDER])
+        rows = slate_order(pq.read_table(path))
         slate_ids = rows["recommendation_id"].to_numpy()
         user_ids = rows["user_id"].to_numpy()
         at_us = rows["at_us"].to_numpy()
@@ -70,14 +70,28 @@ def read_slates(path: Path) -> ServedSlates:
     )
 
 
+def slate_order(rows: pa.Table) -> pa.Table:
+    """Return the rows of slates in the order of `ServedSlates`."""
+    return rows.sort_by([(name, "ascending") for name in _ORDER])
+
+
 def credits_of(slates: ServedSlates, config: PolicyGradientConfig) -> Floats:
+    """Return credit_I of `choice_credits`, divided by its root mean square over the choices.
+
+    So it does not depend on the unit of rewards.
+    """
+    credit_I, chosen_I = choice_credits(slates, config), slates.reward_I != 0.0
+    size = float(np.sqrt(np.square(credit_I[chosen_I]).mean())) if chosen_I.any() else 0.0
+    return credit_I / size if size > 0 else credit_I
+
+
+def choice_credits(slates: ServedSlates, config: PolicyGradientConfig) -> Floats:
     """Return credit_I: what choosing an item was worth, compared with choosing nothing.
 
     It is the item's reward, plus the discounted rewards of the session's later slates, minus what
     those are after a slate in which nothing was chosen, on average. With at most one choice in a
     slate, that is the slate's advantage (SlateQ's decomposition, Ie et al. 2019). Items that were
-    not chosen have no credit. Credits are divided by their root mean square, so that they do not
-    depend on the unit of rewards.
+    not chosen have no credit. Credits have the unit of rewards.
     """
     if not len(slates):
         return np.zeros(0)
@@ -86,9 +100,7 @@ def credits_of(slates: ServedSlates, config: PolicyGradientConfig) -> Floats:
     is_idle_J = np.bincount(slates.slate_I, weights=chosen_I, minlength=len(slates)) == 0
     compared_J = is_idle_J if is_idle_J.any() else np.ones(len(slates), np.bool_)
     advantage_J = later_J - later_J[compared_J].mean()
-    credit_I = np.where(chosen_I, slates.reward_I + advantage_J[slates.slate_I], 0.0)
-    size = float(np.sqrt(np.square(credit_I[chosen_I]).mean())) if chosen_I.any() else 0.0
-    return credit_I / size if size > 0 else credit_I
+    return np.where(chosen_I, slates.reward_I + advantage_J[slates.slate_I], 0.0)
 
 
 def _later_rewards(slates: ServedSlates, config: PolicyGradientConfig) -> Floats:

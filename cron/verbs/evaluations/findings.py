@@ -69,7 +69,10 @@ def find(
         num_slates=len(targets),
         num_users=len({one.slate.user_id for one in targets}),
         num_older=sum(
-            one.slate.version is not None and one.slate.version < one.version for one in targets
+            one.slate.version is not None
+            and one.version is not None
+            and one.slate.version < one.version
+            for one in targets
         ),
         all_certain=bool((logged.logging_R == 1).all()),
         is_same_policy=bool(np.allclose(logged.target_R, logged.logging_R, rtol=1e-3)),

@@ -146,7 +146,6 @@ def _slate_of_row(
         user_id=slate.user_id,
         placement=slate.placement,
         at=slate.at,
-        policy=slate.policy,
         version=slate.version,
         items=slate.items,
         propensities=propensities,

@@ -38,9 +38,7 @@ def drawn_slates(num: int, length: int, *, seed: int = 0) -> list[RewardedSlate]
         slates.append(
             RewardedSlate(
                 user_id=f"u{number // 2}",
-                placement=None,
                 at=AT,
-                policy="plackett_luce",
                 version=1,
                 items=tuple(f"i{item}" for item in items),
                 propensities=tuple(1 / (NUM_ITEMS - place) for place in range(length)),
