@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -55,6 +55,8 @@ from gateway.items.rankings import ItemRankings
 from gateway.metrics import GatewayMetrics
 from gateway.model.fallback import Fallback
 from gateway.model.inference import Inference
+from gateway.model.lately_hidden import EVERY_S as HIDDEN_EVERY_S
+from gateway.model.lately_hidden import LatelyHidden
 from gateway.model.live_release import LiveRelease
 from gateway.model.readiness import Readiness
 from gateway.model.recommendations import Recommendations
@@ -153,15 +155,24 @@ async def open_services(settings: Settings) -> AsyncIterator[GatewayServices]:
     placements = _placements(settings, ledger)
     experiments = _experiments(ledger)
     shadow = _shadow(ledger, inference, experiments.trial)
-    recommendations = _recommendations(settings, histories, item_records, inference, live, shadow)
+    hidden = LatelyHidden(histories, item_records, live)
+    fallback = Fallback(histories, item_records, live)
+    recommendations = Recommendations(
+        histories,
+        inference,
+        fallback,
+        hidden,
+        max_history=settings.train.model.max_history,
+        shadow=shadow,
+    )
     personalizer = _personalizer(settings, ledger)
     letters = DeadLetters(var_folder(settings) / "dead-letters.jsonl")
     intake = RecordIntake(event_log, histories, item_records, letters, new_id=RecordIds())
     overview = partial(_overview, ledger, event_log, Paths(var=var_folder(settings)).runs)
     metrics = _metrics(ledger, overview, event_log, histories)
     close = (experiments.answers.close, shadow.close, inference.close, ledger.close)
-    follower = _follower(keyring, placements, experiments, personalizer, shadow, close=close)
-    async with follower, _recorder(settings, event_log, metrics) as slates:
+    tasks = _tasks(keyring, placements, experiments, personalizer, shadow, hidden)
+    async with _follower(tasks, close=close), _recorder(settings, event_log, metrics) as slates:
         yield GatewayServices(
             settings=settings,
             keyring=keyring,
@@ -195,25 +206,10 @@ async def open_services(settings: Settings) -> AsyncIterator[GatewayServices]:
 
 @asynccontextmanager
 async def _follower(
-    keyring: Keyring,
-    placements: NamedPlacements,
-    experiments: ListExperiments,
-    personalizer: PersonalizerLoop,
-    shadow: Shadow,
-    *,
-    close: Sequence[Callable[[], None]],
+    tasks: Sequence[Awaitable[None]], *, close: Sequence[Callable[[], None]]
 ) -> AsyncIterator[None]:
-    """Run the tasks that read the ledger again and again; at the end cancel them, then close."""
-    following = asyncio.gather(
-        follow(keyring.refresh, what="keys"),
-        follow(placements.refresh, what="placements"),
-        follow(experiments.running.refresh, what="experiments"),
-        follow(experiments.trial.refresh, what="the trial"),
-        follow(personalizer.refresh, what="choices of actions", every_s=LEARNED_EVERY_S),
-        follow(experiments.answers.flush, what="answers of arms", every_s=FLUSHED_EVERY_S),
-        follow(shadow.flush, what="shadow answers", every_s=FLUSHED_EVERY_S),
-        shadow.keep_asking(),
-    )
+    """Run tasks again and again; at the end cancel them, then close."""
+    following = asyncio.gather(*tasks)
     try:
         yield
     finally:
@@ -222,6 +218,28 @@ async def _follower(
             await following
         for close_one in close:
             close_one()
+
+
+def _tasks(
+    keyring: Keyring,
+    placements: NamedPlacements,
+    experiments: ListExperiments,
+    personalizer: PersonalizerLoop,
+    shadow: Shadow,
+    hidden: LatelyHidden,
+) -> Sequence[Awaitable[None]]:
+    """Return the tasks that read the stores, or write to the ledger, again and again."""
+    return (
+        follow(keyring.refresh, what="keys"),
+        follow(placements.refresh, what="placements"),
+        follow(experiments.running.refresh, what="experiments"),
+        follow(experiments.trial.refresh, what="the trial"),
+        follow(personalizer.refresh, what="choices of actions", every_s=LEARNED_EVERY_S),
+        follow(experiments.answers.flush, what="answers of arms", every_s=FLUSHED_EVERY_S),
+        follow(shadow.flush, what="shadow answers", every_s=FLUSHED_EVERY_S),
+        follow(hidden.refresh, what="hidden items", every_s=HIDDEN_EVERY_S),
+        shadow.keep_asking(),
+    )
 
 
 def _inference(settings: Settings, live: LiveRelease) -> Inference:
@@ -254,19 +272,6 @@ def _pictures(settings: Settings, ledger: Ledger, histories: Histories) -> ItemP
         return ThumbnailFiles(artifacts, Paths(var=var_folder(settings)).pictures)
 
     return ItemPictures(partial(picture_rows.thumbnails_of, ledger), histories, open_files)
-
-
-def _recommendations(
-    settings: Settings,
-    histories: Histories,
-    item_records: ItemRecords,
-    inference: Inference,
-    live: LiveRelease,
-    shadow: Shadow,
-) -> Recommendations:
-    max_history = settings.train.model.max_history
-    fallback = Fallback(histories, item_records, live)
-    return Recommendations(histories, inference, fallback, max_history=max_history, shadow=shadow)
 
 
 def _lists(

@@ -6,7 +6,7 @@ import json
 import re
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -30,6 +30,7 @@ from gateway.model.drawn_hidden import DrawnHidden
 from gateway.model.fact_reasons import named_in_facts, without_hidden
 from gateway.model.fallback import Fallback
 from gateway.model.inference import Inference
+from gateway.model.lately_hidden import LatelyHidden
 from gateway.model.questions import (
     QuestionElement,
     TopItemsQuestion,
@@ -59,6 +60,7 @@ class Recommendations:
         histories: Histories,
         inference: Inference,
         fallback: Fallback,
+        lately_hidden: LatelyHidden,
         *,
         max_history: int,
         shadow: Shadow | None = None,
@@ -68,6 +70,7 @@ class Recommendations:
         self._inference = inference
         self._fallback = fallback
         self._max_history = max_history
+        self._lately_hidden = lately_hidden
         self._drawn_hidden = DrawnHidden()
 
     async def answer(self, request: RecommendationRequest, events: Sequence[PastEvent]) -> Answered:
@@ -95,6 +98,7 @@ class Recommendations:
         question = structs.replace(
             self._question(request, events), propensities_of=items, alternatives=alternatives
         )
+        question = _without(question, self._lately_hidden.ids(request.at))
         return await self._inference.propensities(question)
 
     async def stored_events(self, request: RecommendationRequest) -> Sequence[PastEvent]:
@@ -116,7 +120,7 @@ class Recommendations:
         slow down every call.
         """
         question, deadline = self._question(request, events), self._inference.deadline()
-        question = await self._without_drawn_hidden(question)
+        question = await self._without_hidden(question)
         num_asked = 0
         while True:
             answer = await self._ask(question, request.version, deadline)
@@ -144,11 +148,16 @@ class Recommendations:
             self._shadow.offer(question, answer, seconds=time.perf_counter() - began)
         return answer
 
-    async def _without_drawn_hidden(self, question: TopItemsQuestion) -> TopItemsQuestion:
-        """Return the question without the hidden items that policies drew before."""
-        if question.policy is None or not self._drawn_hidden.ids:
+    async def _without_hidden(self, question: TopItemsQuestion) -> TopItemsQuestion:
+        """Return a question with a policy without what was hidden after the release was trained.
+
+        What was hidden in the last seconds is known once it was drawn.
+        """
+        known = {*self._lately_hidden.ids(None), *self._drawn_hidden.ids}
+        if question.policy is None or not known:
             return question
-        return _without(question, await hidden_items(self._histories, self._drawn_hidden.ids))
+        # some may be shown again
+        return _without(question, await hidden_items(self._histories, sorted(known)))
 
     def _ranked_answer(
         self, request: RecommendationRequest, answer: Ranked, hidden: frozenset[str]
@@ -219,7 +228,7 @@ def _next_question(
     return None if k is None else structs.replace(question, k=k)
 
 
-def _without(question: TopItemsQuestion, hidden: frozenset[str]) -> TopItemsQuestion:
+def _without(question: TopItemsQuestion, hidden: Iterable[str]) -> TopItemsQuestion:
     """Return the question with hidden items excluded."""
     left_out = sorted({*question.exclude, *hidden})
     return structs.replace(question, exclude=left_out)
