@@ -189,7 +189,9 @@ def test_what_keeps_visitors_goes_live_though_they_click_less(shop: PlantedShop)
 
 
 def test_a_ruined_candidate_is_refused_by_lists(shop: PlantedShop) -> None:
-    """Nothing else would: the live release's next-click quality is hardly better than chance."""
+    """Next clicks would not: the live release is hardly better at them than chance."""
     names = {"lists_interaction_snips", "lists_doubly_robust"}
-    assert refused(shop.verdict("ruined", learners=("live",))) == names
+    found = refused(shop.verdict("ruined", learners=("live",)))
+    assert names <= found
+    assert not [name for name in found if "ndcg" in name]
     assert shop.verdict("ruined", mode="report", learners=("live",)).reasons[1].ok
