@@ -155,23 +155,14 @@ async def open_services(settings: Settings) -> AsyncIterator[GatewayServices]:
     placements = _placements(settings, ledger)
     experiments = _experiments(ledger)
     shadow = _shadow(ledger, inference, experiments.trial)
-    hidden = LatelyHidden(histories, item_records, live)
-    fallback = Fallback(histories, item_records, live)
-    recommendations = Recommendations(
-        histories,
-        inference,
-        fallback,
-        hidden,
-        max_history=settings.train.model.max_history,
-        shadow=shadow,
-    )
+    recommendations = _recommendations(settings, histories, item_records, inference, live, shadow)
     personalizer = _personalizer(settings, ledger)
     letters = DeadLetters(var_folder(settings) / "dead-letters.jsonl")
     intake = RecordIntake(event_log, histories, item_records, letters, new_id=RecordIds())
     overview = partial(_overview, ledger, event_log, Paths(var=var_folder(settings)).runs)
     metrics = _metrics(ledger, overview, event_log, histories)
     close = (experiments.answers.close, shadow.close, inference.close, ledger.close)
-    tasks = _tasks(keyring, placements, experiments, personalizer, shadow, hidden)
+    tasks = _tasks(keyring, placements, experiments, personalizer, shadow, recommendations)
     async with _follower(tasks, close=close), _recorder(settings, event_log, metrics) as slates:
         yield GatewayServices(
             settings=settings,
@@ -226,7 +217,7 @@ def _tasks(
     experiments: ListExperiments,
     personalizer: PersonalizerLoop,
     shadow: Shadow,
-    hidden: LatelyHidden,
+    recommendations: Recommendations,
 ) -> Sequence[Awaitable[None]]:
     """Return the tasks that read the stores, or write to the ledger, again and again."""
     return (
@@ -237,7 +228,7 @@ def _tasks(
         follow(personalizer.refresh, what="choices of actions", every_s=LEARNED_EVERY_S),
         follow(experiments.answers.flush, what="answers of arms", every_s=FLUSHED_EVERY_S),
         follow(shadow.flush, what="shadow answers", every_s=FLUSHED_EVERY_S),
-        follow(hidden.refresh, what="hidden items", every_s=HIDDEN_EVERY_S),
+        follow(recommendations.refresh_hidden, what="hidden items", every_s=HIDDEN_EVERY_S),
         shadow.keep_asking(),
     )
 
@@ -272,6 +263,24 @@ def _pictures(settings: Settings, ledger: Ledger, histories: Histories) -> ItemP
         return ThumbnailFiles(artifacts, Paths(var=var_folder(settings)).pictures)
 
     return ItemPictures(partial(picture_rows.thumbnails_of, ledger), histories, open_files)
+
+
+def _recommendations(
+    settings: Settings,
+    histories: Histories,
+    item_records: ItemRecords,
+    inference: Inference,
+    live: LiveRelease,
+    shadow: Shadow,
+) -> Recommendations:
+    return Recommendations(
+        histories,
+        inference,
+        Fallback(histories, item_records, live),
+        LatelyHidden(histories, item_records, live),
+        max_history=settings.train.model.max_history,
+        shadow=shadow,
+    )
 
 
 def _lists(

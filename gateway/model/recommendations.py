@@ -101,6 +101,10 @@ class Recommendations:
         question = _without(question, self._lately_hidden.ids(request.at))
         return await self._inference.propensities(question)
 
+    def refresh_hidden(self) -> None:
+        """Read which items were hidden lately; it blocks, and raises as the stores do."""
+        self._lately_hidden.refresh()
+
     async def stored_events(self, request: RecommendationRequest) -> Sequence[PastEvent]:
         """Return the user's stored events up to the time of the question."""
         if request.user_id is None:
