@@ -7,6 +7,18 @@ export interface AliveAnswer {
   status?: "alive";
 }
 
+/** An item that a policy might have chosen for a place. */
+export interface AlternativeItem {
+  /** The item's id. */
+  id: string;
+  /**
+   * Orders the list and means nothing else: scores of two answers or releases cannot be compared.
+   */
+  score: number;
+  /** Its probability there, given the items before it. */
+  propensity: number;
+}
+
 /** An arm and what was measured of it; null where nothing was measured yet. */
 export interface ArmAnswer {
   /** Its name. */
@@ -1020,6 +1032,11 @@ export interface PropensitiesAnswer {
   propensities: (number | null)[];
   /** The release that answered. */
   model_version: number;
+  /**
+   * For each item of `items`, the likeliest ones for its place, which may include itself; null for
+   * a pinned item. Null if none were asked for.
+   */
+  alternatives?: (AlternativeItem[] | null)[] | null;
 }
 
 /** A list, and for whom and where it was made. A field that is null counts as missing. */
@@ -1042,6 +1059,11 @@ export interface PropensitiesBody {
    * Default: the number of `items`.
    */
   k?: number | null;
+  /**
+   * For each place, say also which so many items the policy would most probably have chosen, and
+   * how probably. Default: 0.
+   */
+  alternatives?: number | null;
 }
 
 /** The ranking quality of one model on one set of events. */
