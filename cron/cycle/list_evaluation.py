@@ -1,4 +1,4 @@
-"""Estimate what a candidate's lists would have earned, from lists that panel users were served.
+"""Estimate what a candidate's lists would have earned, from lists of panel users.
 
 The snapshot has the lists with their rewards, and the trainer has asked the candidate and the live
 model how probable they are under their placement's policy. `cron.evaluation` estimates from both;

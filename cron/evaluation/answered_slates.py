@@ -26,7 +26,7 @@ class RewardedSlate:
     placement: str | None = None
 
     @property
-    def chosen(self) -> tuple[str, ...]:
+    def chosen_items(self) -> tuple[str, ...]:
         """The items that a policy chose: those that are not pinned."""
         pairs = zip(self.items, self.propensities, strict=True)
         return tuple(item_id for item_id, propensity in pairs if propensity is not None)

@@ -1,4 +1,4 @@
-"""A reward model for the direct method and doubly robust: ridge regression, fitted on other users.
+"""A reward model for the direct method and doubly robust: a cross-fitted ridge regression.
 
 The reward of an item at its place is predicted from the place, and for the items that the target
 policy most probably chooses there from three more values: the model's score among theirs, how often

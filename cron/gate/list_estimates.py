@@ -1,4 +1,4 @@
-"""What lists of the past say about a candidate: would its lists earn less than the live release's?
+"""What lists of the past say: would a candidate's earn less than the live release's?
 
 The estimates come from `cron.evaluation`, which the gate does not know; they are values here.
 `cron.cycle.list_evaluation` makes them.
@@ -68,12 +68,14 @@ def list_reasons(
     known = [one for one in evidence.estimates if one.difference is not None]
     is_harm = bool(known) and all(_does_harm(one, settings.max_harm) for one in known)
     is_refused = is_harm and settings.mode == "judge"
-    return [
-        _known_reason(one, evidence, settings, against, is_refused=is_refused)
-        if one in known
-        else _unknown_reason(one, evidence)
-        for one in evidence.estimates
-    ]
+    reasons = []
+    for one in evidence.estimates:
+        if one.difference is None:
+            reasons.append(_unknown_reason(one, evidence))
+        else:
+            reason = _known_reason(one, evidence, settings, against, is_refused=is_refused)
+            reasons.append(reason)
+    return reasons
 
 
 def surely_earns_more(evidence: ListEvidence | None, settings: OffPolicySettings) -> bool:

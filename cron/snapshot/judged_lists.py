@@ -1,4 +1,4 @@
-"""The lists of panel users, on which the candidate's lists are compared with the live release's.
+"""The lists of panel users, on which a candidate is compared with the live release.
 
 Nobody was trained on the events of these users, nor on what their lists led to. So what the policy
 of a release would have earned from them is estimated on lists that it has not seen.
@@ -43,7 +43,7 @@ def judged_lists(
         return SCHEMA.empty_table(), QUESTION_SCHEMA.empty_table()
     events = _events(journal, slates, request.excluded)
     rows = item_rows(slates, join_rewards(slates, events, wanted.reward))
-    asked = _newest(_explored(slates), wanted.most)
+    asked = _newest(_with_chance(slates), wanted.most)
     return rows, _questions(journal, asked, wanted.placements, request)
 
 
@@ -63,7 +63,7 @@ def _newest(slates: pa.Table, num: int) -> pa.Table:
     return slates.sort_by(order).slice(0, num)
 
 
-def _explored(slates: pa.Table) -> pa.Table:
+def _with_chance(slates: pa.Table) -> pa.Table:
     """Return the slates in which something was left to chance."""
     least = [
         min((one for one in propensities if one is not None), default=1.0)

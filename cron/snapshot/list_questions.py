@@ -30,7 +30,7 @@ def list_question(
     read, unread = events[-max_history:], events[:-max_history]
     leaves_out_seen = not placement.exclude
     excluded = {event.item_id for event in unread} if leaves_out_seen else set()
-    excluded |= _excluded(placement, events, at_s=slate.at.timestamp())
+    excluded |= _excluded_ids(placement, events, at_s=slate.at.timestamp())
     pairs = list(zip(slate.items, slate.propensities, strict=True))
     pinned = [item_id for item_id, propensity in pairs if propensity is None]
     question: dict[str, object] = {
@@ -52,7 +52,7 @@ def _element(event: PastEvent) -> Mapping[str, object]:
     return element if event.rating is None else element | {"rating": event.rating}
 
 
-def _excluded(placement: Placement, events: Sequence[PastEvent], *, at_s: float) -> set[str]:
+def _excluded_ids(placement: Placement, events: Sequence[PastEvent], *, at_s: float) -> set[str]:
     """Return the items with an event of an excluded type that was not older than its age."""
     found = set()
     for event in events:

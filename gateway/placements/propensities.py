@@ -88,4 +88,7 @@ def _in_their_places(
 ) -> tuple[Value | None, ...]:
     """Return the values of the items that are not pinned in the places of all items."""
     left = iter(values)
-    return tuple(None if item_id in pinned else next(left) for item_id in items)
+    found: list[Value | None] = []
+    for item_id in items:
+        found.append(None if item_id in pinned else next(left))
+    return tuple(found)

@@ -78,7 +78,7 @@ def list_chances(
     *,
     num_alternatives: int = 0,
 ) -> tuple[SlotChances, ...]:
-    """Return the chances in each slot of a list, whose items are given by their places in the pool.
+    """Return the chances in each slot of a list, given by its places in the pool.
 
     None stands for an item that is not in the pool: its propensity is 0, and it changes nothing.
     """

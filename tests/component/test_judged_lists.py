@@ -1,4 +1,4 @@
-"""Lists of panel users in a snapshot, and the verdict on candidates of a shop that they decide."""
+"""Lists of panel users in a snapshot, and the verdicts that they decide."""
 
 from __future__ import annotations
 
@@ -170,7 +170,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> PlantedShop:
     return planted
 
 
-def refused(verdict: Verdict) -> set[str]:
+def refusals_of(verdict: Verdict) -> set[str]:
     return {reason.name for reason in verdict.reasons if not reason.ok}
 
 
@@ -181,17 +181,19 @@ def values(verdict: Verdict) -> Mapping[str, float | None]:
 def test_what_keeps_visitors_goes_live_though_they_click_less(shop: PlantedShop) -> None:
     """Its next-click quality is a fraction of live's, which alone would refuse it."""
     verdict = shop.verdict("later-rewards")
-    assert verdict.is_accepted, refused(verdict)
+    assert verdict.is_accepted, refusals_of(verdict)
     assert verdict.metrics["ndcg_candidate"] < 0.4 * verdict.metrics["ndcg_live"]
     assert "ndcg_floor" in values(verdict)
     assert "with later rewards" in verdict.reasons[1].text
-    assert {"ndcg_live", "ndcg_popularity"} & refused(shop.verdict("later-rewards", mode="report"))
+    assert {"ndcg_live", "ndcg_popularity"} & refusals_of(
+        shop.verdict("later-rewards", mode="report")
+    )
 
 
 def test_a_ruined_candidate_is_refused_by_lists(shop: PlantedShop) -> None:
     """Next clicks would not: the live release is hardly better at them than chance."""
     names = {"lists_interaction_snips", "lists_doubly_robust"}
-    found = refused(shop.verdict("ruined", learners=("live",)))
+    found = refusals_of(shop.verdict("ruined", learners=("live",)))
     assert names <= found
     assert not [name for name in found if "ndcg" in name]
     assert shop.verdict("ruined", mode="report", learners=("live",)).reasons[1].ok

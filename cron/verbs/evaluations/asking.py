@@ -44,7 +44,7 @@ def _question(
         "user_id": slate.user_id,
         "placement": slate.placement,
         "at": slate.at.isoformat(),
-        "items": slate.chosen,
+        "items": slate.chosen_items,
         "k": len(slate.items),
         "policy": None if policy is None else policy_json(policy),
         "alternatives": alternatives or None,

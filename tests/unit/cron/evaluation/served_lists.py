@@ -52,7 +52,7 @@ def asked_about(
     slates: list[RewardedSlate], score_I: Floats, *, num_likely: int = 3
 ) -> list[TargetSlate]:
     """Return what a model with these scores says about lists."""
-    return [_asked(slate, score_I, num_likely) for slate in slates]
+    return [_answer_about(slate, score_I, num_likely) for slate in slates]
 
 
 def exact_value(score_I: Floats, length: int) -> float:
@@ -66,7 +66,7 @@ def exact_value(score_I: Floats, length: int) -> float:
     return value
 
 
-def _asked(slate: RewardedSlate, score_I: Floats, num_likely: int) -> TargetSlate:
+def _answer_about(slate: RewardedSlate, score_I: Floats, num_likely: int) -> TargetSlate:
     propensities, alternatives, taken = list[float](), [], list[int]()
     for item_id in slate.items:
         chance_I = chances(score_I, taken)

@@ -24,7 +24,7 @@ from tests.unit.cron.evaluation.served_lists import (
 OPTIONS = EvaluationOptions(resampling=Resampling(resamples=300))
 
 
-def modelled(num: int, length: int, *, seed: int = 0, num_likely: int = 3) -> LoggedSlates:
+def model_rows(num: int, length: int, *, seed: int = 0, num_likely: int = 3) -> LoggedSlates:
     targets = asked_about(drawn_slates(num, length, seed=seed), BETTER_I, num_likely=num_likely)
     return with_reward_model(logged_slates(targets), targets)
 
@@ -43,14 +43,14 @@ def width(found: PolicyValue) -> float:
 @pytest.mark.parametrize("num_likely", [1, 3, NUM_ITEMS])
 def test_doubly_robust_is_right_however_little_the_model_knows(num_likely: int) -> None:
     """The mean over 20 logs: a prediction that cannot see the log's own rewards adds no bias."""
-    logs = [modelled(600, 2, seed=seed, num_likely=num_likely) for seed in range(20)]
+    logs = [model_rows(600, 2, seed=seed, num_likely=num_likely) for seed in range(20)]
     found = [value(log, "doubly_robust").value for log in logs]
     truth, error = exact_value(BETTER_I, 2), float(np.std(found)) / len(found) ** 0.5
     assert abs(float(np.mean(found)) - truth) < 3 * error
 
 
 def test_a_reward_model_makes_the_interval_shorter() -> None:
-    log = modelled(2_000, 2, num_likely=NUM_ITEMS)
+    log = model_rows(2_000, 2, num_likely=NUM_ITEMS)
     found = value(log, "doubly_robust")
     assert found.interval is not None
     assert found.interval.low < exact_value(BETTER_I, 2) < found.interval.high
@@ -58,7 +58,7 @@ def test_a_reward_model_makes_the_interval_shorter() -> None:
 
 
 def test_the_direct_method_is_near_the_truth_of_a_simple_shop() -> None:
-    found = value(modelled(3_000, 2, num_likely=NUM_ITEMS), "direct")
+    found = value(model_rows(3_000, 2, num_likely=NUM_ITEMS), "direct")
     assert found.value == pytest.approx(exact_value(BETTER_I, 2), rel=0.1)
     assert found.interval is None
 

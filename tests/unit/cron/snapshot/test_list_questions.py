@@ -34,7 +34,7 @@ def event(number: int, *, days: float, type_: str = "view") -> PastEvent:
     return PastEvent(at_us, f"e{number}", f"i{number}", type_, None)
 
 
-def asked(
+def ask_about(
     placement: Placement, *events: PastEvent, max_history: int = 100
 ) -> tuple[dict[str, object], TopRequest]:
     """Return a question, as it is and as the endpoint reads it."""
@@ -46,7 +46,7 @@ def asked(
 
 def test_all_rules_of_a_placement_are_asked() -> None:
     """The endpoint accepts the question, with the pin that the list had and no new items."""
-    _, request = asked(parse_placement(RULES))
+    _, request = ask_about(parse_placement(RULES))
     rules, policy = request.rules, request.policy
     assert rules is not None
     assert policy is not None
@@ -68,7 +68,7 @@ def test_what_a_placement_excludes_depends_on_its_age() -> None:
         event(3, days=10, type_="purchase"),
         event(4, days=1),
     ]
-    question, request = asked(parse_placement(RULES), *events)
+    question, request = ask_about(parse_placement(RULES), *events)
     assert question["exclude"] == ["i2", "i3"]
     assert not request.exclude_seen
     assert len(request.history) == 4
@@ -77,7 +77,7 @@ def test_what_a_placement_excludes_depends_on_its_age() -> None:
 def test_without_exclusions_all_seen_items_are_left_out() -> None:
     """Those that the model reads, and older ones, as far as the histories keep them."""
     events = [event(number, days=2_000 - number) for number in range(NUM_SEEN + 5)]
-    question, request = asked(Placement(), *events, max_history=10)
+    question, request = ask_about(Placement(), *events, max_history=10)
     assert request.exclude_seen
     assert len(request.history) == 10
     assert len(request.exclude) == NUM_SEEN - 10
