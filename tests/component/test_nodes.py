@@ -12,7 +12,7 @@ import pytest
 from cron.backends.torchserve.nodes import ServerNodes
 from cron.cycle.cycle import run_cycle
 from cron.errors import ServerRefused, Unavailable
-from cron.ledger import holds, metric_rows, release_rows, switches
+from cron.ledger import holds, metric_rows, release_rows, side_rows, switches
 from cron.lineage import Run
 from cron.server_versions import ServerVersion
 from cron.services import Services
@@ -162,6 +162,16 @@ def test_an_empty_node_gets_the_live_version_first(
         "register 2",
     ]  # the first one is the default of an empty server
     assert nodes[0].log == []
+
+
+def test_a_side_version_is_loaded_on_every_node(
+    services: Services, nodes: tuple[FakeServer, FakeServer]
+) -> None:
+    nodes[1].restart_empty()
+    side_rows.add(services.ledger, 1, "home", limit=1)
+    ticks(services)
+    assert nodes[0].log == ["register 1"]
+    assert nodes[1].log == ["register 3", "register 1", "register 2"]
 
 
 def test_a_default_that_differs_on_a_node_follows_the_ledger(
