@@ -29,6 +29,7 @@ from cron.settings.tree import ReleaseSettings
 from cron.trial import CandidateTrial, ShadowCounts
 from recommender.records.events import Item, Record
 from recommender.records.slates import Slate
+from tests.component.at_work import until, working
 from tests.contracts.records import event, slate
 from tests.workshop import START, event_records, live_version, send, server_of
 
@@ -271,3 +272,16 @@ def test_a_shadow_ends_with_its_agreement(shop: Services, lease: Lease) -> None:
     )
     assert release_rows.is_release(shop.ledger, CANDIDATE)
     assert switches.serving(shop.ledger).live == CANDIDATE
+
+
+def test_a_worker_ends_a_trial_by_itself(shop: Services, lease: Lease) -> None:
+    """Nobody comes, so it is the time that ends it."""
+    lease_row.release(shop.ledger, lease)
+    worker = replace(shop.settings.worker, interval_s=0.2)
+    hasty = replace(CANARY, trial_max_s=1.0)
+    services = replace(shop, settings=replace(shop.settings, worker=worker, release=hasty))
+    with working(services):
+        until(lambda: trial_rows.running(shop.ledger) is not None)
+        until(lambda: trial_rows.running(shop.ledger) is None)
+    assert end_of(shop)[0] == "promoted"
+    assert live_version(shop) == CANDIDATE

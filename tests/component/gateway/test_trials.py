@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from cron import wiring
+from cron.experiment import parse_draft
 from cron.ledger import experiment_rows, holds, lease_row, trial_rows
 from cron.ledger.ledger import Ledger
 from cron.ports import START
@@ -171,3 +172,14 @@ def test_a_shadow_without_answers_costs_no_list(shop: TriedShop) -> None:
 
     until(lambda: shadow_counts().num_errors + shadow_counts().num_dropped == NUM_USERS)
     assert shadow_counts().num_compared == 0
+
+
+@pytest.mark.parametrize("shop", [trial_of()], indirect=True)
+def test_an_experiment_keeps_its_arms_beside_a_canary(shop: TriedShop) -> None:
+    """The candidate makes the same share of the lists of both arms."""
+    draft = parse_draft({"arms": [{"name": "a"}, {"name": "b", "rules": {"k": 3}}]})
+    experiment_rows.start(shop.ledger, "short-lists", draft, by="ann")
+    until(lambda: "arm" in shop.client.get("/v1/recommendations/ann").json())
+    until(lambda: {answer["experiment"] for answer in shop.ask()} == {"short-lists"})
+    found = {(answer["arm"], answer["model_version"]) for answer in shop.ask()}
+    assert found == {(arm, version) for arm in "ab" for version in (LIVE, CANDIDATE)}
