@@ -33,6 +33,7 @@ MAX_CHANGED_SHARE = 0.1
 MASKS_KEPT = 16  # of filters; a byte for each item
 # Items whose attributes are kept, since rules read those of popular items in every list.
 ATTRIBUTES_KEPT = 32_768
+NAMES_KEPT = 16_384  # of items, since popular ones are in many lists
 
 Mask = npt.NDArray[np.bool_]
 
@@ -109,11 +110,18 @@ class Catalogue(Sequence[CatalogueItem]):
         return map(self.__getitem__, range(len(self)))
 
     def name(self, row: int) -> tuple[str, str | None]:
-        """Return the id and the title of a row; it takes less time than the whole item."""
-        changed = self._changes.get(row)
-        if changed is not None:
-            return changed.item_id, changed.title
-        return self._columns.ids[row] or "", self._columns.titles[row]
+        """Return the id and the title of a row, which are kept for the next call."""
+        known = self._kept_names.get(row)
+        if known is None:
+            if len(self._kept_names) == NAMES_KEPT:
+                self._kept_names.clear()
+            changed = self._changes.get(row)
+            if changed is None:
+                known = (self._columns.ids[row] or "", self._columns.titles[row])
+            else:
+                known = (changed.item_id, changed.title)
+            self._kept_names[row] = known
+        return known
 
     def attributes(self, row: int) -> Mapping[str, Value]:
         """Return the attributes of a row, which are kept for the next call."""
@@ -134,6 +142,13 @@ class Catalogue(Sequence[CatalogueItem]):
     def num_with(self, name: str, value: str) -> int:
         """Return about how many items have a value of an attribute."""
         return len(self._columns.attribute_index.rows(name, value))
+
+    def rows(self, item_ids: Sequence[str]) -> list[int | None]:
+        """Return the row of each id, as `row` does; for many ids it takes less time."""
+        rows = self._columns.rows(item_ids)
+        if self._added_rows and None in rows:
+            return list(map(self.row, item_ids))
+        return rows
 
     def row_of_title(self, title: str) -> int | None:
         """Return the first row with exactly this title."""
@@ -273,6 +288,10 @@ class Catalogue(Sequence[CatalogueItem]):
 
     @cached_property
     def _masks(self) -> dict[tuple[tuple[str, Value], ...], Mask]:
+        return {}
+
+    @cached_property
+    def _kept_names(self) -> dict[int, tuple[str, str | None]]:
         return {}
 
     @cached_property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 
 import numpy as np
 from torch import Tensor
@@ -63,6 +64,14 @@ class Plan:
     context: ItemRef | None = None
     unknown: tuple[str, ...] = ()  # ids of candidates and of the context
     picture_P: Tensor | None = None  # of a request's picture
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Found:
+    """How each name of a history was resolved, and its row if it is in the catalogue."""
+
+    how: tuple[Resolved, ...]
+    rows: list[int | None]
 
 
 class Texts:
@@ -159,7 +168,7 @@ def _check_pictures(ranker: Ranker, *, field: str, is_item: bool) -> PictureSear
 
 def _plan_ratings(ranker: Ranker, request: ScoreRequest, texts: Texts) -> Plan:
     catalogue = ranker.catalogue
-    found = [_look_up(catalogue, element.name) for element in request.history]
+    found = _look_up_all(catalogue, request.history)
     history = _history(ranker, request.history, found, texts)
     if not ranker.has_ratings:
         field = "item_desc" if request.single else "items"
@@ -173,7 +182,7 @@ def _plan_ratings(ranker: Ranker, request: ScoreRequest, texts: Texts) -> Plan:
     return Plan(
         request=request,
         history=history,
-        resolved=tuple(how for how, _ in found),
+        resolved=found.how,
         items=tuple(place for place, _ in items),
         resolved_items=tuple(how for _, how in items),
     )
@@ -181,12 +190,12 @@ def _plan_ratings(ranker: Ranker, request: ScoreRequest, texts: Texts) -> Plan:
 
 def _plan_search(ranker: Ranker, request: SearchRequest, texts: Texts) -> Plan:
     catalogue = ranker.catalogue
-    found = [_look_up(catalogue, element.name) for element in request.history]
+    found = _look_up_all(catalogue, request.history)
     excluded = (row for row in map(catalogue.row, request.exclude) if row is not None)
     return Plan(
         request=request,
         history=_history(ranker, request.history, found, texts),
-        resolved=tuple(how for how, _ in found),
+        resolved=found.how,
         items=(ItemRef(text_row=texts.row(request.text, field="search")),),
         excluded_rows=tuple(excluded),
         allowed_N=_allowed_rows(catalogue, request),
@@ -200,11 +209,11 @@ def _plan_list(ranker: Ranker, request: TopRequest, texts: Texts) -> Plan:
     It is never recommended.
     """
     catalogue = ranker.catalogue
-    found = [_look_up(catalogue, element.name) for element in request.history]
+    found = _look_up_all(catalogue, request.history)
     excluded = [row for row in map(catalogue.row, request.exclude) if row is not None]
     if request.exclude_seen:
         excluded += _seen_rows(found, request.history)
-    read, read_found, unknown = request.history, list(found), list[str]()
+    read, read_found, unknown = request.history, found, list[str]()
     context = None
     if request.context is not None:
         name = request.context.name
@@ -212,8 +221,9 @@ def _plan_list(ranker: Ranker, request: TopRequest, texts: Texts) -> Plan:
         context = _context(how, row, name, texts)
         excluded += [] if row is None else [row]
         unknown += [] if context is not None else [name.value]
-        if context is not None and not (row is not None and found and found[-1][1] == row):
-            read, read_found = (*read, request.context), [*found, (how, row)]
+        if context is not None and not (row is not None and found.rows[-1:] == [row]):
+            read = (*read, request.context)
+            read_found = _Found(how=(*found.how, how), rows=[*found.rows, row])
     allowed_N = _allowed_rows(catalogue, request)
     if request.rules is not None and request.rules.filter:
         more_N = _filter_rows(catalogue, request.rules.filter, field="rules.filter")
@@ -226,7 +236,7 @@ def _plan_list(ranker: Ranker, request: TopRequest, texts: Texts) -> Plan:
     return Plan(
         request=request,
         history=_history(ranker, read, read_found, texts),
-        resolved=tuple(how for how, _ in found),
+        resolved=found.how,
         excluded_rows=tuple(excluded),
         allowed_N=allowed_N,
         candidate_rows=candidates,
@@ -281,49 +291,72 @@ def _item(
     return ItemRef(text_row=texts.row(name.value, field=field)), how
 
 
+def _look_up_all(catalogue: Catalogue, elements: Sequence[Element]) -> _Found:
+    """Look up the names of a history; known ids take no step of their own."""
+    if not elements:
+        return _Found(how=(), rows=[])
+    names = [element.name for element in elements]
+    kinds, values = zip(*names, strict=True)
+    rows = catalogue.rows(values)
+    if None not in rows and "text" not in kinds:
+        return _Found(how=("id",) * len(names), rows=rows)
+    pairs = [_look_up(catalogue, name) for name in names]
+    return _Found(how=tuple(how for how, _ in pairs), rows=[row for _, row in pairs])
+
+
 def _history(
-    ranker: Ranker,
-    elements: Sequence[Element],
-    found: Sequence[tuple[Resolved, int | None]],
-    texts: Texts,
+    ranker: Ranker, elements: Sequence[Element], found: _Found, texts: Texts
 ) -> tuple[HistoryElement, ...]:
     """Return the newest `max_history` elements that the model reads, oldest first."""
     newest: list[HistoryElement] = []
     manifest = ranker.bundle.manifest
-    kinds = {(element.type, element.rating is not None) for element in elements}
+    kinds = {(type_, rating is not None) for _, type_, rating, _ in elements}
     read = {kind for kind in kinds if manifest.signals.attracts(kind[0], is_rated=kind[1])}
+    if elements and len(read) == len(kinds) and None not in found.rows:
+        return _known_history(ranker, elements, found)
     for index in range(len(elements) - 1, -1, -1):
         if len(newest) == manifest.model.max_history:
             break
-        (name, type_, rating, at_s), (how, row) = elements[index], found[index]
-        if how == "unknown" or (type_, rating is not None) not in read:
+        (name, type_, rating, at_s), row = elements[index], found.rows[index]
+        if found.how[index] == "unknown" or (type_, rating is not None) not in read:
             continue
         text_row = texts.row(name.value, field=f"user_seq[{index}]") if row is None else None
-        if rating is not None:
-            rating = _clamp_rating(rating, manifest.rating_scale)
+        rating = _clamp_rating(rating, manifest.rating_scale)
         # by place, which takes half the time
         newest.append(HistoryElement(row, text_row, type_, rating, at_s))
     newest.reverse()
     return tuple(newest)
 
 
-def _seen_rows(
-    found: Sequence[tuple[Resolved, int | None]], elements: Sequence[Element]
-) -> list[int]:
+def _known_history(
+    ranker: Ranker, elements: Sequence[Element], found: _Found
+) -> tuple[HistoryElement, ...]:
+    """Return the newest elements of a history that the model reads whole, all of known items."""
+    manifest = ranker.bundle.manifest
+    newest = slice(-manifest.model.max_history, None)
+    _, types, ratings, times = zip(*elements[newest], strict=True)
+    if ratings.count(None) < len(ratings):
+        ratings = tuple(map(_clamp_rating, ratings, repeat(manifest.rating_scale)))
+    return tuple(map(HistoryElement, found.rows[newest], repeat(None), types, ratings, times))
+
+
+def _seen_rows(found: _Found, elements: Sequence[Element]) -> list[int]:
     """Return the rows that count as seen; impressions do not."""
     return [
         row
-        for (_, row), element in zip(found, elements, strict=True)
-        if row is not None and element.type != IMPRESSION
+        for row, (_, type_, _, _) in zip(found.rows, elements, strict=True)
+        if row is not None and type_ != IMPRESSION
     ]
 
 
-def _clamp_rating(rating: float, scale: tuple[float, float] | None) -> float | None:
-    """Clamp a rating to the data's scale; without a scale it is None.
+def _clamp_rating(rating: float | None, scale: tuple[float, float] | None) -> float | None:
+    """Clamp a rating, if there is one, to the data's scale; without a scale it is None.
 
     The model has seen none beyond it, and one such as 1e300 would be infinite in float32.
     """
-    return None if scale is None else min(max(rating, scale[0]), scale[1])
+    if rating is None or scale is None:
+        return None
+    return min(max(rating, scale[0]), scale[1])
 
 
 def _allowed_rows(

@@ -2,11 +2,12 @@
 
 The transformer is causal and pre-norm, with biases for relative time and place. Both map input_BSD
 and the times at_s_BS (NaN: unknown) to state_BSD; no state depends on later events. Letters are
-those of `recommender.network.model`; P = S × S pairs.
+those of `recommender.network.model`; P = S × S pairs; Y = B × S rows, and padding while serving.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import cast
 
 import torch
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from recommender.config import ModelConfig
+from recommender.network.linear import linear, padded, through
 from recommender.network.tensors import last_of
 
 NUM_TIME_BUCKETS = 28  # 0: unknown; 1: no gap; then doubling from one second to four years
@@ -26,8 +28,9 @@ def time_buckets(gap_s: Tensor) -> Tensor:
 
     A negative gap counts as no gap.
     """
-    exponent = torch.log2(gap_s.clamp(min=0.0) + 1.0).ceil() + 1
-    return exponent.nan_to_num(0.0).clamp(0, NUM_TIME_BUCKETS - 1).long()
+    # In place, since new memory for a hundred thousand gaps takes longer than the sums.
+    exponent = gap_s.clamp(min=0.0).add_(1.0).log2_().ceil_().add_(1.0)
+    return exponent.nan_to_num_(0.0).clamp_(0, NUM_TIME_BUCKETS - 1).int()
 
 
 def place_buckets(num_states: int) -> Tensor:
@@ -52,20 +55,20 @@ class TransformerTower(nn.Module):
         self.norm = nn.LayerNorm(config.dim)
 
     def forward(self, input_BSD: Tensor, at_s_BS: Tensor) -> Tensor:
-        bias_BHSS, state_BSD = self._prepare(input_BSD, at_s_BS)
+        bias_BHSS, state_YD = self._prepare(input_BSD, at_s_BS)
         for layer in self.layers:
-            state_BSD = layer(state_BSD, bias_BHSS)
-        normed_BSD: Tensor = self.norm(state_BSD)
+            state_YD = layer(state_YD, bias_BHSS)
+        normed_BSD: Tensor = self.norm(_unpadded(state_YD, input_BSD.shape))
         return normed_BSD
 
     def last(self, input_BSD: Tensor, at_s_BS: Tensor, length_B: Tensor) -> Tensor:
         """Return state_BD after each whole history; the last layer computes only these."""
-        bias_BHSS, state_BSD = self._prepare(input_BSD, at_s_BS)
+        bias_BHSS, state_YD = self._prepare(input_BSD, at_s_BS)
         for layer in self.layers[:-1]:
-            state_BSD = layer(state_BSD, bias_BHSS)
+            state_YD = layer(state_YD, bias_BHSS)
         bias_BHS = last_of(bias_BHSS.transpose(1, 2), length_B)
         last_layer = cast(_Layer, self.layers[-1])
-        normed_BD: Tensor = self.norm(last_layer.last(state_BSD, bias_BHS, length_B))
+        normed_BD: Tensor = self.norm(last_layer.last(state_YD, bias_BHS, length_B))
         return normed_BD
 
     def _prepare(self, input_BSD: Tensor, at_s_BS: Tensor) -> tuple[Tensor, Tensor]:
@@ -76,7 +79,8 @@ class TransformerTower(nn.Module):
             self.place_bias, place_buckets(input_BSD.shape[1]).to(input_BSD.device)
         ).masked_fill(later_SS, float("-inf"))
         bias_BHSS = _columns(self.time_bias, time_buckets(gap_BSS)).transpose(0, 1) + place_HSS
-        return bias_BHSS, input_BSD + self.gap_embedding(time_buckets(_gaps(at_s_BS)))
+        state_BSD = input_BSD + self.gap_embedding(time_buckets(_gaps(at_s_BS)))
+        return bias_BHSS, padded(state_BSD.flatten(0, 1))
 
 
 class _Layer(nn.Module):
@@ -91,38 +95,42 @@ class _Layer(nn.Module):
         self.narrow = nn.Linear(2 * config.dim, config.dim)
         self.dropout = nn.Dropout(config.dropout)
 
-    def forward(self, state_BSD: Tensor, bias_BHSS: Tensor) -> Tensor:
-        num_users, num_states, width = state_BSD.shape
-        heads = (num_users, num_states, self.num_heads, width // self.num_heads)
+    def forward(self, state_YD: Tensor, bias_BHSS: Tensor) -> Tensor:
+        num_users, _, num_states, _ = bias_BHSS.shape
+        shape = (num_users, num_states, self.num_heads, -1)
         query, key, value = (
-            part.view(heads).transpose(1, 2)
-            for part in self.qkv(self.attention_norm(state_BSD)).chunk(3, dim=2)
+            _unpadded(part, shape).transpose(1, 2)
+            for part in through(self.qkv, self.attention_norm(state_YD)).chunk(3, dim=1)
         )
         seen_BHSd = F.scaled_dot_product_attention(query, key, value, attn_mask=bias_BHSS)
-        return self._rest(
-            state_BSD, seen_BHSd.transpose(1, 2).reshape(num_users, num_states, width)
-        )
+        return self._rest(state_YD, padded(seen_BHSd.transpose(1, 2).flatten(0, 1).flatten(1)))
 
-    def last(self, state_BSD: Tensor, bias_BHS: Tensor, length_B: Tensor) -> Tensor:
+    def last(self, state_YD: Tensor, bias_BHS: Tensor, length_B: Tensor) -> Tensor:
         """Return the layer's state_BD after each whole history: one query for each user."""
-        num_users, _, width = state_BSD.shape
-        normed_BSD = self.attention_norm(state_BSD)
-        split = (num_users, -1, self.num_heads, width // self.num_heads)
+        num_users, _, num_states = bias_BHS.shape
+        width = state_YD.shape[1]
+        split = (num_users, num_states, self.num_heads, -1)
+        normed_YD = self.attention_norm(state_YD)
+        normed_BSD = _unpadded(normed_YD, (num_users, num_states, width))
         weight, bias = self.qkv.weight, self.qkv.bias
         query_BD = F.linear(last_of(normed_BSD, length_B), weight[:width], bias[:width])
         key, value = (
-            part.view(split).transpose(1, 2)
-            for part in F.linear(normed_BSD, weight[width:], bias[width:]).chunk(2, dim=2)
+            _unpadded(part, split).transpose(1, 2)
+            for part in linear(normed_YD, weight[width:], bias[width:]).chunk(2, dim=1)
         )
         seen_BH1d = F.scaled_dot_product_attention(
-            query_BD.view(split).transpose(1, 2), key, value, attn_mask=bias_BHS.unsqueeze(2)
+            query_BD.view(num_users, 1, self.num_heads, -1).transpose(1, 2),
+            key,
+            value,
+            attn_mask=bias_BHS.unsqueeze(2),
         )
+        state_BSD = _unpadded(state_YD, (num_users, num_states, width))
         return self._rest(last_of(state_BSD, length_B), seen_BH1d.reshape(num_users, width))
 
     def _rest(self, state_XD: Tensor, seen_XD: Tensor) -> Tensor:
         """Return the layer's output from its input and what attention has read."""
-        state_XD = state_XD + self.dropout(self.merge(seen_XD))
-        hidden_XD = self.narrow(F.gelu(self.widen(self.hidden_norm(state_XD))))
+        state_XD = state_XD + self.dropout(through(self.merge, seen_XD))
+        hidden_XD = through(self.narrow, F.gelu(through(self.widen, self.hidden_norm(state_XD))))
         out_XD: Tensor = state_XD + self.dropout(hidden_XD)
         return out_XD
 
@@ -146,6 +154,11 @@ class LstmTower(nn.Module):
     def last(self, input_BSD: Tensor, at_s_BS: Tensor, length_B: Tensor) -> Tensor:
         """Return state_BD after each whole history."""
         return last_of(self(input_BSD, at_s_BS), length_B)
+
+
+def _unpadded(value_YX: Tensor, shape: Sequence[int]) -> Tensor:
+    """Return the rows of users and states without the padding; the first two sizes are theirs."""
+    return value_YX[: shape[0] * shape[1]].view(*shape)
 
 
 def _columns(table: nn.Embedding, rows_X: Tensor) -> Tensor:

@@ -13,8 +13,9 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 
+from recommender.config import IMPRESSION, POSITIVE_TYPES
 from recommender.records.record_fields import MAX_TYPE_CHARS, InvalidRecord
-from recommender.records.record_times import parse_time
+from recommender.records.record_times import EARLIEST, parse_time
 from recommender.requests.body_fields import (
     describe,
     expect_known_fields,
@@ -76,9 +77,13 @@ _FIELDS = {
 _OF_TOP = {*_FIELDS} - {"item_desc", "items", "similar_to", "by", "search"}
 # Bare strings whose element is kept, since popular items are in many histories; at most 30 MB.
 ELEMENTS_KEPT, MAX_KEPT_CHARS = 65_536, 64
+MAX_RATING = 1e300  # of an element that is not examined further
+# Types of elements that need no examination; each string is held once.
+_PLAIN_TYPES = {name: name for name in (*POSITIVE_TYPES, IMPRESSION)}
 _BEFORE_VALUES = ",:[{"  # each value and each name in JSON follows one of these
 # An answer depends on its request alone, so `at` is not compared with the present time.
 _NO_CLOCK = datetime(9000, 1, 1, tzinfo=UTC)
+_EARLIEST_S, _LATEST_S = EARLIEST.timestamp(), _NO_CLOCK.timestamp()
 
 
 def decode(body: object) -> object:
@@ -267,10 +272,14 @@ def read_history(raw: object, where: str, *, limit: int) -> tuple[Element, ...]:
     """Parse a list of history elements; raise BadRequest."""
     history = []
     for i, one in enumerate(read_list(raw, where, limit=limit)):
-        # Most elements are ids or titles. Long strings would take more memory than they save time.
-        is_short = isinstance(one, str) and len(one) <= MAX_KEPT_CHARS
-        bare = _bare_element(one) if is_short else None
-        history.append(_element(one, f"{where}[{i}]") if bare is None else bare)
+        # Most elements are ids or titles, or objects as the gateway writes them.
+        plain = None
+        if isinstance(one, str):
+            # Long strings would take more memory than they save time.
+            plain = _bare_element(one) if len(one) <= MAX_KEPT_CHARS else None
+        elif isinstance(one, dict):
+            plain = _plain_element(one)
+        history.append(_element(one, f"{where}[{i}]") if plain is None else plain)
     return tuple(history)
 
 
@@ -278,6 +287,37 @@ def read_history(raw: object, where: str, *, limit: int) -> tuple[Element, ...]:
 def _bare_element(raw: str) -> Element | None:
     """Return the element that a plain string stands for; None for a string to be examined."""
     return Element(name=Name(kind="any", value=raw)) if is_plain_text(raw) else None
+
+
+@lru_cache(maxsize=ELEMENTS_KEPT)
+def _plain_id(raw: str) -> Name | None:
+    """Return the name that a plain id stands for; None for an id to be examined."""
+    return Name(kind="id", value=raw) if is_plain_text(raw) else None
+
+
+def _plain_element(raw: Mapping[str, object]) -> Element | None:
+    """Return the element of an object as the gateway writes it; None for one to be examined.
+
+    That takes a quarter of the time of examining each field.
+    """
+    item_id, type_, rating, at = raw.get("id"), raw.get("type"), raw.get("rating"), raw.get("at")
+    if not isinstance(type_, str) or type_ not in _PLAIN_TYPES:
+        return None
+    if not isinstance(item_id, str) or len(item_id) > MAX_KEPT_CHARS:
+        return None
+    num_fields = 2
+    if rating is not None:
+        if type(rating) is not float or not -MAX_RATING <= rating <= MAX_RATING:
+            return None
+        num_fields += 1
+    if at is not None:
+        if type(at) is not float or not _EARLIEST_S <= at < _LATEST_S:
+            return None
+        num_fields += 1
+    name = _plain_id(item_id)
+    if name is None or num_fields != len(raw):
+        return None
+    return Element(name, _PLAIN_TYPES[type_], rating, at)
 
 
 def _element(raw: object, where: str) -> Element:

@@ -216,15 +216,17 @@ def _highest_of_blocks(
     """
     num_users, num_chunks = len(query_BD), -(-len(bias_X) // CHUNK)
     query_DB = query_BD.to(vectors_XD.dtype).T.contiguous()
+    products_CB = torch.empty(CHUNK, num_users, dtype=vectors_XD.dtype)
     scores_CB = torch.empty(CHUNK, num_users)
     highest_GB = torch.empty(num_chunks * BLOCKS, num_users)
     cuts = np.searchsorted(pairs.rows_P, np.arange(num_chunks + 1) * CHUNK)
     excluded_P = torch.from_numpy(pairs.rows_P % CHUNK * num_users + pairs.users_P)
     for chunk in range(num_chunks):
         rows = slice(chunk * CHUNK, min((chunk + 1) * CHUNK, len(bias_X)))
-        products_CB = vectors_XD[rows] @ query_DB
-        torch.add(products_CB, bias_X[rows, None], out=scores_CB[: len(products_CB)])
-        scores_CB[len(products_CB) :] = -torch.inf
+        num_rows = rows.stop - rows.start
+        torch.mm(vectors_XD[rows], query_DB, out=products_CB[:num_rows])
+        torch.add(products_CB[:num_rows], bias_X[rows, None], out=scores_CB[:num_rows])
+        scores_CB[num_rows:] = -torch.inf
         scores_CB.view(-1)[excluded_P[cuts[chunk] : cuts[chunk + 1]]] = -torch.inf
         blocks = slice(chunk * BLOCKS, (chunk + 1) * BLOCKS)
         torch.amax(scores_CB.view(BLOCK, BLOCKS, num_users), 0, out=highest_GB[blocks])

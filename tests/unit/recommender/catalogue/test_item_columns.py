@@ -26,6 +26,16 @@ def test_ids_are_found_by_an_index_in_the_file(tmp_path: Path) -> None:
     assert (tmp_path / "again").read_bytes() == (tmp_path / "columns").read_bytes()
 
 
+@pytest.mark.parametrize("max_dict_items", [4, 100])
+def test_many_ids_have_the_rows_of_single_ones(tmp_path: Path, max_dict_items: int) -> None:
+    some_columns().save(tmp_path / "columns", max_dict_items=max_dict_items)
+    mapped = CatalogueColumns.map(tmp_path / "columns")
+    for _ in range(2):  # the second time some are kept
+        assert mapped.rows(["i4", "i1", "i4", "x", ""]) == [4, 1, 4, None, None]
+        assert mapped.rows(["i4", "i1"]) == [4, 1]
+    assert mapped.rows([]) == []
+
+
 def test_equal_titles_are_found_in_order_of_rows() -> None:
     assert list(some_columns().rows_of_title("T")) == [0, 1, 2, 3, 4]
 

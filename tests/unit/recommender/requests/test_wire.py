@@ -205,6 +205,54 @@ def test_the_limit_of_k_is_in_the_error() -> None:
         parse({"user_seq": [], "k": 1_000_000})
 
 
+@given(
+    type_=st.sampled_from(["view", "rating", "impression", "purchase"]),
+    rating=st.none() | st.floats(-1e301, 1e301),
+    quarters=st.none() | st.integers(0, 10**12),
+)
+def test_an_element_of_the_gateway_is_read_as_any_other(
+    type_: str, rating: float | None, quarters: int | None
+) -> None:
+    """Times as texts and nulls are examined field by field."""
+    plain: dict[str, object] = {"id": "i1", "type": type_}
+    other: dict[str, object] = {**plain, "rating": rating, "at": None}
+    if rating is not None:
+        plain["rating"] = rating
+    if quarters is not None:
+        plain["at"] = quarters / 4
+        other["at"] = str(quarters / 4)
+    assert _parsed(plain) == _parsed(other)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"type": []},
+        {"type": " "},
+        {"id": " "},
+        {"id": None},
+        {"rating": math.nan},
+        {"rating": True},
+        {"at": 1.0},
+        {"at": math.inf},
+        {"text": "as well"},
+        {"x": None},
+    ],
+)
+def test_an_element_of_the_gateway_is_examined(wrong: dict[str, object]) -> None:
+    element = {"id": "i1", "type": "view", "rating": 4.5, "at": 1.7e9, **wrong}
+    assert _parsed(element) is None
+
+
+def _parsed(element: dict[str, object]) -> tuple[Element, ...] | None:
+    try:
+        request = parse({"user_seq": [element], "k": 1})
+    except BadRequest:
+        return None
+    assert isinstance(request, TopRequest)
+    return request.history
+
+
 @given(body=JSON)
 def test_any_json_is_parsed_or_refused_with_a_short_plain_reason(body: object) -> None:
     try:
