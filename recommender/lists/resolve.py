@@ -40,6 +40,8 @@ CHARS_A_TEXT = 32  # added to each text's own, since a short text takes time too
 # of a batch, which all wait for: a large vision model takes a second for each on a slow core
 MAX_PICTURES = 4
 
+_BY_ID: tuple[Resolved, ...] = ("id",)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ItemRef:
@@ -299,7 +301,7 @@ def _look_up_all(catalogue: Catalogue, elements: Sequence[Element]) -> _Found:
     kinds, values = zip(*names, strict=True)
     rows = catalogue.rows(values)
     if None not in rows and "text" not in kinds:
-        return _Found(how=("id",) * len(names), rows=rows)
+        return _Found(how=_BY_ID * len(names), rows=rows)
     pairs = [_look_up(catalogue, name) for name in names]
     return _Found(how=tuple(how for how, _ in pairs), rows=[row for _, row in pairs])
 
