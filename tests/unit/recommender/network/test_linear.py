@@ -1,4 +1,4 @@
-"""Linear layers while serving: the same numbers by another library, with few numbers of rows."""
+"""Linear layers while serving: the same numbers by another library, for few sizes."""
 
 import pytest
 import torch
