@@ -69,7 +69,7 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Found:
+class _LookedUpNames:
     """How each name of a history was resolved, and its row if it is in the catalogue."""
 
     how: tuple[Resolved, ...]
@@ -225,7 +225,7 @@ def _plan_list(ranker: Ranker, request: TopRequest, texts: Texts) -> Plan:
         unknown += [] if context is not None else [name.value]
         if context is not None and not (row is not None and found.rows[-1:] == [row]):
             read = (*read, request.context)
-            read_found = _Found(how=(*found.how, how), rows=[*found.rows, row])
+            read_found = _LookedUpNames(how=(*found.how, how), rows=[*found.rows, row])
     allowed_N = _allowed_rows(catalogue, request)
     if request.rules is not None and request.rules.filter:
         more_N = _filter_rows(catalogue, request.rules.filter, field="rules.filter")
@@ -293,21 +293,21 @@ def _item(
     return ItemRef(text_row=texts.row(name.value, field=field)), how
 
 
-def _look_up_all(catalogue: Catalogue, elements: Sequence[Element]) -> _Found:
+def _look_up_all(catalogue: Catalogue, elements: Sequence[Element]) -> _LookedUpNames:
     """Look up the names of a history; known ids take no step of their own."""
     if not elements:
-        return _Found(how=(), rows=[])
+        return _LookedUpNames(how=(), rows=[])
     names = [element.name for element in elements]
     kinds, values = zip(*names, strict=True)
     rows = catalogue.rows(values)
     if None not in rows and "text" not in kinds:
-        return _Found(how=_BY_ID * len(names), rows=rows)
+        return _LookedUpNames(how=_BY_ID * len(names), rows=rows)
     pairs = [_look_up(catalogue, name) for name in names]
-    return _Found(how=tuple(how for how, _ in pairs), rows=[row for _, row in pairs])
+    return _LookedUpNames(how=tuple(how for how, _ in pairs), rows=[row for _, row in pairs])
 
 
 def _history(
-    ranker: Ranker, elements: Sequence[Element], found: _Found, texts: Texts
+    ranker: Ranker, elements: Sequence[Element], found: _LookedUpNames, texts: Texts
 ) -> tuple[HistoryElement, ...]:
     """Return the newest `max_history` elements that the model reads, oldest first."""
     newest: list[HistoryElement] = []
@@ -331,7 +331,7 @@ def _history(
 
 
 def _known_history(
-    ranker: Ranker, elements: Sequence[Element], found: _Found
+    ranker: Ranker, elements: Sequence[Element], found: _LookedUpNames
 ) -> tuple[HistoryElement, ...]:
     """Return the newest elements of a history that the model reads whole, all of known items."""
     manifest = ranker.bundle.manifest
@@ -342,7 +342,7 @@ def _known_history(
     return tuple(map(HistoryElement, found.rows[newest], repeat(None), types, ratings, times))
 
 
-def _seen_rows(found: _Found, elements: Sequence[Element]) -> list[int]:
+def _seen_rows(found: _LookedUpNames, elements: Sequence[Element]) -> list[int]:
     """Return the rows that count as seen; impressions do not."""
     return [
         row

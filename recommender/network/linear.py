@@ -28,7 +28,7 @@ def through(layer: nn.Linear, input_YI: Tensor) -> Tensor:
 
 
 def linear(input_YI: Tensor, weight_OI: Tensor, bias_O: Tensor) -> Tensor:
-    """Return the output_YO of a linear layer; the rows are those of `padded`."""
+    """Return the output_YO of a linear layer; the rows are those of `with_padding`."""
     if not _can_use_onednn(input_YI, weight_OI):
         return F.linear(input_YI, weight_OI, bias_O)
     output_YO: Tensor = torch.ops.mkldnn._linear_pointwise(
@@ -37,7 +37,7 @@ def linear(input_YI: Tensor, weight_OI: Tensor, bias_O: Tensor) -> Tensor:
     return output_YO
 
 
-def padded(rows_XI: Tensor) -> Tensor:
+def with_padding(rows_XI: Tensor) -> Tensor:
     """Return rows_YI, where zeros follow the rows; the rows themselves where it is not needed."""
     num_rows = len(rows_XI)
     num_padded = padded_number(num_rows)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from recommender.config import ModelConfig
-from recommender.network.linear import linear, padded, through
+from recommender.network.linear import linear, through, with_padding
 from recommender.network.tensors import last_of
 
 NUM_TIME_BUCKETS = 28  # 0: unknown; 1: no gap; then doubling from one second to four years
@@ -58,7 +58,7 @@ class TransformerTower(nn.Module):
         bias_BHSS, state_YD = self._prepare(input_BSD, at_s_BS)
         for layer in self.layers:
             state_YD = layer(state_YD, bias_BHSS)
-        normed_BSD: Tensor = self.norm(_unpadded(state_YD, input_BSD.shape))
+        normed_BSD: Tensor = self.norm(_without_padding(state_YD, input_BSD.shape))
         return normed_BSD
 
     def last(self, input_BSD: Tensor, at_s_BS: Tensor, length_B: Tensor) -> Tensor:
@@ -80,7 +80,7 @@ class TransformerTower(nn.Module):
         ).masked_fill(later_SS, float("-inf"))
         bias_BHSS = _columns(self.time_bias, time_buckets(gap_BSS)).transpose(0, 1) + place_HSS
         state_BSD = input_BSD + self.gap_embedding(time_buckets(_gaps(at_s_BS)))
-        return bias_BHSS, padded(state_BSD.flatten(0, 1))
+        return bias_BHSS, with_padding(state_BSD.flatten(0, 1))
 
 
 class _Layer(nn.Module):
@@ -99,11 +99,13 @@ class _Layer(nn.Module):
         num_users, _, num_states, _ = bias_BHSS.shape
         shape = (num_users, num_states, self.num_heads, -1)
         query, key, value = (
-            _unpadded(part, shape).transpose(1, 2)
+            _without_padding(part, shape).transpose(1, 2)
             for part in through(self.qkv, self.attention_norm(state_YD)).chunk(3, dim=1)
         )
         seen_BHSd = F.scaled_dot_product_attention(query, key, value, attn_mask=bias_BHSS)
-        return self._rest(state_YD, padded(seen_BHSd.transpose(1, 2).flatten(0, 1).flatten(1)))
+        return self._rest(
+            state_YD, with_padding(seen_BHSd.transpose(1, 2).flatten(0, 1).flatten(1))
+        )
 
     def last(self, state_YD: Tensor, bias_BHS: Tensor, length_B: Tensor) -> Tensor:
         """Return the layer's state_BD after each whole history: one query for each user."""
@@ -111,11 +113,11 @@ class _Layer(nn.Module):
         width = state_YD.shape[1]
         split = (num_users, num_states, self.num_heads, -1)
         normed_YD = self.attention_norm(state_YD)
-        normed_BSD = _unpadded(normed_YD, (num_users, num_states, width))
+        normed_BSD = _without_padding(normed_YD, (num_users, num_states, width))
         weight, bias = self.qkv.weight, self.qkv.bias
         query_BD = F.linear(last_of(normed_BSD, length_B), weight[:width], bias[:width])
         key, value = (
-            _unpadded(part, split).transpose(1, 2)
+            _without_padding(part, split).transpose(1, 2)
             for part in linear(normed_YD, weight[width:], bias[width:]).chunk(2, dim=1)
         )
         seen_BH1d = F.scaled_dot_product_attention(
@@ -124,7 +126,7 @@ class _Layer(nn.Module):
             value,
             attn_mask=bias_BHS.unsqueeze(2),
         )
-        state_BSD = _unpadded(state_YD, (num_users, num_states, width))
+        state_BSD = _without_padding(state_YD, (num_users, num_states, width))
         return self._rest(last_of(state_BSD, length_B), seen_BH1d.reshape(num_users, width))
 
     def _rest(self, state_XD: Tensor, seen_XD: Tensor) -> Tensor:
@@ -156,7 +158,7 @@ class LstmTower(nn.Module):
         return last_of(self(input_BSD, at_s_BS), length_B)
 
 
-def _unpadded(value_YX: Tensor, shape: Sequence[int]) -> Tensor:
+def _without_padding(value_YX: Tensor, shape: Sequence[int]) -> Tensor:
     """Return the rows of users and states without the padding; the first two sizes are theirs."""
     return value_YX[: shape[0] * shape[1]].view(*shape)
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from recommender.network.linear import LEAST_ROWS, padded, padded_number, through
+from recommender.network.linear import LEAST_ROWS, padded_number, through, with_padding
 
 
 @given(num_rows=st.integers(0, 20_000))
@@ -26,12 +26,12 @@ def test_a_layer_gives_the_same_while_serving(num_rows: int) -> None:
     layer, rows_XI = nn.Linear(16, 24), torch.randn(num_rows, 16)
     expected_XO = layer(rows_XI)
     with torch.inference_mode():
-        served_YO = through(layer, padded(rows_XI))
+        served_YO = through(layer, with_padding(rows_XI))
     assert torch.allclose(served_YO[:num_rows], expected_XO, atol=1e-5)
 
 
 def test_gradients_pass_while_training() -> None:
     layer, rows_XI = nn.Linear(16, 24), torch.randn(LEAST_ROWS + 1, 16)
-    assert padded(rows_XI) is rows_XI
-    through(layer, padded(rows_XI)).sum().backward()  # type: ignore[no-untyped-call]
+    assert with_padding(rows_XI) is rows_XI
+    through(layer, with_padding(rows_XI)).sum().backward()  # type: ignore[no-untyped-call]
     assert layer.weight.grad is not None

@@ -221,7 +221,7 @@ def test_an_element_of_the_gateway_is_read_as_any_other(
     if quarters is not None:
         plain["at"] = quarters / 4
         other["at"] = str(quarters / 4)
-    assert _parsed(plain) == _parsed(other)
+    assert _history_of(plain) == _history_of(other)
 
 
 @pytest.mark.parametrize(
@@ -241,10 +241,10 @@ def test_an_element_of_the_gateway_is_read_as_any_other(
 )
 def test_an_element_of_the_gateway_is_examined(wrong: dict[str, object]) -> None:
     element = {"id": "i1", "type": "view", "rating": 4.5, "at": 1.7e9, **wrong}
-    assert _parsed(element) is None
+    assert _history_of(element) is None
 
 
-def _parsed(element: dict[str, object]) -> tuple[Element, ...] | None:
+def _history_of(element: dict[str, object]) -> tuple[Element, ...] | None:
     try:
         request = parse({"user_seq": [element], "k": 1})
     except BadRequest:
