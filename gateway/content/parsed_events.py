@@ -33,6 +33,8 @@ from recommender.records.record_times import parse_time
 # what most types of events look like; they need no escapes in JSON
 _PLAIN_TYPE = re.compile(r"\w[\w:. -]{0,63}", re.ASCII)
 
+_UTC_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?(?:Z|\+00:00)", re.ASCII)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParsedEvents:
@@ -119,7 +121,7 @@ def _batch(
         at_us, at_text = now_us, now_text
         if one.at is not None:
             at = parse_time(one.at, now=now)
-            at_us, at_text = micros(at), at.isoformat()
+            at_us, at_text = micros(at), _time_text(one.at, at)
         type_, rating = one.type, one.rating
         if rating is None and type_ == "rating":
             return None
@@ -154,6 +156,14 @@ def _with_assigned(
     for place, one in zip(assigned, made, strict=True):
         event_ids.insert(place, one)
     return event_ids
+
+
+def _time_text(raw: str | float, at: datetime) -> str:
+    """Return `at.isoformat()`, which for most texts of senders is hardly another text."""
+    if not isinstance(raw, str) or _UTC_TIME.fullmatch(raw) is None:
+        return at.isoformat()
+    fraction = f".{at.microsecond:06}" if at.microsecond else ""
+    return f"{raw[:19]}{fraction}+00:00"
 
 
 def _has_details(one: _EventFields) -> bool:

@@ -31,11 +31,22 @@ RAW = st.one_of(
 )
 NUMBERS = (st.integers() | st.floats() | st.integers(-(10**7), 10**7)).map(json.dumps)
 IDS = st.one_of(st.text(max_size=5).map(json.dumps), RAW, st.integers(0, 99).map('"u{}"'.format))
+
+
+def shown_times(at: datetime) -> list[str | float]:
+    """Return a time as senders write it; the last ones are in UTC."""
+    utc = at.astimezone(UTC) if at.year > 1 else at
+    short = f"{utc:%Y-%m-%dT%H:%M:%S}"
+    odd = [f"{short}.{digits}Z" for digits in ("0", "123", "000000", "1234567", "٣")]
+    return [at.isoformat(), at.timestamp(), str(at.timestamp()), f"{short}Z", short, *odd]
+
+
 LIMITS = [EARLIEST, NOW, NOW + MAX_CLOCK_SKEW]
 TIMES = st.one_of(
     st.sampled_from([limit + timedelta(microseconds=step) for limit in LIMITS for step in (0, 1)]),
     st.datetimes(timezones=st.timezones()),
-).flatmap(lambda at: st.sampled_from([at.isoformat(), at.timestamp(), str(at.timestamp())]))
+    st.datetimes(EARLIEST.replace(tzinfo=None), NOW.replace(tzinfo=None), timezones=st.just(UTC)),
+).flatmap(lambda at: st.sampled_from(shown_times(at)))
 TYPES = st.sampled_from(
     ["view", "rating", "impression", "search", "add to cart", "é", "", "x" * 65]
 )
