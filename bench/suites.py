@@ -71,6 +71,7 @@ FULL_ML_100K = (
     BenchRun(bench="freshness"),
     BenchRun(bench="serving"),
     BenchRun(bench="registering"),
+    BenchRun(bench="batches"),
     BenchRun(bench="crowd"),
     BenchRun(bench="backends"),
     BenchRun(bench="ingest"),
