@@ -12,6 +12,7 @@ from recommender.requests.policy_fields import (
     read_policy_object,
     read_share,
     read_temperature,
+    read_width,
 )
 from recommender.requests.rule_fields import read_object, read_whole
 from recommender.requests.wire import BadRequest
@@ -34,11 +35,12 @@ class NewItemsBudget:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlacementPolicy:
-    """A policy of lists; `epsilon` and `temperature` are read by those that need them."""
+    """A policy of lists; `epsilon`, `temperature` and `width` are read by those that need them."""
 
     name: PolicyName
     epsilon: float = 0.0
     temperature: float = 1.0
+    width: float = 1.0
     new_items: NewItemsBudget | None = None
 
     @property
@@ -55,6 +57,7 @@ def parse_policy(raw: object, where: str) -> PlacementPolicy:
         name=read_policy_name(values["name"], f"{where}.name"),
         epsilon=read_epsilon(values, where),
         temperature=read_temperature(values, where),
+        width=read_width(values, where),
         new_items=None if new_items is None else _budget(new_items, f"{where}.new_items"),
     )
 
@@ -62,9 +65,14 @@ def parse_policy(raw: object, where: str) -> PlacementPolicy:
 def policy_json(policy: PlacementPolicy) -> Mapping[str, object]:
     """Return a policy in the form that `parse_policy` reads."""
     values: dict[str, object] = {"name": policy.name}
+    strengths = {
+        "epsilon": policy.epsilon,
+        "temperature": policy.temperature,
+        "width": policy.width,
+    }
     strength = strength_of(policy.name)
     if strength is not None:
-        values[strength] = policy.epsilon if strength == "epsilon" else policy.temperature
+        values[strength] = strengths[strength]
     budget = policy.new_items
     if budget is not None:
         values["new_items"] = {

@@ -223,6 +223,7 @@ def _tasks(
     return (
         follow(keyring.refresh, what="keys"),
         follow(placements.refresh, what="placements"),
+        follow(placements.posteriors.refresh, what="the posterior of rewards"),
         follow(experiments.running.refresh, what="experiments"),
         follow(experiments.trial.refresh, what="the trial"),
         follow(personalizer.refresh, what="choices of actions", every_s=LEARNED_EVERY_S),
@@ -248,6 +249,7 @@ def _metrics(
 def _placements(settings: Settings, ledger: Ledger) -> NamedPlacements:
     placements = NamedPlacements(settings.placements, ledger)
     placements.refresh()
+    placements.posteriors.refresh()
     return placements
 
 

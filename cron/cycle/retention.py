@@ -18,7 +18,15 @@ from pathlib import Path
 
 from cron.cycle.release_files import base_name, manifest_name
 from cron.errors import FreshetError, LeaseLost
-from cron.ledger import journal_rows, lease_row, release_rows, run_rows, side_rows, switches
+from cron.ledger import (
+    journal_rows,
+    lease_row,
+    posterior_rows,
+    release_rows,
+    run_rows,
+    side_rows,
+    switches,
+)
 from cron.ledger.ledger import Ledger
 from cron.ledger.pruning import give_back_disk, prune, slim_release
 from cron.lineage import Lease, Manifest
@@ -37,6 +45,8 @@ _FOLDERS = ("manifests/", "rec-", "states/")
 # The most recently used caches: of the live encoder, of the untrained one from which the next
 # learns, and of two to roll back to.
 _KEPT_TEXTS = 4
+# who has not read the log for so long is not waited for
+_POSTERIOR_IS_LEARNED = timedelta(minutes=1)
 _KEPT_RUNS = 3  # folders of ended runs, to see what went wrong
 
 
@@ -54,15 +64,19 @@ def tidy_records(services: Services, lease: Lease) -> None:
 def trim_log(
     event_log: EventLog, ledger: Ledger, histories: Histories, item_records: ItemRecords
 ) -> None:
-    """Trim the log up to where the journal, the histories and the item records have read it.
+    """Trim the log up to where all its readers have read it.
 
-    Item records without a place in the log are filled from the journal, and need no more of it.
+    These are the journal, the histories, the item records, and a posterior that is learned. Item
+    records without a place in the log are filled from the journal, and need no more of it.
     What fails now is tried after the next collection.
     """
     try:
         cursors = [journal_rows.log_cursor(ledger), histories.cursor()]
         if is_place(place := item_records.cursor()):
             cursors.append(place)
+        learned = posterior_rows.cursor_since(ledger, ledger.now() - _POSTERIOR_IS_LEARNED)
+        if learned is not None:
+            cursors.append(learned)
         event_log.trim(*cursors)
     except FreshetError as error:
         log.warning("log not trimmed", extra={"why": str(error)})

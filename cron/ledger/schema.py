@@ -367,6 +367,22 @@ picture_place = sa.Table(
     sa.Column("changes", sa.BigInteger, nullable=False),
 )
 
+# what shown items earned, as sums; num_lists and num_rewards count all that were ever read;
+# cursor: the place in the log up to which they were, at read_at; item_ids: a JSON list
+posteriors = sa.Table(
+    "posteriors",
+    metadata,
+    sa.Column("version", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("at", sa.Text, nullable=False),
+    sa.Column("cursor", sa.Text, nullable=False),
+    sa.Column("read_at", sa.Text, nullable=False),
+    sa.Column("num_lists", sa.BigInteger, nullable=False),
+    sa.Column("num_rewards", sa.BigInteger, nullable=False),
+    sa.Column("num_items", sa.BigInteger, nullable=False),
+    sa.Column("item_ids", sa.Text, nullable=False),
+    sa.Column("sums", sa.LargeBinary, nullable=False),
+)
+
 
 def newest_versions(connection: sa.Connection) -> list[int]:
     """Return the newest versions that are or were live, ascending, as many as a message lists."""

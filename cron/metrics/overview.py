@@ -21,12 +21,14 @@ from cron.ledger import (
     holds,
     journal_rows,
     metric_rows,
+    posterior_rows,
     release_rows,
     run_rows,
     slate_rows,
 )
 from cron.ledger.event_rows import HourOfEvents
 from cron.ledger.ledger import Ledger
+from cron.ledger.posterior_rows import PosteriorState
 from cron.ledger.slate_rows import SlateCounts
 from cron.lineage import Decision, Hold, Quality, Release, Run
 from cron.metrics.trial_reports import TrialReport, newest_trials, trial_json
@@ -81,6 +83,7 @@ class Overview:
     list_events: Mapping[int, Mapping[str, int]]  # of the releases, by version and type
     slates: SlateCounts  # of the last day
     trials: tuple[TrialReport, ...]  # newest first
+    posterior: PosteriorState | None  # of the rewards of shown items
     metrics: Mapping[str, float]  # the ledger's counters and gauges
 
     @property
@@ -138,6 +141,7 @@ def look_at_ledger(
         list_events=event_rows.of_releases(ledger, [one.version for one in releases]),
         slates=slate_rows.counts_of_day(ledger, now=now),
         trials=newest_trials(ledger, NUM_TRIALS),
+        posterior=posterior_rows.state(ledger),
         metrics=metric_rows.stored_metrics(ledger),
     )
 
@@ -199,6 +203,7 @@ def to_json(overview: Overview) -> dict[str, object]:
             "fallbacks": overview.slates.num_fallbacks,
         },
         "trials": [trial_json(report) for report in overview.trials],
+        "posterior": _posterior_json(overview.posterior),
     }
 
 
@@ -296,6 +301,18 @@ def _hour_json(hour: HourOfEvents) -> dict[str, object]:
         "at": hour.at.isoformat(),
         "events": dict(hour.num_events),
         "of_lists": dict(hour.num_named),
+    }
+
+
+def _posterior_json(posterior: PosteriorState | None) -> dict[str, object] | None:
+    if posterior is None:
+        return None
+    return {
+        "version": posterior.version,
+        "at": posterior.at.isoformat(),
+        "lists": posterior.num_lists,
+        "rewards": posterior.num_rewards,
+        "items": posterior.num_items,
     }
 
 

@@ -287,6 +287,15 @@ class RewardSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PosteriorSettings:
+    """How the policies `thompson` and `ucb` learn from the rewards of shown items."""
+
+    update_s: PositiveFloat = 5.0  # a round takes some milliseconds for each 100 lists
+    # what earned well last week may not this week, and training has learned it meanwhile
+    half_life_s: PositiveFloat = 259_200.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PersonalizerSettings:
     """How actions are chosen and rewards are counted; the defaults are those that Azure had."""
 
@@ -349,4 +358,5 @@ class Settings:
     personalizer: PersonalizerSettings = field(default_factory=PersonalizerSettings)
     slates: SlateSettings = field(default_factory=SlateSettings)
     reward: RewardSettings = field(default_factory=RewardSettings)
+    posterior: PosteriorSettings = field(default_factory=PosteriorSettings)
     train: TrainConfig = field(default_factory=TrainConfig, metadata={"rules": _TRAIN_RULES})

@@ -27,6 +27,7 @@ SCHEMA = pa.schema(
         pa.field("version", pa.int32()),
         pa.field("fallback", pa.bool_(), nullable=False),
         pa.field("arm", pa.string()),
+        pa.field("scores", pa.list_(pa.float64())),  # files from before there were scores lack it
     ]
 )
 
@@ -45,7 +46,9 @@ def slates_of(table: pa.Table) -> list[Slate]:
     for row in table.to_pylist():
         at = moment(row.pop("at_us"))
         items, propensities = tuple(row.pop("items")), tuple(row.pop("propensities"))
-        slates.append(Slate(**row, items=items, propensities=propensities, at=at))
+        found = row.pop("scores")
+        scores = None if found is None else tuple(found)
+        slates.append(Slate(**row, items=items, propensities=propensities, at=at, scores=scores))
     return slates
 
 
@@ -78,4 +81,5 @@ def _row(slate: Slate) -> tuple[object, ...]:
         slate.version,
         slate.fallback,
         slate.arm,
+        None if slate.scores is None else list(slate.scores),
     )

@@ -48,6 +48,7 @@ def _lines(overview: Overview, nodes: list[str]) -> list[str]:
         *_nodes(overview, nodes),
         _waiting(overview),
         *_slates(overview),
+        *_posterior(overview),
         _current(overview),
         *_trial(overview),
         *_updates(overview),
@@ -112,6 +113,16 @@ def _slates(overview: Overview) -> list[str]:
     share = slates.num_fallbacks / slates.num_slates
     served = count(slates.num_slates, "list")
     return [f"served   {served} in the last day, {share:.1%} of them popular items as a fallback"]
+
+
+def _posterior(overview: Overview) -> list[str]:
+    """Describe what the policies that learn from rewards know, if there are any."""
+    found = overview.posterior
+    if found is None:
+        return []
+    read = f"{count(found.num_lists, 'list')} and {count(found.num_rewards, 'reward')}"
+    newest = age(overview.at - found.at)
+    return [f"learned  posterior {found.version}, {newest} old, from {read} in all"]
 
 
 def _current(overview: Overview) -> str:

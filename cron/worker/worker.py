@@ -1,8 +1,8 @@
 """The worker: decides when a turn runs; reconciles the server and follows the log.
 
-Five jobs on APScheduler: `cycle` (an interval or a crontab line; sooner when enough events wait),
-`watch`, `follow`, `pictures`, `lease`. `cron.cycle.cycle` does the work of a turn. The process may
-be killed at any moment.
+Six jobs on APScheduler: `cycle` (an interval or a crontab line; sooner when enough events wait),
+`watch`, `follow`, `pictures`, `posterior`, `lease`. `cron.cycle.cycle` does the work of a turn. The
+process may be killed at any moment.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, timedelta
+from functools import partial
 
 from apscheduler.events import EVENT_JOB_ERROR, EVENT_JOB_MAX_INSTANCES, EVENT_JOB_MISSED, JobEvent
 from apscheduler.executors.pool import ThreadPoolExecutor
@@ -37,6 +38,7 @@ from cron.lineage import Lease, Run
 from cron.logs import set_up_logs
 from cron.metrics.waiting import num_waiting_records
 from cron.pictures.picture_turn import take_turn
+from cron.posterior.learner import PosteriorLearner
 from cron.services import Services
 from cron.serving.reconcile import Reconciler
 from cron.worker.lease import holder_of, only_one, working_alone
@@ -108,7 +110,7 @@ def _ending_signals() -> Iterator[Callable[[], None]]:
 
 
 class Worker:
-    """The five jobs and the state that they share."""
+    """The six jobs and the state that they share."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
@@ -122,6 +124,9 @@ class Worker:
             counts=services.settings.train.signals.counts_for_popularity,
             now=self._now,
         )
+        self._learner = PosteriorLearner(
+            services.settings, services.ledger, services.log, services.journal.slates
+        )
         self._under_way: dict[str, threading.Lock] = {}  # by job; locked while it runs
         self._left_in_journal = 0  # events that the last published release did not train on
         self._retry_s = _FIRST_RETRY_S
@@ -130,7 +135,7 @@ class Worker:
         self._copies = CopyRetries()
         self._pictures = picture_work(services)
         self._scheduler = BackgroundScheduler(
-            timezone=UTC, executors={"default": ThreadPoolExecutor(5)}
+            timezone=UTC, executors={"default": ThreadPoolExecutor(6)}
         )
 
     def start(self) -> None:
@@ -145,7 +150,11 @@ class Worker:
         self._add("cycle", self._turn, turn)
         self._add("watch", self._watch, IntervalTrigger(seconds=settings.poll_s, timezone=UTC))
         self._add("follow", self._follow, IntervalTrigger(seconds=settings.poll_s, timezone=UTC))
-        self._add("pictures", self._fetch, IntervalTrigger(seconds=settings.poll_s, timezone=UTC))
+        every_s = self._services.settings.posterior.update_s
+        fetch = partial(self._do_leased, "pictures", partial(take_turn, self._pictures))
+        self._add("pictures", fetch, IntervalTrigger(seconds=settings.poll_s, timezone=UTC))
+        learn = partial(self._do_leased, "posterior", self._learner.update)
+        self._add("posterior", learn, IntervalTrigger(seconds=every_s, timezone=UTC))
         self._add(
             "lease", self._keep_lease, IntervalTrigger(seconds=settings.lease_s / 3, timezone=UTC)
         )
@@ -303,17 +312,17 @@ class Worker:
         except Unavailable as error:
             log.warning("histories not followed", extra={"why": str(error)})
 
-    def _fetch(self) -> None:
-        """Fetch the pictures that are due."""
+    def _do_leased(self, name: str, work: Callable[[Lease], object]) -> None:
+        """Do what only the lease's holder may do; what fails now is tried at the next time."""
         lease = self._lease
         if lease is None:
             return
         try:
-            take_turn(self._pictures, lease)
+            work(lease)
         except LeaseLost as error:
             self._lose(lease, error)
         except (Unavailable, StoreError) as error:
-            log.warning("pictures postponed", extra={"why": str(error)})
+            log.warning("job postponed", extra={"job": name, "why": str(error)})
 
     def _keep_lease(self) -> None:
         """Renew the lease, or try to acquire it; a standby that gets it starts a turn at once."""

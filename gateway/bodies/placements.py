@@ -18,7 +18,12 @@ from cron.placement_policy import (
     MAX_IMPRESSIONS,
 )
 from gateway.bodies.codec import is_empty, is_none
-from recommender.requests.list_policy import MAX_TEMPERATURE, MIN_TEMPERATURE, PolicyName
+from recommender.requests.list_policy import (
+    MAX_TEMPERATURE,
+    MAX_WIDTH,
+    MIN_TEMPERATURE,
+    PolicyName,
+)
 
 _STRICT = ConfigDict(extra="forbid")
 _Age = Annotated[str, Field(examples=["30d"])]
@@ -125,6 +130,16 @@ class PlacementPolicyBody:
             le=MAX_TEMPERATURE,
             description="Of `plackett_luce`: spreads of the list's scores.",
             examples=[0.5],
+            exclude_if=is_none,
+        ),
+    ] = None
+    width: Annotated[
+        float | None,
+        Field(
+            ge=0,
+            le=MAX_WIDTH,
+            description="Of `ucb`: standard deviations above the mean that are hoped for.",
+            examples=[1.0],
             exclude_if=is_none,
         ),
     ] = None

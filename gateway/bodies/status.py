@@ -199,6 +199,17 @@ class SlatesStatus:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PosteriorStatus:
+    """What the policies that learn from rewards know."""
+
+    version: Annotated[int, Field(description="It grows with each change.", examples=[17])]
+    at: Annotated[Moment, Field(description="When it changed last.")]
+    lists: Annotated[int, Field(description="Lists that it has read.", examples=[12_000])]
+    rewards: Annotated[int, Field(description="Rewards of their items.", examples=[800])]
+    items: Annotated[int, Field(description="Items that it has evidence of.", examples=[350])]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RecorderStatus:
     """What became of the lists that this process of the gateway served since its start."""
 
@@ -244,6 +255,10 @@ class StatusAnswer:
     trials: Annotated[
         tuple[TrialStatus, ...],
         Field(description="The newest trials of candidates, newest first."),
+    ]
+    posterior: Annotated[
+        PosteriorStatus | None,
+        Field(description="Null while no policy has learned from rewards."),
     ]
     recorder: Annotated[RecorderStatus, Field(description="How this process records lists.")]
     endpoint: Annotated[

@@ -12,7 +12,7 @@ that version, the live one answers in its place; the answer says which one did.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from cron.urls.torchserve import Node as Place
 from gateway.bodies.refusal import Refusal
@@ -36,6 +36,7 @@ from gateway.model.questions import (
 from gateway.waiting_queue import Overloaded
 
 _FIRST_SHARE = 0.6  # of the time that is left, so that a node that hangs leaves time for another
+_POSTERIOR = "policy.posterior"  # the field that a worker refuses when it lacks the posterior
 _CONNECT_SHARE = 0.25  # a host that is gone refuses nothing
 _SIDE_BREAK_S = 1.0  # after a side version gave no answer: the next ones shall not wait for it too
 
@@ -75,21 +76,24 @@ class Inference:
         A caller that asks several times for one call of its own passes the same deadline each time.
         `version` is a side version, or None for the live one.
         """
-        content = question.encode()
-        asked = ModelQuestion(content=content, answer_type=Ranked)
-        return await self._ask(asked, deadline, version)
+        until = self.deadline() if deadline is None else deadline
+        if isinstance(question, SimilarItemsQuestion):
+            asked = ModelQuestion(content=question.encode(), answer_type=Ranked)
+            return await self._ask(asked, until, version)
+        return await _ask_list(question, Ranked, lambda one: self._ask(one, until, version))
 
     async def recommend_beside(
         self, question: TopItemsQuestion, version: int, *, deadline: float
     ) -> Ranked | Refusal:
         """Ask a side version alone; raise NoAnswer, TooLarge or Overloaded."""
-        asked = ModelQuestion(content=question.encode(), answer_type=Ranked)
-        return await self._ask_nodes_for(asked, version, deadline)
+        return await _ask_list(
+            question, Ranked, lambda one: self._ask_nodes_for(one, version, deadline)
+        )
 
     async def propensities(self, question: TopItemsQuestion) -> ListPropensities | Refusal:
         """Ask for the propensities of a list; raise NoAnswer, TooLarge or Overloaded."""
-        content = question.encode()
-        return await self._ask(ModelQuestion(content=content, answer_type=ListPropensities), None)
+        until = self.deadline()
+        return await _ask_list(question, ListPropensities, lambda one: self._ask(one, until))
 
     async def search(
         self, question: SearchQuestion, *, deadline: float, version: int | None = None
@@ -209,3 +213,18 @@ class Inference:
         self._turns += 1
         node.turn = self._turns
         return node
+
+
+async def _ask_list(
+    question: TopItemsQuestion,
+    answer_type: type[Answer],
+    ask: Callable[[ModelQuestion[Answer]], Awaitable[Answer | Refusal]],
+) -> Answer | Refusal:
+    """Ask with the id of the posterior; a worker of the model that lacks it gets the whole."""
+    answer = await ask(ModelQuestion(content=question.encode(), answer_type=answer_type))
+    if not question.has_posterior or not isinstance(answer, Refusal):
+        return answer
+    if answer.error.field != _POSTERIOR:
+        return answer
+    whole = question.encode(is_whole=True)
+    return await ask(ModelQuestion(content=whole, answer_type=answer_type))

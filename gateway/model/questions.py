@@ -10,6 +10,7 @@ import json
 from collections.abc import Mapping, Sequence
 
 import msgspec
+from msgspec import structs
 
 from cron.past_event import PastEvent
 from gateway.bodies.recommendations import FilterValue
@@ -76,6 +77,14 @@ class NewItemsQuestion(msgspec.Struct, frozen=True, kw_only=True):
     ids: Sequence[str]
 
 
+class PosteriorQuestion(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A posterior by its id; with ids and sums (in base64) when the model lacks it."""
+
+    id: str
+    ids: Sequence[str] | None = None
+    sums: str | None = None
+
+
 class PolicyQuestion(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The policy of a list; `seed` is drawn for it, and None if only propensities are asked."""
 
@@ -83,7 +92,9 @@ class PolicyQuestion(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     seed: int | None = None
     epsilon: float | None = None
     temperature: float | None = None
+    width: float | None = None
     new_items: NewItemsQuestion | None = None
+    posterior: PosteriorQuestion | None = None
 
 
 class TopItemsQuestion(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -106,9 +117,18 @@ class TopItemsQuestion(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
     propensities_of: Sequence[str] | None = None
     alternatives: int = 0
 
-    def encode(self) -> bytes:
-        """Return the body of the request."""
-        return msgspec.json.encode(self)
+    @property
+    def has_posterior(self) -> bool:
+        """Whether the policy chooses by a posterior."""
+        return self.policy is not None and self.policy.posterior is not None
+
+    def encode(self, *, is_whole: bool = False) -> bytes:
+        """Return the body of the request, with the whole posterior or with its id alone."""
+        policy = self.policy
+        if is_whole or policy is None or policy.posterior is None:
+            return msgspec.json.encode(self)
+        named = structs.replace(policy, posterior=PosteriorQuestion(id=policy.posterior.id))
+        return msgspec.json.encode(structs.replace(self, policy=named))
 
 
 class ItemNameBody(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -25,6 +25,7 @@ from gateway.placements.pins import ShownPin, popular_with_pins, ranked_with_pin
 from gateway.placements.placing import Placing
 from gateway.placements.policies import (
     GREEDY,
+    PolicySources,
     explain_older_release,
     for_older_release,
     policy_question,
@@ -32,6 +33,7 @@ from gateway.placements.policies import (
     rule_names,
 )
 from gateway.placements.propensities import PropensitiesRequest, propensities_answer
+from recommender.requests.list_policy import learns_from_rewards
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,8 +62,9 @@ class PlacementLists:
         self._recommendations = recommendations
         self._placements = placements
         self._item_records = item_records
-        self._new_items = NewItems(item_records)
-        self._placing = Placing(item_records, self._new_items)
+        new_items = NewItems(item_records)
+        self._sources = PolicySources(new_items=new_items, posteriors=placements.posteriors)
+        self._placing = Placing(item_records, new_items)
 
     async def answer(self, request: RecommendationRequest) -> Answered:
         """Return the list; raise BadRequest for a placement that there is not."""
@@ -90,7 +93,9 @@ class PlacementLists:
             placed = await self._placing.place(request, placement, events)
             request, pinned = placed.request, frozenset(pin.item_id for pin in placed.pins)
         policy = asked.policy or (placement.policy if placement is not None else None) or GREEDY
-        question = await propensity_question(policy, self._new_items, at)
+        if request.at is not None and learns_from_rewards(policy.name):
+            self._sources.posteriors.refuse_earlier(request.at)
+        question = await propensity_question(policy, self._sources, at)
         chosen = [item_id for item_id in asked.items if item_id not in pinned]
         found = await self._recommendations.propensities(
             replace(request, policy=question),
@@ -146,7 +151,7 @@ class PlacementLists:
         if placement is None:
             return await self._recommendations.answer(request, events)
         placed = await self._placing.place(request, placement, events)
-        policy = await policy_question(placement.policy, self._new_items, placed.at)
+        policy = await policy_question(placement.policy, self._sources, placed.at)
         asked = replace(placed.request, policy=policy)
         return await self._answer_placed(asked, placement, events, placed.pins)
 

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
+from functools import partial
 
-from cron.ledger import placement_rows
+from cron.ledger import placement_rows, posterior_rows
 from cron.ledger.ledger import Ledger
 from cron.placement import Placement
+from gateway.placements.posteriors import Posteriors
 from recommender.records.excerpt import excerpt
 from recommender.requests.wire import BadRequest
 
@@ -18,11 +20,15 @@ _NUM_SHOWN = 20  # names in a refusal
 
 
 class NamedPlacements:
-    """The placements of this gateway. `find` is for the event loop; `refresh` blocks."""
+    """The placements of this gateway, and the posterior that some of them choose by.
+
+    `find` is for the event loop; `refresh` blocks.
+    """
 
     def __init__(self, of_settings: Mapping[str, Placement], ledger: Ledger) -> None:
         self.of_settings = dict(of_settings)
         self.ledger = ledger
+        self.posteriors = Posteriors(partial(posterior_rows.newest, ledger))
         self.of_ledger: Mapping[str, Placement] = {}
         self._lock = threading.Lock()
         self._num_begun = 0  # reads of the ledger

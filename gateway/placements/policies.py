@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from msgspec import structs
@@ -14,8 +14,9 @@ from gateway.bodies.refusal import Refusal, refusal
 from gateway.model.questions import NewItemsQuestion, PolicyQuestion
 from gateway.model.recommendation_request import RecommendationRequest
 from gateway.placements.new_items import NewItems
+from gateway.placements.posteriors import Posteriors
 from gateway.placements.rules import wanted_values
-from recommender.requests.list_policy import MAX_SEED, strength_of
+from recommender.requests.list_policy import MAX_SEED, learns_from_rewards, strength_of
 
 POLICY = "policy"  # its name among the rules that were not applied
 # fields that releases refuse which were made before there were rules, policies, or this policy
@@ -26,30 +27,41 @@ _PROPENSITIES = ("propensities_of", "alternatives")
 GREEDY = PlacementPolicy(name="greedy")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicySources:
+    """What policies are made of beside their fields: new items, and the posterior of rewards."""
+
+    new_items: NewItems
+    posteriors: Posteriors
+
+
 async def policy_question(
-    policy: PlacementPolicy | None, new_items: NewItems, at: datetime
+    policy: PlacementPolicy | None, sources: PolicySources, at: datetime
 ) -> PolicyQuestion | None:
     """Return the policy of one list with a seed of its own; None if the list is greedy."""
     if policy is None or not policy.explores:
         return None
-    question = await propensity_question(policy, new_items, at)
+    question = await propensity_question(policy, sources, at)
     return structs.replace(question, seed=secrets.randbelow(MAX_SEED + 1))
 
 
 async def propensity_question(
-    policy: PlacementPolicy, new_items: NewItems, at: datetime
+    policy: PlacementPolicy, sources: PolicySources, at: datetime
 ) -> PolicyQuestion:
     """Return a policy that is asked for propensities, which needs no seed."""
     strength = strength_of(policy.name)
     asked = None
     if policy.new_items is not None:
-        ids = await new_items.still_unknown(policy.new_items, at)
+        ids = await sources.new_items.still_unknown(policy.new_items, at)
         asked = NewItemsQuestion(share=policy.new_items.share, ids=ids)
+    learns = learns_from_rewards(policy.name)
     return PolicyQuestion(
         name=policy.name,
         epsilon=policy.epsilon if strength == "epsilon" else None,
         temperature=policy.temperature if strength == "temperature" else None,
+        width=policy.width if strength == "width" else None,
         new_items=asked,
+        posterior=sources.posteriors.question if learns else None,
     )
 
 

@@ -37,6 +37,7 @@ def slate_of_answer(answer: ServedAnswer, *, at: datetime) -> Slate:
         fallback=isinstance(answer, FallbackAnswer),
         arm=None if answer.arm is None else f"{answer.experiment}/{answer.arm}",
         at=at,
+        scores=_scores(answer),
     )
 
 
@@ -53,6 +54,16 @@ def is_storable(slate: Slate) -> bool:
         return from_json(to_json(slate)) == slate
     except InvalidRecord:
         return False
+
+
+def _scores(answer: ServedAnswer) -> tuple[float | None, ...] | None:
+    if isinstance(answer, FallbackAnswer):
+        return None
+    return tuple([_score(item) for item in answer.items])
+
+
+def _score(item: RankedItem | PinnedItem) -> float | None:
+    return item.score if isinstance(item, RankedItem) else None
 
 
 def _propensity(item: RankedItem | PinnedItem | FallbackItem) -> float | None:

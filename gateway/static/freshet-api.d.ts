@@ -933,11 +933,13 @@ export interface PlacementList {
 /** How the lists explore. */
 export interface PlacementPolicyBody {
   /** The policy. */
-  name: "greedy" | "epsilon" | "plackett_luce";
+  name: "greedy" | "epsilon" | "plackett_luce" | "thompson" | "ucb";
   /** Of `epsilon`: the probability of any item of the pool. */
   epsilon?: number | null;
   /** Of `plackett_luce`: spreads of the list's scores. */
   temperature?: number | null;
+  /** Of `ucb`: standard deviations above the mean that are hoped for. */
+  width?: number | null;
   /** The chance of new items. */
   new_items?: NewItemsBudgetBody | null;
 }
@@ -975,6 +977,20 @@ export interface PopularItemAnswer {
    * were asked for.
    */
   attributes?: Record<string, string | number | string[]> | null;
+}
+
+/** What the policies that learn from rewards know. */
+export interface PosteriorStatus {
+  /** It grows with each change. */
+  version: number;
+  /** When it changed last. */
+  at: string;
+  /** Lists that it has read. */
+  lists: number;
+  /** Rewards of their items. */
+  rewards: number;
+  /** Items that it has evidence of. */
+  items: number;
 }
 
 /** A predicted rating. The header `X-Model-Version` names the release. */
@@ -1023,7 +1039,7 @@ export interface PromoteBody {
 /** How probable a list would have been. */
 export interface PropensitiesAnswer {
   /** The policy that was asked. */
-  policy: "greedy" | "epsilon" | "plackett_luce";
+  policy: "greedy" | "epsilon" | "plackett_luce" | "thompson" | "ucb";
   /**
    * For each item of `items`: the probability with which the policy would have chosen it for its
    * place, given the items before it. 0 for an item that the policy cannot choose there; null for
@@ -1137,7 +1153,7 @@ export interface RankedAnswer {
   /** The release that answered. */
   model_version: number;
   /** How the list was chosen: `greedy`, the highest scores, or the policy of the placement. */
-  policy?: "greedy" | "epsilon" | "plackett_luce";
+  policy?: "greedy" | "epsilon" | "plackett_luce" | "thompson" | "ucb";
   /** At most `k` items, best first; fewer when fewer are left. */
   items: (RankedItem | PinnedItem)[];
   /** The placement whose rules the list follows. Only when one was named. */
@@ -1549,6 +1565,8 @@ export interface StatusAnswer {
   slates: SlatesStatus;
   /** The newest trials of candidates, newest first. */
   trials: TrialStatus[];
+  /** Null while no policy has learned from rewards. */
+  posterior: PosteriorStatus | null;
   /** How this process records lists. */
   recorder: RecorderStatus;
   /** Where the first TorchServe node takes predictions. */

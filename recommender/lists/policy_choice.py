@@ -86,6 +86,7 @@ def _policy_pool(rules: ListRules, pool: Pool, arranged: Arranged) -> PolicyPool
     num_listed = len(pool.scores_P) if pool.num_listed is None else pool.num_listed
     is_new_P = np.zeros(len(pool.scores_P), np.bool_) if pool.is_new_P is None else pool.is_new_P
     scores_P, is_listed_P = arranged.scores_P[order], order < num_listed
+    lifts_MP = None if pool.lifts_MP is None else pool.lifts_MP(arranged.spread)[:, order]
     return PolicyPool(
         scores_P=scores_P,
         spread=arranged.spread,
@@ -100,6 +101,7 @@ def _policy_pool(rules: ListRules, pool: Pool, arranged: Arranged) -> PolicyPool
             for name, limit in rules.at_most.items()
         ],
         unlikeness=_unlikeness(rules, pool, arranged, scores_P[is_listed_P]),
+        lifts_MP=lifts_MP,
     )
 
 

@@ -14,6 +14,8 @@ from recommender.catalogue.catalogue import Catalogue, Mask, UnknownAttribute
 from recommender.config import IMPRESSION
 from recommender.encoder.encoder import CHARACTERS_A_TOKEN
 from recommender.encoder.picture_encoder import UnreadablePicture
+from recommender.lists.reward_lifts import posterior_of
+from recommender.policies.posterior import ItemPosterior
 from recommender.ranking.picture_search import PictureSearch
 from recommender.ranking.ranker import HistoryElement, Ranker
 from recommender.records.excerpt import excerpt
@@ -66,6 +68,7 @@ class Plan:
     context: ItemRef | None = None
     unknown: tuple[str, ...] = ()  # ids of candidates and of the context
     picture_P: Tensor | None = None  # of a request's picture
+    posterior: ItemPosterior | None = None  # of a policy that learns from rewards
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -244,6 +247,7 @@ def _plan_list(ranker: Ranker, request: TopRequest, texts: Texts) -> Plan:
         candidate_rows=candidates,
         context=context,
         unknown=tuple(unknown),
+        posterior=posterior_of(ranker, request.policy),
     )
 
 

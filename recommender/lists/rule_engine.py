@@ -32,7 +32,8 @@ class Pool:
     `amounts` are the spreads that a boost adds to each item, by the boost's name, in order.
     `ratings_P` and the unit vectors `unit_PD` are there if a rule reads them. `values` returns an
     item's values of an attribute. `taken` counts the values of items that are shown beside the
-    list. For a policy, new items and others may follow the first `num_listed` items.
+    list. For a policy, new items and others may follow the first `num_listed` items, and
+    `lifts_MP` returns what an ensemble adds to the scores, given the list's spread.
     """
 
     scores_P: Floats
@@ -43,6 +44,7 @@ class Pool:
     taken: Mapping[str, Counter[Value]] = field(default_factory=dict)
     num_listed: int | None = None
     is_new_P: npt.NDArray[np.bool_] | None = None
+    lifts_MP: Callable[[float], Floats] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

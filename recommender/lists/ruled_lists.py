@@ -2,7 +2,8 @@
 
 The pool is deeper than the list, and all its scores are exact. When the rules leave fewer items
 than wanted, a pool ten times as deep is asked for, up to MAX_POOL. A policy chooses from the pool
-that the rules alone need, so chance does not decide how deep it is.
+that the rules alone need, so chance does not decide how deep it is. One that learns from rewards
+also chooses from the items that rewards may lift most.
 
 P  items of the pool, best first
 """
@@ -22,6 +23,7 @@ from recommender.catalogue.attribute_index import Value
 from recommender.catalogue.catalogue import Catalogue, UnknownAttribute
 from recommender.lists.policy_choice import chances_of, choose_by_policy
 from recommender.lists.resolve import Plan, left_of
+from recommender.lists.reward_lifts import lifts, promising_rows
 from recommender.lists.rule_engine import Choice, Floats, Move, Pool, choose
 from recommender.ranking.ranker import Ranker
 from recommender.requests.list_policy import ListPolicy, PolicyName
@@ -90,9 +92,10 @@ def ruled_lists(ranker: Ranker, plans: Sequence[Plan], state_BD: Tensor) -> dict
 class _RuledQuestion:
     """A plan whose pinned items are excluded, its rules and its policy.
 
-    `new_rows` are new items that may be chosen, ascending. `drawn_before` is the list whose
-    propensities are asked for; None in it is an item that the release does not know. For each of
-    its places, `num_alternatives` likely items are asked for.
+    `new_rows` are new items that may be chosen, ascending, and `promising_rows` items that rewards
+    may lift. `drawn_before` is the list whose propensities are asked for; None in it is an item
+    that the release does not know. For each of its places, `num_alternatives` likely items are
+    asked for.
     """
 
     plan: Plan
@@ -102,6 +105,7 @@ class _RuledQuestion:
     pinned_rows: tuple[int, ...]
     policy: ListPolicy | None
     new_rows: Rows
+    promising_rows: Rows
     drawn_before: tuple[int | None, ...] | None
     num_alternatives: int
 
@@ -128,6 +132,7 @@ class _RuledQuestion:
             pinned_rows=pinned,
             policy=request.policy,
             new_rows=_new_rows(ranker, plan, request.policy),
+            promising_rows=_promising_rows(plan),
             drawn_before=None if before is None else tuple(map(row, before)),
             num_alternatives=request.alternatives,
         )
@@ -145,8 +150,19 @@ def _new_rows(ranker: Ranker, plan: Plan, policy: ListPolicy | None) -> Rows:
     if policy is None or policy.new_items is None:
         return np.zeros(0, np.int64)
     found = map(ranker.catalogue.row, policy.new_items.ids)
-    rows = left_of(found, plan.excluded_rows, plan.allowed_N)
-    return rows if plan.candidate_rows is None else np.intersect1d(rows, plan.candidate_rows)
+    return _among_candidates(plan, left_of(found, plan.excluded_rows, plan.allowed_N))
+
+
+def _promising_rows(plan: Plan) -> Rows:
+    """Return the rows that a policy's posterior may lift and the question allows."""
+    if plan.posterior is None:
+        return np.zeros(0, np.int64)
+    found = promising_rows(plan.posterior).tolist()
+    return _among_candidates(plan, left_of(found, plan.excluded_rows, plan.allowed_N))
+
+
+def _among_candidates(plan: Plan, rows_X: Rows) -> Rows:
+    return rows_X if plan.candidate_rows is None else np.intersect1d(rows_X, plan.candidate_rows)
 
 
 def _deep_enough(
@@ -193,29 +209,32 @@ def _apply_policy(
 ) -> RuledList:
     """Let the policy choose from a pool and the new items, or return what it thinks of a list."""
     assert asked.policy is not None
-    before = [row for row in asked.drawn_before or () if row is not None]
-    more_X = np.setdiff1d(np.array([*asked.new_rows, *before], np.int64), rows_P)
+    policy, posterior = asked.policy, asked.plan.posterior
+    rows_P, scores_P = _with_more(ranker, state_1D, asked.promising_rows, rows_P, scores_P)
     num_listed = len(rows_P)
-    if len(more_X):
-        more_rows, more_scores = ranker.best_of(more_X, state_1D, len(more_X))
-        rows_P = np.concatenate([rows_P, more_rows])
-        scores_P = np.concatenate([scores_P, more_scores])
+    before = [row for row in asked.drawn_before or () if row is not None]
+    more_X = np.array([*asked.new_rows, *before], np.int64)
+    rows_P, scores_P = _with_more(ranker, state_1D, more_X, rows_P, scores_P)
     pool = replace(
         _pool(ranker, asked, state_1D, rows_P, scores_P),
         num_listed=num_listed,
         is_new_P=np.isin(rows_P, asked.new_rows),
     )
+    if posterior is not None:
+        pool = replace(
+            pool, lifts_MP=lambda spread: lifts(ranker, posterior, policy, rows_P, spread)
+        )
     if asked.drawn_before is not None:
         place_of: dict[int | None, int] = {row: place for place, row in enumerate(rows_P.tolist())}
         places = [place_of.get(row) for row in asked.drawn_before]
-        return _chances_before(ranker, asked, asked.policy, pool, rows_P, places)
-    choice = choose_by_policy(asked.policy, asked.rules, pool, asked.k, is_traced=asked.is_traced)
+        return _chances_before(ranker, asked, policy, pool, rows_P, places)
+    choice = choose_by_policy(policy, asked.rules, pool, asked.k, is_traced=asked.is_traced)
     return RuledList(
         rows=rows_P[choice.places_K],
         scores=choice.scores_K.astype(np.float32),
         moves=choice.moves,
         not_applied=_not_applied(ranker, asked),
-        policy=asked.policy.name,
+        policy=policy.name,
         propensities=choice.propensities or (),
     )
 
@@ -247,6 +266,17 @@ def _chances_before(
             for one in chances
         ),
     )
+
+
+def _with_more(
+    ranker: Ranker, state_1D: Tensor, more_X: Rows, rows_P: Rows, scores_P: Scores
+) -> tuple[Rows, Scores]:
+    """Return a pool with some rows after its own, each once."""
+    more_X = np.setdiff1d(more_X, rows_P)
+    if not len(more_X):
+        return rows_P, scores_P
+    more_rows, more_scores = ranker.best_of(more_X, state_1D, len(more_X))
+    return np.concatenate([rows_P, more_rows]), np.concatenate([scores_P, more_scores])
 
 
 def _not_applied(ranker: Ranker, asked: _RuledQuestion) -> tuple[str, ...]:

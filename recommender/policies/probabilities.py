@@ -5,6 +5,11 @@ any item that may come, each with the same probability. `plackett_luce` takes an
 to exp(worth / temperature), both in spreads of the list: drawing so without replacement is the
 model of Luce (1959) and Plackett (1975).
 
+`thompson` (Thompson 1933) asks a member of an ensemble, which is drawn for each slot: the members
+are draws from the posterior of the items' rewards, and each takes the item that is worth most to
+it. So an item's probability is the share of the members that take it. `ucb` has one member, who
+hopes for the best of every item (Li et al. 2010).
+
 With a share of new items, the slot is one of theirs with that probability, and the policy's with
 the rest. A new item is then taken in proportion to exp(worth / s), where s is the spread of the new
 items' scores: those that fit the reader come more often, and every one may come.
@@ -15,7 +20,7 @@ from __future__ import annotations
 import numpy as np
 
 from recommender.policies.slots import Floats, Mask, PolicyPool, Slots
-from recommender.requests.list_policy import ListPolicy
+from recommender.requests.list_policy import ListPolicy, learns_from_rewards
 
 
 def slot_probabilities(policy: ListPolicy, slots: Slots) -> Floats:
@@ -44,6 +49,9 @@ def _policy_probabilities(policy: ListPolicy, slots: Slots, is_listed_P: Mask) -
         return chance_P
     if policy.name == "plackett_luce":
         return _proportions(slots.spreads_P / policy.temperature, is_listed_P)
+    if learns_from_rewards(policy.name):
+        chosen_M = np.where(is_listed_P, slots.lifted_MP, -np.inf).argmax(axis=1)
+        return np.bincount(chosen_M, minlength=len(chance_P)) / len(chosen_M)
     epsilon = policy.epsilon if policy.name == "epsilon" else 0.0
     chance_P[is_listed_P] = epsilon / np.count_nonzero(is_listed_P)
     chance_P[int(np.where(is_listed_P, slots.worth_P, -np.inf).argmax())] += 1 - epsilon

@@ -1,6 +1,6 @@
 """A list while it is filled: which items may come next, and what each is worth there.
 
-P  items of the pool, best first    D  width of a vector
+P  items of the pool, best first    D  width of a vector    M  members of an ensemble
 """
 
 from __future__ import annotations
@@ -47,7 +47,8 @@ class PolicyPool:
 
     The scores include boosts, and `spread` is what a temperature of 1 is. `is_listed_P` has the
     items that the policy itself may choose, `is_new_P` those of the share of new items. An item
-    that is neither is never chosen, but counts for the rules when it is taken.
+    that is neither is never chosen, but counts for the rules when it is taken. `lifts_MP` are the
+    spreads that each member of an ensemble adds to the scores.
     """
 
     scores_P: Floats
@@ -56,6 +57,7 @@ class PolicyPool:
     is_new_P: Mask
     limits: Sequence[ValueLimit] = ()
     unlikeness: Unlikeness | None = None
+    lifts_MP: Floats | None = None
 
 
 class Slots:
@@ -86,6 +88,15 @@ class Slots:
         if unlikeness is None:
             return self._plain_P
         return self.worth_P * unlikeness.unit
+
+    @property
+    def lifted_MP(self) -> Floats:
+        """The worth in spreads to each member of the ensemble; without one, to one member."""
+        lifts_MP, unlikeness = self.pool.lifts_MP, self.pool.unlikeness
+        if lifts_MP is None:
+            return self.spreads_P[np.newaxis]
+        weight = 1.0 if unlikeness is None else 1 - unlikeness.strength
+        return self.spreads_P + weight * lifts_MP
 
     def take(self, place: int) -> None:
         """Put an item of the pool into this slot, and go to the next one."""

@@ -23,6 +23,7 @@ from recommender.catalogue.catalogue import Catalogue, Mask
 from recommender.encoder.encoder import Encoder
 from recommender.machine_memory import release_freed
 from recommender.network.model import HistoryBatch, ItemSide, event_type_code
+from recommender.policies.kept_posteriors import KeptPosteriors
 from recommender.ranking.cosines import cosines_at, text_cosines, vector_lengths
 from recommender.ranking.item_rows import HELD_ITEMS, ItemRows, multiplies_bfloat16
 from recommender.ranking.picture_search import picture_search
@@ -56,14 +57,11 @@ class Ranker:
     """
 
     def __init__(
-        self,
-        bundle: Bundle,
-        *,
-        scanned_items: int = SCANNED_ITEMS,
-        held_items: int = HELD_ITEMS,
+        self, bundle: Bundle, *, scanned_items: int = SCANNED_ITEMS, held_items: int = HELD_ITEMS
     ) -> None:
         """Prepare a bundle; a test can set the sizes from which a catalogue is large."""
         self.bundle = bundle
+        self.posteriors = KeptPosteriors()
         self.catalogue: Catalogue = bundle.catalogue
         self._model = bundle.model.eval()
         with torch.inference_mode():

@@ -33,7 +33,8 @@ class Slate:
     `event_id` is the list's `recommendation_id`. `propensities` has one entry per item: the
     probability with which the policy chose it for its position, given the items before it; None for
     a pin, which no policy chose. `user_id` is None for a visitor without an id, and `version` for a
-    list before the first release. `arm` is `EXPERIMENT/ARM`. `at` is aware UTC.
+    list before the first release. `arm` is `EXPERIMENT/ARM`. `at` is aware UTC. `scores` has the
+    items' scores, None for a pin; it is None for popular items, which have none.
     """
 
     event_id: str
@@ -46,6 +47,7 @@ class Slate:
     fallback: bool
     arm: str | None
     at: datetime
+    scores: tuple[float | None, ...] | None = None
 
 
 SLATE_FIELDS = frozenset(Slate.__dataclass_fields__)
@@ -55,12 +57,15 @@ def slate_json(slate: Slate) -> str:
     """Serialise a slate to one line of JSON, in a fifth of the time of `json.dumps`."""
     items = ",".join(map(_quote, slate.items))
     propensities = ",".join(map(_number, slate.propensities))
+    scores = ""
+    if slate.scores is not None:
+        scores = f',"scores":[{",".join(map(_number, slate.scores))}]'
     return (
         f'{{"kind":"slate","event_id":{_quote(slate.event_id)},"user_id":{_text(slate.user_id)},'
         f'"placement":{_text(slate.placement)},"items":[{items}],"propensities":[{propensities}],'
         f'"policy":{_quote(slate.policy)},"version":{_number(slate.version)},'
         f'"fallback":{"true" if slate.fallback else "false"},"arm":{_text(slate.arm)},'
-        f'"at":"{slate.at.isoformat()}"}}'
+        f'"at":"{slate.at.isoformat()}"{scores}}}'
     )
 
 
@@ -81,6 +86,7 @@ def slate_of(fields: Mapping[str, object], *, at: datetime) -> Slate:
         fallback=fallback,
         arm=_optional_text(fields, "arm", limit=MAX_ARM_CHARS),
         at=at,
+        scores=_scores(fields.get("scores"), num_items=len(items)),
     )
 
 
@@ -105,6 +111,22 @@ def _propensity(name: str, value: object) -> float | None:
         raise InvalidRecord(
             name, found=value, expected="a number above 0 and at most 1, or null for a pin"
         )
+    return float(value)
+
+
+def _scores(raw: object, *, num_items: int) -> tuple[float | None, ...] | None:
+    if raw is None:
+        return None
+    if not isinstance(raw, list) or len(raw) != num_items:
+        raise InvalidRecord("scores", found=raw, expected="a list with one entry per item")
+    return tuple(_score(f"scores[{place}]", one) for place, one in enumerate(raw))
+
+
+def _score(name: str, value: object) -> float | None:
+    if value is None:
+        return None
+    if not is_finite(value):
+        raise InvalidRecord(name, found=value, expected="a number, or null for a pin")
     return float(value)
 
 

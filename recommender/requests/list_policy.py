@@ -10,14 +10,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-PolicyName = Literal["greedy", "epsilon", "plackett_luce"]
+from recommender.requests.reward_evidence import PosteriorName
+
+PolicyName = Literal["greedy", "epsilon", "plackett_luce", "thompson", "ucb"]
 
 _STRENGTHS: Mapping[PolicyName, str | None] = {
     "greedy": None,
     "epsilon": "epsilon",
     "plackett_luce": "temperature",
+    "thompson": None,
+    "ucb": "width",
 }
+_LEARNING: frozenset[PolicyName] = frozenset({"thompson", "ucb"})
 MIN_TEMPERATURE, MAX_TEMPERATURE = 0.001, 1_000.0
+MAX_WIDTH = 100.0
 MAX_NEW_IDS = 1_000
 MAX_SEED = 2**53 - 1  # every JSON reader keeps whole numbers up to here
 
@@ -34,12 +40,15 @@ class NewItemsShare:
 class ListPolicy:
     """How the items of a list are chosen, slot by slot. `seed` is there if chance decides.
 
-    `epsilon` is read by the policy of that name, `temperature` by `plackett_luce`.
+    `epsilon` is read by the policy of that name, `temperature` by `plackett_luce`, `width` by
+    `ucb`. `thompson` and `ucb` need a posterior.
     """
 
     name: PolicyName
     epsilon: float = 0.0
     temperature: float = 1.0
+    width: float = 1.0
+    posterior: PosteriorName | None = None
     seed: int | None = None
     new_items: NewItemsShare | None = None
 
@@ -50,5 +59,10 @@ class ListPolicy:
 
 
 def strength_of(name: PolicyName) -> str | None:
-    """Return the field that says how strongly a policy explores; None for greedy."""
+    """Return the field that says how strongly a policy explores; None if it has none."""
     return _STRENGTHS[name]
+
+
+def learns_from_rewards(name: PolicyName) -> bool:
+    """Return whether a policy chooses by the posterior of the items' rewards."""
+    return name in _LEARNING

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
+import re
 from collections.abc import Mapping
 from typing import TypeGuard, get_args
 
@@ -10,23 +13,35 @@ from recommender.requests.list_policy import (
     MAX_NEW_IDS,
     MAX_SEED,
     MAX_TEMPERATURE,
+    MAX_WIDTH,
     MIN_TEMPERATURE,
     ListPolicy,
     NewItemsShare,
     PolicyName,
+    learns_from_rewards,
     strength_of,
+)
+from recommender.requests.reward_evidence import (
+    MAX_EVIDENCE_ITEMS,
+    ROW_BYTES,
+    PosteriorName,
+    RewardEvidence,
 )
 from recommender.requests.rule_fields import read_between, read_object, read_whole
 from recommender.requests.wire import BadRequest
 
+_DIGEST = re.compile(r"[0-9a-f]{32}")
+
 
 def read_policy(raw: object, where: str, *, is_drawn: bool) -> ListPolicy:
     """Parse the `policy` of a question; raise BadRequest. What is drawn by chance needs a seed."""
-    values = read_policy_object(raw, where, {"seed", "new_items"})
+    values = read_policy_object(raw, where, {"seed", "new_items", "posterior"})
     policy = ListPolicy(
         name=read_policy_name(values["name"], f"{where}.name"),
         epsilon=read_epsilon(values, where),
         temperature=read_temperature(values, where),
+        width=read_width(values, where),
+        posterior=_posterior(values, f"{where}.posterior"),
         seed=read_whole(values["seed"], f"{where}.seed", 0, MAX_SEED) if "seed" in values else None,
         new_items=_new_items(values["new_items"], f"{where}.new_items")
         if "new_items" in values
@@ -71,6 +86,11 @@ def read_temperature(values: Mapping[str, object], where: str) -> float:
     )
 
 
+def read_width(values: Mapping[str, object], where: str) -> float:
+    """Parse how many standard deviations are hoped for, 1 if unset; raise BadRequest."""
+    return read_between(values.get("width", 1.0), f"{where}.width", 0, MAX_WIDTH)
+
+
 def read_share(raw: object, where: str) -> float:
     """Parse the share of slots that new items get; raise BadRequest."""
     return read_between(raw, where, 0, 1)
@@ -82,6 +102,38 @@ def _new_items(raw: object, where: str) -> NewItemsShare:
         share=read_share(values["share"], f"{where}.share"),
         ids=read_ids(values["ids"], f"{where}.ids", limit=MAX_NEW_IDS),
     )
+
+
+def _posterior(policy: Mapping[str, object], where: str) -> PosteriorName | None:
+    """Parse the posterior, which the policies that learn from rewards need, and no other has."""
+    needs_one = learns_from_rewards(read_policy_name(policy["name"], "policy.name"))
+    if needs_one != ("posterior" in policy):
+        found, expected = ("nothing", "an object") if needs_one else ("an object", "nothing")
+        raise BadRequest(where, found=found, expected=f"{expected} with this policy")
+    if not needs_one:
+        return None
+    values = read_object(policy["posterior"], where, {"id", "ids", "sums"})
+    name = values.get("id")
+    if not isinstance(name, str) or not _DIGEST.fullmatch(name):
+        expected = "32 hexadecimal digits"
+        raise BadRequest(f"{where}.id", found=describe(name), expected=expected)
+    if "ids" not in values and "sums" not in values:
+        return PosteriorName(id=name)
+    evidence = RewardEvidence(
+        ids=read_ids(values.get("ids"), f"{where}.ids", limit=MAX_EVIDENCE_ITEMS),
+        sums=_bytes(values.get("sums"), f"{where}.sums"),
+    )
+    if len(evidence.sums) != ROW_BYTES * len(evidence.ids) or evidence.digest != name:
+        expected = "the ids and sums of the posterior with this id"
+        raise BadRequest(where, found="others", expected=expected)
+    return PosteriorName(id=name, evidence=evidence)
+
+
+def _bytes(raw: object, where: str) -> bytes:
+    try:
+        return base64.b64decode(raw if isinstance(raw, str) else "?", validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise BadRequest(where, found=describe(raw), expected="base64") from error
 
 
 def _is_policy_name(raw: object) -> TypeGuard[PolicyName]:

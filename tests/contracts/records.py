@@ -103,6 +103,7 @@ def slate(number: int, *, user_id: str | None = "u", at: datetime | None = None)
         fallback=False,
         arm=None,
         at=at or START_AT + timedelta(seconds=number),
+        scores=(None, 2.5, -number / 8),
     )
 
 

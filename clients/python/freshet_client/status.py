@@ -208,6 +208,17 @@ class Trial:
 
 
 @dataclass(frozen=True)
+class RewardPosterior:
+    """What the policies that learn from rewards have read: lists, rewards, and their items."""
+
+    version: int
+    at: datetime
+    lists: int
+    rewards: int
+    items: int
+
+
+@dataclass(frozen=True)
 class Recorder:
     """What became of the lists that this process of the gateway served since its start."""
 
@@ -235,6 +246,7 @@ class Status:
     events: tuple[Hour, ...]
     slates: Slates
     trials: tuple[Trial, ...]
+    posterior: Optional[RewardPosterior]
     recorder: Recorder
     endpoint: str
     in_service: dict[str, bool]

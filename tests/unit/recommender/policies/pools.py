@@ -13,6 +13,7 @@ from recommender.requests.list_policy import ListPolicy, NewItemsShare
 
 BRANDS = (("a",), ("a",), ("b",), ("a", "b"), (), ("c",), ("c",))
 SCORES = np.array([3.0, 2.4, 2.3, 1.0, 0.9, 0.2, -1.0])
+LIFTS = np.random.default_rng(2).standard_normal((40, len(SCORES)))
 NEW = (3, 5, 6)
 UNLISTED = (6,)
 
@@ -46,6 +47,7 @@ def pool(*, limits: Sequence[ValueLimit] = (), unlike: Unlikeness | None = None)
         is_new_P=mask(NEW),
         limits=limits,
         unlikeness=unlike,
+        lifts_MP=LIFTS,
     )
 
 
@@ -81,6 +83,10 @@ def random_pools(draw: st.DrawFn) -> PolicyPool:
             relevance_P=scores_P / 3,
             unit=draw(st.floats(0.1, 10)),
         )
+    members = st.none() | st.lists(
+        st.lists(st.integers(-2, 2), min_size=size, max_size=size), min_size=1, max_size=4
+    )
+    lifts = draw(members)
     return PolicyPool(
         scores_P=scores_P,
         spread=draw(st.floats(0.1, 10)),
@@ -88,12 +94,13 @@ def random_pools(draw: st.DrawFn) -> PolicyPool:
         is_new_P=np.array(draw(flags)),
         limits=limits,
         unlikeness=unlike,
+        lifts_MP=None if lifts is None else np.array(lifts, np.float64),
     )
 
 
 random_policies = st.builds(
     ListPolicy,
-    name=st.sampled_from(["greedy", "epsilon", "plackett_luce"]),
+    name=st.sampled_from(["greedy", "epsilon", "plackett_luce", "thompson", "ucb"]),
     epsilon=st.floats(0, 1),
     temperature=st.floats(0.001, 1_000),
     new_items=st.none() | st.builds(NewItemsShare, share=st.floats(0, 1), ids=st.just(())),

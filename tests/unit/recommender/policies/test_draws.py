@@ -30,6 +30,7 @@ POLICIES = {
     "greedy": ListPolicy(name="greedy"),
     "epsilon": ListPolicy(name="epsilon", epsilon=0.4),
     "plackett_luce": ListPolicy(name="plackett_luce", temperature=0.7),
+    "thompson": ListPolicy(name="thompson"),
 }
 BY_NAME = {
     **POLICIES,

@@ -64,3 +64,23 @@ def test_one_new_item_gets_the_whole_share() -> None:
     share = NewItemsShare(share=0.25, ids=())
     found = slot_probabilities(ListPolicy(name="greedy", new_items=share), Slots(one))
     assert found.tolist() == [0.75, 0, 0, 0, 0, 0, 0.25]
+
+
+def test_thompson_is_the_share_of_members_that_take_an_item() -> None:
+    """In spreads: a member lifts an item over another of a higher score."""
+    lifts_MP = np.zeros((4, 7))
+    lifts_MP[0, 4] = 2.0
+    lifts_MP[1, 4] = 1.0
+    of = replace(pool(), lifts_MP=lifts_MP, spread=1.5)
+    found = slot_probabilities(ListPolicy(name="thompson"), Slots(of))
+    assert found.tolist() == [0.75, 0, 0, 0, 0.25, 0, 0]
+    slots = Slots(of)
+    slots.take(0)
+    assert slot_probabilities(ListPolicy(name="thompson"), slots)[4] == 0.5
+
+
+def test_one_member_is_certain_and_none_is_greedy() -> None:
+    lifted = replace(pool(), lifts_MP=np.eye(7)[[5]] * 10)
+    for policy in (ListPolicy(name="ucb"), ListPolicy(name="thompson")):
+        assert slot_probabilities(policy, Slots(lifted))[5] == 1
+        assert slot_probabilities(policy, Slots(replace(pool(), lifts_MP=None)))[0] == 1

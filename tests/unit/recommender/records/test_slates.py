@@ -21,15 +21,18 @@ from tests.contracts.records import slate
 IDS = st.text(st.characters(exclude_categories=["Cs", "Cc", "Zl", "Zp"]), min_size=1, max_size=20)
 GOOD_IDS = IDS.filter(lambda text: wrong_id(text) is None)
 TEXTS = GOOD_IDS.filter(lambda text: bool(text.strip()))
-CHOICES = st.tuples(GOOD_IDS, st.none() | st.floats(1e-300, 1.0))
+FINITE = st.floats(allow_nan=False, allow_infinity=False)
+CHOICES = st.tuples(GOOD_IDS, st.none() | st.floats(1e-300, 1.0), st.none() | FINITE)
 TIMES = st.integers(700_000_000_000_000, 4_000_000_000_000_000).map(moment)
 SLATES = st.builds(
-    lambda chosen, **values: Slate(
-        items=tuple(item_id for item_id, _ in chosen),
-        propensities=tuple(propensity for _, propensity in chosen),
+    lambda chosen, has_scores, **values: Slate(
+        items=tuple(item_id for item_id, _, _ in chosen),
+        propensities=tuple(propensity for _, propensity, _ in chosen),
+        scores=tuple(score for _, _, score in chosen) if has_scores else None,
         **values,
     ),
     chosen=st.lists(CHOICES, max_size=5),
+    has_scores=st.booleans(),
     event_id=GOOD_IDS,
     user_id=st.none() | GOOD_IDS,
     placement=st.none() | TEXTS,
@@ -54,6 +57,8 @@ REFUSED: tuple[tuple[str, object, str], ...] = (
     ("propensities", [None, 1.5, 1.0], "propensities[1]"),
     ("propensities", [None, True, 1.0], "propensities[1]"),
     ("propensities", [None, "1", 1.0], "propensities[1]"),
+    ("scores", [1.0], "scores"),
+    ("scores", [None, "1", 1.0], "scores[1]"),
     ("policy", None, "policy"),
     ("policy", "x" * 65, "policy"),
     ("version", -1, "version"),
@@ -95,6 +100,7 @@ def test_the_line_has_the_fields_of_the_record() -> None:
         "fallback": False,
         "arm": None,
         "at": "2026-01-01T00:00:07+00:00",
+        "scores": [None, 2.5, -0.875],
     }
 
 
@@ -117,5 +123,12 @@ def test_a_missing_field_is_refused(name: str) -> None:
 def test_the_longest_answer_fits_into_a_slate() -> None:
     assert MAX_SLATE_ITEMS >= MAX_K
     items = tuple(f"i{number}" for number in range(MAX_K))
-    made = replace(slate(1), items=items, propensities=(1.0,) * MAX_K)
+    made = replace(slate(1), items=items, propensities=(1.0,) * MAX_K, scores=(-1 / 3,) * MAX_K)
     assert from_json(to_json(made)) == made
+
+
+def test_slates_from_before_there_were_scores_have_none() -> None:
+    old = json.loads(to_json(slate(1)))
+    del old["scores"]
+    assert from_json(json.dumps(old)) == replace(slate(1), scores=None)
+    assert "scores" not in json.loads(to_json(replace(slate(1), scores=None)))
