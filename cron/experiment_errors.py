@@ -6,6 +6,7 @@ FreshetError
     ├── ExperimentNameInUse      one with that name was started before
     ├── PlacementInExperiment    one of another layer applies to the same lists
     ├── LayerFull                its layer has no free part of that size
+    ├── ExperimentNotReadable    another release started it, in a form that this one doesn't know
     ├── TooManyExperiments       as many as there may be are running
     ├── ExperimentEnded          it was stopped before
     └── SlatesNotRecorded        nothing could be measured
@@ -48,6 +49,16 @@ class LayerFull(ExperimentRefused):
         super().__init__(
             f"the layer {layer!r} has no free part of {wanted:.0%}: its running experiments take "
             f"{taken:.0%} of the users; ask for a smaller share, or stop one"
+        )
+
+
+class ExperimentNotReadable(ExperimentRefused):
+    """A row of the ledger has an experiment that this release can't read."""
+
+    def __init__(self, name: str, *, why: str) -> None:
+        super().__init__(
+            f"the experiment {name!r} in the ledger can't be read by this release ({why}); "
+            "use the release that started it, or stop it there first"
         )
 
 

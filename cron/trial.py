@@ -46,7 +46,7 @@ class CandidateTrial:
     @property
     def name(self) -> str:
         """The name of its two arms' experiment, which also decides who is in which arm."""
-        return f"canary-{self.version}"
+        return trial_name(self.version)
 
     @property
     def experiment(self) -> Experiment:
@@ -68,6 +68,11 @@ class CandidateTrial:
         """Return the name of a user's arm in the canary."""
         row = chosen_arm(self.name, unit, (1 - self.canary_share, self.canary_share))
         return (CONTROL, CANDIDATE)[row]
+
+
+def trial_name(version: int) -> str:
+    """Return the name of the two arms' experiment of a candidate's trial."""
+    return f"canary-{version}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

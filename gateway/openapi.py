@@ -30,9 +30,9 @@ from gateway.bodies.personalizer import (
 )
 from gateway.bodies.pictures import PictureBody
 from gateway.bodies.placements import PlacementBody
+from gateway.bodies.predictions import PredictionBody
 from gateway.bodies.propensities import PropensitiesBody
 from gateway.bodies.recommendation_request import RecommendationBody
-from gateway.bodies.recommendations import PredictionBody
 from gateway.bodies.records import EventBody, ItemBody
 from gateway.bodies.refusal import Refusal, refusal
 from gateway.callers.roles import CALLS

@@ -14,6 +14,7 @@ from datetime import timedelta
 from cron.cycle import release_files, stages
 from cron.cycle.collecting import collect_records, refusal_to_collect
 from cron.cycle.experiments import MIN_AGE_S, measure_experiments
+from cron.cycle.exploration import measure_exploration
 from cron.cycle.going_live import go_live
 from cron.cycle.open_run import OpenRun
 from cron.cycle.outlook import observe
@@ -58,7 +59,7 @@ def run_cycle(services: Services, lease: Lease, *, force_full: bool = False) -> 
     # before everything that needs the server: the log must not grow while that is away
     not_collected = collect_records(services, lease)
     erase_forgotten(services, lease)
-    _measure_experiments(services)
+    _measure_experiments(services, lease)
     with services.serving_lock:
         release.finish_switch(
             ledger, services.server, artifacts=lambda: services.artifacts, wait=services.stop.wait
@@ -87,15 +88,17 @@ def run_cycle(services: Services, lease: Lease, *, force_full: bool = False) -> 
     return _carry_out(services, run, lease)
 
 
-def _measure_experiments(services: Services) -> None:
+def _measure_experiments(services: Services, lease: Lease) -> None:
     settings = services.settings
     measure_experiments(
         services.ledger,
         services.journal,
-        settings.reward.weights,
+        settings.reward,
+        lease,
         min_age_s=MIN_AGE_S,
         keep=timedelta(days=settings.slates.keep_days),
     )
+    measure_exploration(services.ledger, services.journal, settings.reward, lease)
 
 
 def _skip(services: Services, reason: Reason, lease: Lease) -> Run:

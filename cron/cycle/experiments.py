@@ -4,47 +4,34 @@ An experiment is stopped when its arms do not have their shares of the users, wh
 decided, when one does harm, or when its first slates are about to be deleted. Its lists are then
 what they were before it; a person decides whether the winner's rules become the placement's.
 
-A measurement reads all slates and events since the start. One that takes long is repeated less
-often, so that it takes a twentieth of the worker's time at most.
+A measurement reads what is new since the last one. One that takes long is repeated less often, so
+that it takes a twentieth of the worker's time at most.
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from itertools import islice
 
-import pyarrow as pa
-
-from cron.cycle.experiment_users import (
-    LIST_COLUMNS,
-    add_rewards,
-    add_rewards_before,
-    arm_sums,
-    explored_items,
-    users_of_slates,
-)
-from cron.epoch import micros
-from cron.errors import FreshetError
+from cron.errors import FreshetError, LeaseLost
 from cron.experiment import Experiment
 from cron.experiment_errors import ExperimentRefused
 from cron.journal.journal import Journal
-from cron.ledger import experiment_rows
+from cron.ledger import experiment_day_rows, experiment_rows
 from cron.ledger.experiment_rows import MeasuredArms
 from cron.ledger.ledger import Ledger
+from cron.lineage import Lease
 from cron.metrics.measured_arms import judge_measured
+from cron.settings.tree import RewardSettings
+from cron.visitor_days.measure import measure
 
-MIN_AGE_S = 60.0  # all lists of an experiment are read, so not at every turn of a busy shop
+MIN_AGE_S = 60.0  # not at every turn of a busy shop, since all rows of visitors are added up
 QUICK_S = 3.0  # what takes no longer is measured again after MIN_AGE_S
 STATISTICS = "its statistics"
 RETENTION = "slates.keep_days"
 _PAUSES = 20  # how many times as long as a measurement the next one is not due
-_PART_RECORDS = 200_000
-_PART_USERS = 2_000
-_EVENT_COLUMNS = ("kind", "user_id", "type", "at_us", "value")
 
 log = logging.getLogger(__name__)
 
@@ -52,17 +39,19 @@ log = logging.getLogger(__name__)
 def measure_experiments(
     ledger: Ledger,
     journal: Journal,
-    weights: Mapping[str, float],
+    reward: RewardSettings,
+    lease: Lease,
     *,
     keep: timedelta,
     min_age_s: float = 0.0,
 ) -> None:
     """Measure the running experiments and store the results; stop those that have ended.
 
-    `weights` are those of the event types where an experiment has none of its own, and `keep` is
-    how long slates are kept. One that was measured less than `min_age_s` ago is left out. What
-    cannot be read now is measured at the next turn.
+    The weights of `reward` are those of the event types where an experiment has none of its own,
+    and `keep` is how long slates are kept. One that was measured less than `min_age_s` ago is left
+    out. What cannot be read now is measured at the next turn. Raise LeaseLost.
     """
+    experiment_day_rows.delete_unneeded(ledger, ended_before=ledger.now() - keep, lease=lease)
     for experiment in experiment_rows.running(ledger):
         now, last = ledger.now(), experiment_rows.measured_arms(ledger, experiment.name)
         is_too_old = now - experiment.started_at >= keep
@@ -70,7 +59,9 @@ def measure_experiments(
             continue
         began = time.perf_counter()
         try:
-            measured = measure(journal, experiment, weights, ledger=ledger)
+            measured = measure(journal, ledger, experiment, reward, lease)
+        except LeaseLost:
+            raise
         except FreshetError as error:
             extra = {"experiment": experiment.name, "why": str(error)}
             log.warning("experiment not measured", extra=extra)
@@ -96,42 +87,9 @@ def is_due(last: MeasuredArms | None, now: datetime, *, min_age_s: float = 0.0) 
     return age_s < 0 or age_s >= max(min_age_s, pause_s)
 
 
-def measure(
-    journal: Journal, experiment: Experiment, weights: Mapping[str, float], *, ledger: Ledger
-) -> MeasuredArms:
-    """Return the sums of an experiment's arms; raise as reading the journal."""
-    now = ledger.now()
-    slates = journal.slates.tables_since(experiment.started_at, columns=list(LIST_COLUMNS))
-    users = users_of_slates(experiment.name, slates)
-    weights = experiment.draft.reward or weights
-    for events in _events_after(journal, experiment.after_seq):
-        add_rewards(users, events, weights)
-    numbers = (1, journal.last_seq)
-    for user_ids in _parts(sorted(users)):
-        add_rewards_before(users, journal.by_user.of(user_ids, numbers), weights)
-    shares = {arm.name: arm.share for arm in experiment.draft.arms}
-    return MeasuredArms(
-        at=now,
-        arms=arm_sums(users.values(), shares, now_us=micros(now)),
-        explored=explored_items(users.values(), list(shares)),
-    )
-
-
 def _stop(ledger: Ledger, experiment: Experiment, *, by: str, why: str, winner: str | None) -> None:
     try:
         experiment_rows.stop(ledger, experiment.name, by=by, why=why, winner=winner)
     except ExperimentRefused:
         return  # somebody stopped it meanwhile
     log.info("experiment ended", extra={"experiment": experiment.name, "why": why})
-
-
-def _events_after(journal: Journal, after_seq: int) -> Iterator[pa.Table]:
-    for first in range(after_seq + 1, journal.last_seq + 1, _PART_RECORDS):
-        last = min(first + _PART_RECORDS - 1, journal.last_seq)
-        yield journal.read(first, last, columns=_EVENT_COLUMNS)
-
-
-def _parts(user_ids: Sequence[str]) -> Iterator[list[str]]:
-    left = iter(user_ids)
-    while part := list(islice(left, _PART_USERS)):
-        yield part

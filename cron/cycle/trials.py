@@ -16,7 +16,7 @@ import logging
 import time
 from dataclasses import replace
 
-from cron.cycle.experiments import MIN_AGE_S, is_due, measure
+from cron.cycle.experiments import MIN_AGE_S, is_due
 from cron.cycle.going_live import bring_up
 from cron.cycle.open_run import OpenRun
 from cron.cycle.steps import stored_value
@@ -32,6 +32,7 @@ from cron.metrics.measured_arms import with_answers
 from cron.services import Services
 from cron.settings.tree import ReleaseSettings
 from cron.trial import NEEDED_BY, CandidateTrial, ShadowCounts, TrialVerdict
+from cron.visitor_days.measure import measure
 
 log = logging.getLogger(__name__)
 
@@ -152,7 +153,7 @@ def _measure_arms(
     ):
         return last
     began = time.perf_counter()
-    found = measure(services.journal, trial.experiment, settings.reward.weights, ledger=ledger)
+    found = measure(services.journal, ledger, trial.experiment, settings.reward, lease)
     measured = replace(found, seconds=time.perf_counter() - began)
     trial_rows.store_measured(ledger, trial.version, measured, lease=lease)
     return measured

@@ -15,7 +15,12 @@ from cron.experiments.confidence_sequence import (
     interval_at_all_times,
     p_value_at_all_times,
 )
-from cron.experiments.differences import Estimate, difference, mean_reward
+from cron.experiments.differences import (
+    Estimate,
+    difference,
+    mean_reward,
+    reward_estimate,
+)
 from cron.experiments.guardrails import GUARDRAILS, Guardrail, GuardrailCheck, check_guardrails
 from cron.experiments.sample_ratio import ALPHA, sample_ratio_p
 from cron.experiments.user_sums import UserSums
@@ -64,11 +69,14 @@ class ArmComparison:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """The state of an experiment, with its reason in one sentence; `winner` is the best arm."""
+    """The state of an experiment, with its reason in one sentence; `winner` is the best arm.
+
+    `sample_ratio_p` is None where both arms are in every list.
+    """
 
     state: State
     reason: str
-    sample_ratio_p: float
+    sample_ratio_p: float | None
     comparisons: tuple[ArmComparison, ...]
     winner: str | None = None
 
@@ -82,6 +90,39 @@ def judge(arms: Sequence[ArmSums], rules: ComparisonRules) -> Outcome:
     state, reason, winner = _conclusion(arms, found, ratio_p, rules)
     return Outcome(
         state=state, reason=reason, sample_ratio_p=ratio_p, comparisons=found, winner=winner
+    )
+
+
+def judge_interleaved(
+    arms: Sequence[ArmSums], preference: UserSums, rules: ComparisonRules
+) -> Outcome:
+    """Judge an experiment of two arms by the users' preferences, which are per list.
+
+    `preference` has the reward of the second arm's items minus that of the first one's.
+    """
+    control, arm = arms
+    estimate = reward_estimate(preference)
+    if estimate is None:
+        state, reason, _ = _conclusion(arms, (), None, rules)
+        return Outcome(state=state, reason=reason, sample_ratio_p=None, comparisons=())
+    # of both teams' items together
+    worth = rules.effect * abs(mean_reward(control.reward) + mean_reward(arm.reward))
+    interval = interval_at_all_times(estimate, scale=worth, alpha=rules.alpha)
+    checks = check_guardrails(
+        control.guardrails, arm.guardrails, guardrails=rules.guardrails, alpha=rules.alpha
+    )
+    has_users = preference.num_users >= rules.min_users
+    found = ArmComparison(
+        arm=arm.name,
+        estimate=estimate,
+        interval=interval,
+        p_value=p_value_at_all_times(estimate, scale=worth),
+        finding=_finding(interval, checks, worth) if has_users else "undecided",
+        guardrails=checks,
+    )
+    state, reason, winner = _conclusion(arms, (found,), None, rules)
+    return Outcome(
+        state=state, reason=reason, sample_ratio_p=None, comparisons=(found,), winner=winner
     )
 
 
@@ -121,11 +162,11 @@ def _finding(interval: AnytimeInterval, checks: Sequence[GuardrailCheck], worth:
 def _conclusion(
     arms: Sequence[ArmSums],
     comparisons: Sequence[ArmComparison],
-    ratio_p: float,
+    ratio_p: float | None,
     rules: ComparisonRules,
 ) -> tuple[State, str, str | None]:
     """Return the state, its reason, and the winner."""
-    if ratio_p <= ALPHA:
+    if ratio_p is not None and ratio_p <= ALPHA:
         counts = ", ".join(f"{arm.name} {arm.reward.num_users}" for arm in arms)
         return "broken", f"the arms do not have their shares of the users ({counts})", None
     fewest = min(arms, key=lambda arm: arm.reward.num_users)

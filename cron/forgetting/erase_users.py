@@ -1,4 +1,4 @@
-"""Erase forgotten users from the journal, stored runs and dead letters, in each turn.
+"""Erase forgotten users from all that is stored, in each turn: journal, experiments, runs.
 
 It also synchronises the marks in ledger and histories, because either may have been recreated or
 restored from a backup.
@@ -15,6 +15,7 @@ from cron.journal.dead_letters import DeadLetter, DeadLetters
 from cron.ledger import forgotten, run_rows
 from cron.lineage import Lease
 from cron.services import Services
+from cron.visitor_days.measure import forget_visitors
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +33,7 @@ def erase_forgotten(services: Services, lease: Lease) -> None:
         if not marks:
             return
         num_erased = services.journal.erase(marks, lease)
+        forget_visitors(ledger, [mark.user_key for mark in marks], lease=lease)
         open_run = run_rows.open_run(ledger)
         _delete_run_folders(
             services, except_for=str(open_run.run_id) if open_run is not None else ""

@@ -15,10 +15,18 @@ from functools import lru_cache
 
 import sqlalchemy as sa
 
-from cron.experiment import Experiment, ExperimentDraft, ExperimentEnd, draft_json, parse_draft
+from cron.experiment import (
+    Experiment,
+    ExperimentDraft,
+    ExperimentEnd,
+    draft_json,
+    needed_by,
+    parse_draft,
+)
 from cron.experiment_errors import (
     ExperimentEnded,
     ExperimentNameInUse,
+    ExperimentNotReadable,
     LayerFull,
     PlacementInExperiment,
     TooManyExperiments,
@@ -27,7 +35,7 @@ from cron.experiment_errors import (
 from cron.experiments.assignment import LayerRange, free_range
 from cron.experiments.outcome import ArmSums
 from cron.experiments.user_sums import UserSums
-from cron.ledger import journal_rows, schema
+from cron.ledger import experiment_day_rows, journal_rows, schema
 from cron.ledger.ledger import Ledger
 from recommender.requests.wire import BadRequest
 
@@ -41,13 +49,15 @@ KEPT = 1_000  # so that a program that starts experiments cannot fill the ledger
 class MeasuredArms:
     """What was measured of an experiment, when, and how long that took.
 
-    The explored items are at equal numbers.
+    The explored items are at equal numbers. `preference` has the users' preferences between the two
+    arms of interleaved lists.
     """
 
     at: datetime
     seconds: float = 0.0
     arms: tuple[ArmSums, ...]
     explored: Mapping[str, float]
+    preference: UserSums | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,18 +73,21 @@ class AnswerCounts:
 def start(ledger: Ledger, name: str, draft: ExperimentDraft, *, by: str) -> Experiment:
     """Start an experiment in a free part of its layer.
 
-    Raise ExperimentNameInUse, PlacementInExperiment, LayerFull or TooManyExperiments.
+    Raise ExperimentNameInUse, PlacementInExperiment, LayerFull, TooManyExperiments, or
+    ExperimentNotReadable for a running one whose part of the layer is therefore unknown.
     """
     table = schema.experiments
     after_seq = journal_rows.last_seq(ledger)
     with ledger.write() as connection:
-        found = [_experiment(row) for row in connection.execute(sa.select(table))]
-        if any(one.name == name for one in found):
+        rows = connection.execute(sa.select(table)).all()
+        if any(row.name == name for row in rows):
             raise ExperimentNameInUse(name)
+        found = [*_readable(row for row in rows if row.ended_at is not None)]
+        found += [_read(row) for row in rows if row.ended_at is None]
         running = [one for one in found if one.is_running]
         if len(running) >= MAX_RUNNING:
             raise TooManyExperiments(limit=MAX_RUNNING)
-        if len(found) >= KEPT:
+        if len(rows) >= KEPT:
             _delete_oldest(connection, found)
         layer_range = _reserve(draft, running)
         experiment = Experiment(
@@ -99,20 +112,25 @@ def start(ledger: Ledger, name: str, draft: ExperimentDraft, *, by: str) -> Expe
 
 
 def stop(ledger: Ledger, name: str, *, by: str, why: str, winner: str | None) -> Experiment:
-    """Stop an experiment; raise UnknownExperiment or ExperimentEnded."""
+    """Stop an experiment; the releases of its arms need not be loaded any longer.
+
+    Raise UnknownExperiment, ExperimentEnded or ExperimentNotReadable.
+    """
     table = schema.experiments
     with ledger.write() as connection:
         rows = connection.execute(sa.select(table)).all()
         found = {row.name: row for row in rows}
         if name not in found:
             raise UnknownExperiment(name, known=sorted(found))
-        end = _experiment(found[name]).end
+        end = _read(found[name]).end
         if end is not None:
             raise ExperimentEnded(name, by=end.by)
         values = {"ended_at": ledger.now().isoformat(), "ended_by": by, "why": why}
         is_name = table.c.name == name
         connection.execute(table.update().where(is_name).values(**values, winner=winner))
-        return _experiment(connection.execute(sa.select(table).where(is_name)).one())
+        side = schema.side_versions
+        connection.execute(side.delete().where(side.c.needed_by == needed_by(name)))
+        return _read(connection.execute(sa.select(table).where(is_name)).one())
 
 
 def every(ledger: Ledger) -> tuple[Experiment, ...]:
@@ -164,6 +182,7 @@ def measured_to_json(measured: MeasuredArms) -> str:
         "arms": [asdict(arm) for arm in measured.arms],
         "explored": dict(measured.explored),
         "seconds": measured.seconds,
+        "preference": None if measured.preference is None else asdict(measured.preference),
     }
     return json.dumps(content)
 
@@ -171,11 +190,13 @@ def measured_to_json(measured: MeasuredArms) -> str:
 def measured_from_json(text: str, *, at: datetime) -> MeasuredArms:
     """Return what `measured_to_json` wrote."""
     content = json.loads(text)
+    preference = content.get("preference")
     return MeasuredArms(
         at=at,
         seconds=content.get("seconds", 0.0),
         arms=tuple(_arm_sums(arm) for arm in content["arms"]),
         explored=content["explored"],
+        preference=None if preference is None else UserSums(**preference),
     )
 
 
@@ -230,6 +251,7 @@ def _delete_oldest(connection: sa.Connection, found: Sequence[Experiment]) -> No
     table, answers_table = schema.experiments, schema.arm_answers
     connection.execute(table.delete().where(table.c.name == oldest.name))
     connection.execute(answers_table.delete().where(answers_table.c.experiment == oldest.name))
+    experiment_day_rows.delete_of(connection, oldest.name)
 
 
 def _readable(rows: Iterable[sa.Row[tuple[object, ...]]]) -> list[Experiment]:
@@ -250,6 +272,14 @@ def _readable(rows: Iterable[sa.Row[tuple[object, ...]]]) -> list[Experiment]:
 def _warn_once(name: str, why: str) -> None:
     """Log it for the first reading of a process alone: gateways read twice a second."""
     log.warning("experiment not read", extra={"experiment": name, "why": why})
+
+
+def _read(row: sa.Row[tuple[object, ...]]) -> Experiment:
+    """Return the experiment of a row; raise ExperimentNotReadable."""
+    try:
+        return _experiment(row)
+    except BadRequest as error:
+        raise ExperimentNotReadable(row.name, why=str(error)) from error
 
 
 def _experiment(row: sa.Row[tuple[object, ...]]) -> Experiment:

@@ -21,6 +21,8 @@ Each table's functions have a file of their own:
 | `experiment_rows`| experiments, what was measured of them, and the arms' answers       |
 | `trial_rows`   | trials of candidates, what was measured of them, and their shadows    |
 | `side_rows`    | versions that stay loaded beside the live one                         |
+| `exploration_rows` | what exploring costs, by placement and policy                      |
+| `experiment_day_rows` | what the visitors of experiments were shown and did, by day   |
 | `ranked_rows`  | choices of the Personalizer calls, and the model that learns from them |
 | `picture_rows` | the pictures of items, and what became of fetching them               |
 | `pruning`      | removal of rows that nothing needs                                    |

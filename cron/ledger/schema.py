@@ -8,7 +8,16 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-metadata = sa.MetaData()
+from cron.ledger import experiment_tables
+
+metadata = experiment_tables.metadata
+arm_answers = experiment_tables.arm_answers
+experiment_days = experiment_tables.experiment_days
+experiment_progress = experiment_tables.experiment_progress
+experiment_visitors = experiment_tables.experiment_visitors
+experiments = experiment_tables.experiments
+exploration_prices = experiment_tables.exploration_prices
+
 Row = sa.Row[tuple[object, ...]]
 
 segments = sa.Table(
@@ -221,37 +230,6 @@ slate_hours = sa.Table(
     sa.Column("hour", sa.Integer, primary_key=True, autoincrement=False),
     sa.Column("num_slates", sa.BigInteger, nullable=False),
     sa.Column("num_fallbacks", sa.BigInteger, nullable=False),
-)
-
-# experiments; draft: JSON of what was asked for; range_begin: the begin of their part of the layer;
-# measured: JSON of the arms' sums when they were last computed
-experiments = sa.Table(
-    "experiments",
-    metadata,
-    sa.Column("name", sa.Text, primary_key=True),
-    sa.Column("draft", sa.Text, nullable=False),
-    sa.Column("range_begin", sa.Float, nullable=False),
-    sa.Column("started_at", sa.Text, nullable=False),
-    sa.Column("started_by", sa.Text, nullable=False),
-    sa.Column("after_seq", sa.BigInteger, nullable=False),
-    sa.Column("ended_at", sa.Text),
-    sa.Column("ended_by", sa.Text),
-    sa.Column("why", sa.Text),
-    sa.Column("winner", sa.Text),
-    sa.Column("measured_at", sa.Text),
-    sa.Column("measured", sa.Text),
-)
-
-# what the gateways answered in the arms of experiments; seconds_2: the sum of squares
-arm_answers = sa.Table(
-    "arm_answers",
-    metadata,
-    sa.Column("experiment", sa.Text, primary_key=True),
-    sa.Column("arm", sa.Text, primary_key=True),
-    sa.Column("num_answers", sa.BigInteger, nullable=False),
-    sa.Column("num_errors", sa.BigInteger, nullable=False),
-    sa.Column("seconds", sa.Float, nullable=False),
-    sa.Column("seconds_2", sa.Float, nullable=False),
 )
 
 # choices of the Personalizer calls that wait for their rewards; slot_id is empty where there is

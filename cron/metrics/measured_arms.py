@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from cron.experiment import Experiment
-from cron.experiments.outcome import ArmSums, Outcome, judge
+from cron.experiments.outcome import ArmSums, Outcome, judge, judge_interleaved
 from cron.experiments.user_sums import UserSums
 from cron.ledger.experiment_rows import AnswerCounts, MeasuredArms
 
@@ -14,7 +14,10 @@ def judge_measured(
     experiment: Experiment, measured: MeasuredArms, answers: Mapping[str, AnswerCounts]
 ) -> Outcome:
     """Judge an experiment by its users' rewards, and by what the gateways counted."""
-    return judge(with_answers(measured, answers), experiment.draft.rules)
+    arms = with_answers(measured, answers)
+    if measured.preference is not None:
+        return judge_interleaved(arms, measured.preference, experiment.draft.rules)
+    return judge(arms, experiment.draft.rules)
 
 
 def with_answers(

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
 import msgspec
 
 from cron.errors import FreshetError
+from cron.experiments.exploration_price import PlacementPrice
 from cron.ledger import (
     decision_rows,
     event_rows,
+    exploration_rows,
     holds,
     journal_rows,
     metric_rows,
@@ -84,6 +86,7 @@ class Overview:
     slates: SlateCounts  # of the last day
     trials: tuple[TrialReport, ...]  # newest first
     posterior: PosteriorState | None  # of the rewards of shown items
+    exploration: tuple[PlacementPrice, ...]
     metrics: Mapping[str, float]  # the ledger's counters and gauges
 
     @property
@@ -142,6 +145,7 @@ def look_at_ledger(
         slates=slate_rows.counts_of_day(ledger, now=now),
         trials=newest_trials(ledger, NUM_TRIALS),
         posterior=posterior_rows.state(ledger),
+        exploration=exploration_rows.every(ledger),
         metrics=metric_rows.stored_metrics(ledger),
     )
 
@@ -204,6 +208,7 @@ def to_json(overview: Overview) -> dict[str, object]:
         },
         "trials": [trial_json(report) for report in overview.trials],
         "posterior": _posterior_json(overview.posterior),
+        "exploration": [_price_json(one) for one in overview.exploration],
     }
 
 
@@ -314,6 +319,12 @@ def _posterior_json(posterior: PosteriorState | None) -> dict[str, object] | Non
         "rewards": posterior.num_rewards,
         "items": posterior.num_items,
     }
+
+
+def _price_json(one: PlacementPrice) -> dict[str, object]:
+    """Render the price of exploration in a placement."""
+    place = {"placement": one.placement, "policy": one.policy}
+    return {**place, "measured_at": one.measured_at.isoformat(), **asdict(one.price)}
 
 
 def _iso(at: datetime | None) -> str | None:

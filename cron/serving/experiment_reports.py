@@ -5,24 +5,25 @@ The command line and the gateway's API use the same two functions.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from cron.errors import FreshetError
 from cron.experiment import (
     Experiment,
     ExperimentDraft,
     check_experiment_name,
+    needed_by,
     placements_of,
 )
-from cron.experiment_errors import SlatesNotRecorded
+from cron.experiment_errors import ExperimentNameInUse, SlatesNotRecorded
 from cron.experiments.differences import reward_estimate
 from cron.experiments.outcome import ArmSums, Outcome
-from cron.ledger import experiment_rows, placement_rows
+from cron.ledger import experiment_rows, placement_rows, release_rows, side_rows
 from cron.ledger.experiment_rows import AnswerCounts
 from cron.ledger.ledger import Ledger
 from cron.metrics.measured_arms import judge_measured
-from cron.placement import Placement
+from cron.settings.tree import Settings
 from recommender.records.excerpt import excerpt
 from recommender.requests.wire import BadRequest
 
@@ -57,28 +58,41 @@ class ExperimentReport:
 
 
 def start_experiment(
-    ledger: Ledger,
-    of_settings: Mapping[str, Placement],
-    name: str,
-    draft: ExperimentDraft,
-    *,
-    by: str,
-    are_slates_recorded: bool,
+    ledger: Ledger, settings: Settings, name: str, draft: ExperimentDraft, *, by: str
 ) -> Experiment:
-    """Start an experiment; raise BadRequest for a placement that there is not.
+    """Start an experiment; raise BadRequest for a placement or a release that there is not.
 
-    Raise SlatesNotRecorded, and as `experiment_rows.start`.
+    The releases of arms are loaded beside the live one. Raise SlatesNotRecorded, NoArchive,
+    TooManySideVersions, and as `experiment_rows.start`.
     """
-    if not are_slates_recorded:
+    if not settings.slates.record:
         raise SlatesNotRecorded
     check_experiment_name(name, "name")
-    by_name = {**of_settings, **placement_rows.every(ledger)}
+    by_name = {**settings.placements, **placement_rows.every(ledger)}
     for placement in placements_of(draft):
         if placement not in by_name:
             names = ", ".join(sorted(by_name)[:_NUM_SHOWN])
             expected = f"one of {names}" if names else "no placement, since there are none"
             raise BadRequest("placement", found=excerpt(placement), expected=expected)
-    return experiment_rows.start(ledger, name, draft, by=by)
+    _check_releases(ledger, draft)
+    if any(one.name == name for one in experiment_rows.every(ledger)):
+        raise ExperimentNameInUse(name)
+    try:
+        for version in sorted({arm.release for arm in draft.arms if arm.release is not None}):
+            limit = settings.release.max_side_versions
+            side_rows.add(ledger, version, needed_by(name), limit=limit)
+        return experiment_rows.start(ledger, name, draft, by=by)
+    except FreshetError:
+        side_rows.remove(ledger, needed_by(name))
+        raise
+
+
+def _check_releases(ledger: Ledger, draft: ExperimentDraft) -> None:
+    for place, arm in enumerate(draft.arms):
+        if arm.release is not None and not release_rows.is_release(ledger, arm.release):
+            newest = [str(one.version) for one in release_rows.newest_releases(ledger, _NUM_SHOWN)]
+            expected = f"a release, such as {', '.join(newest) or 'none yet'}"
+            raise BadRequest(f"arms[{place}].release", found=str(arm.release), expected=expected)
 
 
 def report_on(ledger: Ledger, experiment: Experiment) -> ExperimentReport:

@@ -11,6 +11,7 @@ from datetime import timedelta
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from cron.epoch import micros
 from cron.ledger import slate_rows
@@ -20,7 +21,7 @@ from cron.lineage import Lease
 from cron.slates.slate_files import SlateFiles
 from cron.user_keys import UserKeys
 
-COLUMNS = ("user_id", "at_us")  # needed to recognise an erased slate
+COLUMNS = ("user_id", "session_id", "at_us")  # needed to recognise an erased slate
 # The gateway's clock says when a slate was made, and another one when its user was forgotten. What
 # a returning visitor is shown in the first minutes is lost too.
 CLOCK_SLACK = timedelta(minutes=5)
@@ -34,11 +35,15 @@ class SlateEraser:
     keys: UserKeys
 
     def without(self, table: pa.Table) -> pa.Table:
-        """Return the rows that are not of forgotten users; `table` has at least COLUMNS."""
+        """Return the rows that are not of forgotten users; `table` has at least COLUMNS.
+
+        A visitor without a user id is forgotten by the id of the session.
+        """
         if not self.marks or table.num_rows == 0:
             return table
         up_to_us = {mark.user_key: micros(mark.up_to + CLOCK_SLACK) for mark in self.marks}
-        users = table["user_id"].combine_chunks().dictionary_encode()
+        who = pc.coalesce(table["user_id"], table["session_id"])
+        users = who.combine_chunks().dictionary_encode()
         user_ids = users.dictionary.to_pylist()
         # one more, for visitors without an id
         up_to_U = np.full(len(user_ids) + 1, np.iinfo(np.int64).min, np.int64)

@@ -66,24 +66,30 @@ class SlateStore:
             yield from slate_tables.slates_of(table)
 
     def tables_since(
-        self, at: datetime, *, columns: Sequence[str] | None = None
+        self,
+        at: datetime,
+        *,
+        until: datetime | None = None,
+        columns: Sequence[str] | None = None,
     ) -> Iterator[pa.Table]:
         """Yield the same slates as rows, a segment at a time; columns are `slate_tables.SCHEMA`'s.
 
-        Slates of forgotten users are left out at once, before they are erased. Raise
-        ArtifactMissing or ArtifactCorrupt.
+        Those made at `until` or later are left out. Slates of forgotten users are left out at once,
+        before they are erased. Raise ArtifactMissing or ArtifactCorrupt.
         """
         # Read the marks first: once a mark is gone, later segments hold nothing of its user.
         eraser = SlateEraser(marks=forgotten.pending(self._ledger), keys=self._keys)
         wanted = slate_tables.SCHEMA.names if columns is None else list(columns)
         needed = list(dict.fromkeys([*wanted, "event_id", *COLUMNS]))
         since_us, seen = micros(at), dict[str, int]()
-        for segment in self._fetched_segments(at):
+        for segment in self._fetched_segments(at, until):
             # a repeated slate has the same time, and no later segment has an earlier one
             first_us = micros(segment.first_at)
             seen = {one: at_us for one, at_us in seen.items() if at_us >= first_us}
             rows = eraser.without(self._files.read(segment, needed))
             rows = rows.filter(pc.greater_equal(rows["at_us"], since_us))
+            if until is not None:
+                rows = rows.filter(pc.less(rows["at_us"], micros(until)))
             yield _unseen(rows, seen).select(wanted)
 
     def erase(self, marks: Sequence[Mark], lease: Lease) -> int:
@@ -108,24 +114,28 @@ class SlateStore:
         """Return the eraser for forgotten users among the slates."""
         if not forgotten.any_forgotten(self._ledger):
             return SlateEraser(marks=(), keys=self._keys)
-        users = {slate.user_id for slate in slates if slate.user_id is not None}
-        keys = {self._keys.of_user(user_id) for user_id in users}
+        visitors = {slate.visitor_id for slate in slates if slate.visitor_id is not None}
+        keys = {self._keys.of_user(visitor_id) for visitor_id in visitors}
         return SlateEraser(marks=forgotten.among(self._ledger, keys), keys=self._keys)
 
-    def _fetched_segments(self, at: datetime) -> tuple[SlateSegment, ...]:
-        """Return the segments with slates since a time, all of them fetched.
+    def _fetched_segments(self, at: datetime, until: datetime | None) -> tuple[SlateSegment, ...]:
+        """Return the segments with slates from a time on, until another, all of them fetched.
 
         They can then be read even if they are merged meanwhile.
         """
         while True:
-            segments = slate_rows.segments(self._ledger, since=at)
+            segments = self._segments(at, until)
             with suppress(ArtifactMissing):
                 for segment in segments:
                     self._files.local(segment)
                 return segments
-            if slate_rows.segments(self._ledger, since=at) == segments:
+            if self._segments(at, until) == segments:
                 for segment in segments:
                     self._files.local(segment)  # raises ArtifactMissing
+
+    def _segments(self, at: datetime, until: datetime | None) -> tuple[SlateSegment, ...]:
+        segments = slate_rows.segments(self._ledger, since=at)
+        return tuple(one for one in segments if until is None or one.first_at < until)
 
 
 def _unseen(rows: pa.Table, seen: dict[str, int]) -> pa.Table:

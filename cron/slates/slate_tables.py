@@ -28,6 +28,9 @@ SCHEMA = pa.schema(
         pa.field("fallback", pa.bool_(), nullable=False),
         pa.field("arm", pa.string()),
         pa.field("scores", pa.list_(pa.float64())),  # files from before there were scores lack it
+        # files of earlier releases lack these; they are read as nulls
+        pa.field("session_id", pa.string()),
+        pa.field("teams", pa.list_(pa.string())),
     ]
 )
 
@@ -46,9 +49,17 @@ def slates_of(table: pa.Table) -> list[Slate]:
     for row in table.to_pylist():
         at = moment(row.pop("at_us"))
         items, propensities = tuple(row.pop("items")), tuple(row.pop("propensities"))
-        found = row.pop("scores")
-        scores = None if found is None else tuple(found)
-        slates.append(Slate(**row, items=items, propensities=propensities, at=at, scores=scores))
+        teams, scores = row.pop("teams"), row.pop("scores")
+        slates.append(
+            Slate(
+                **row,
+                items=items,
+                propensities=propensities,
+                at=at,
+                scores=None if scores is None else tuple(scores),
+                teams=None if teams is None else tuple(teams),
+            )
+        )
     return slates
 
 
@@ -82,4 +93,6 @@ def _row(slate: Slate) -> tuple[object, ...]:
         slate.fallback,
         slate.arm,
         None if slate.scores is None else list(slate.scores),
+        slate.session_id,
+        None if slate.teams is None else list(slate.teams),
     )

@@ -42,7 +42,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         required=True,
         metavar="ARM",
-        help="NAME, NAME=PLACEMENT or NAME='{\"diversity\": 0.3}'; the first is the control",
+        help="NAME, NAME=PLACEMENT, NAME=release:VERSION or NAME='{\"diversity\": 0.3}'; the first "
+        "is the control",
+    )
+    starting.add_argument(
+        "--kind",
+        choices=("ab", "interleaving"),
+        default="ab",
+        help="divide users among arms, or interleave the lists of two (default: ab)",
     )
     starting.add_argument("--placement", metavar="NAME", help="whose lists; default: all lists")
     starting.add_argument("--share", type=float, default=1.0, help="of the users (default: 1)")
@@ -67,7 +74,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     stopping = add_action(actions, "stop", "stop an experiment; its lists are as before it")
     stopping.add_argument("stopped_name", metavar="NAME", help="an experiment's name")
     add_reason(stopping, shown_by="`experiment status`")
-    planning = add_action(actions, "plan", "compute the users and days that an effect needs")
+    _add_plan_arguments(add_action(actions, "plan", "compute what finding an effect needs"))
+
+
+def _add_plan_arguments(planning: argparse.ArgumentParser) -> None:
     planning.add_argument(
         "--users-per-day", type=float, required=True, metavar="N", help="new users a day"
     )
@@ -98,17 +108,14 @@ def _start(arguments: argparse.Namespace, loaded: Loaded, ledger: Ledger) -> int
     try:
         draft = _draft(arguments)
         experiment = start_experiment(
-            ledger,
-            loaded.settings.placements,
-            arguments.name,
-            draft,
-            by=person_name(),
-            are_slates_recorded=loaded.settings.slates.record,
+            ledger, loaded.settings, arguments.name, draft, by=person_name()
         )
     except BadRequest as error:
         arguments.refuse(str(error))
     lists = "all lists" if draft.placement is None else f"lists of {draft.placement!r}"
     arms = ", ".join(f"{arm.name} ({arm.share:.0%})" for arm in draft.arms)
+    if draft.kind == "interleaving":
+        arms = "the lists of " + " and ".join(arm.name for arm in draft.arms) + " are interleaved"
     print(f"the experiment {experiment.name!r} is running on {lists} with {draft.share:.0%} of")
     print(f"the users: {arms}. Gateways follow within a second; see what it says with:")
     print(f"python -m cron experiment status {experiment.name}")
@@ -125,6 +132,7 @@ def _draft(arguments: argparse.Namespace) -> ExperimentDraft:
             raise BadRequest("reward", found=repr(text), expected="TYPE=WEIGHT") from None
     return parse_draft(
         {
+            "kind": arguments.kind,
             "placement": arguments.placement,
             "layer": arguments.layer,
             "share": arguments.share,
@@ -142,7 +150,7 @@ def _show(arguments: argparse.Namespace, ledger: Ledger) -> int:
         found = (experiment_rows.one(ledger, arguments.shown_name),)
     reports = [report_on(ledger, experiment) for experiment in found]
     if arguments.json:
-        show_json([_as_json(report) for report in reports])
+        show_json([experiment_json(report) for report in reports])
     elif not reports:
         print("no experiment yet; start one with: python -m cron experiment start NAME --arm …")
     else:
@@ -161,15 +169,17 @@ def _text(report: ExperimentReport, ledger: Ledger) -> str:
     measured = "not measured yet; the worker does it at its next turn"
     if report.measured_at is not None:
         measured = f"measured {clock(report.measured_at)} UTC"
-    lines.append(f"{measured}; rewards are per user and day, intervals hold at all times")
+    per = "list" if experiment.draft.kind == "interleaving" else "user and day"
+    lines.append(f"{measured}; rewards are per {per}, intervals hold at all times")
     return "\n".join(lines)
 
 
 def _rows(report: ExperimentReport) -> list[list[str]]:
+    is_interleaved = report.experiment.draft.kind == "interleaving"
     return [
         [
             arm.name,
-            f"{arm.share:.0%}",
+            "–" if is_interleaved else f"{arm.share:.0%}",
             f"{arm.num_users:,}",
             number(arm.reward, digits=4),
             "–" if arm.explored is None else f"{arm.explored:,.0f}",
@@ -185,8 +195,16 @@ def _rows(report: ExperimentReport) -> list[list[str]]:
 def _lists_of(arm: ExperimentArm) -> str:
     """Return what the lists of an arm are."""
     if arm.placement is not None:
-        return f"of {arm.placement}"
+        return f"of {arm.placement}{_maker(arm)}"
+    if arm.release is not None and not arm.rules:
+        return _maker(arm).strip()
+    if arm.release is not None:
+        return f"{json.dumps(dict(arm.rules), ensure_ascii=False)}{_maker(arm)}"
     return json.dumps(dict(arm.rules), ensure_ascii=False) if arm.rules else "as they are"
+
+
+def _maker(arm: ExperimentArm) -> str:
+    return "" if arm.release is None else f" by release {arm.release}"
 
 
 def _comparisons(report: ExperimentReport) -> Sequence[str]:
@@ -201,20 +219,23 @@ def _comparisons(report: ExperimentReport) -> Sequence[str]:
     for one in outcome.comparisons:
         harmed = [check.name for check in one.guardrails if check.is_harmed]
         lines += [f"{one.arm} harms: {', '.join(harmed)}"] if harmed else []
-    ratio = f"sample ratio: p = {outcome.sample_ratio_p:.3g}"
-    return [*lines, ratio, f"{outcome.state}: {outcome.reason}"]
+    if outcome.sample_ratio_p is not None:
+        lines.append(f"sample ratio: p = {outcome.sample_ratio_p:.3g}")
+    return [*lines, f"{outcome.state}: {outcome.reason}"]
 
 
 def _with_sign(value: float) -> str:
     return f"{value:+.4f}".replace("-", "−")
 
 
-def _as_json(report: ExperimentReport) -> dict[str, object]:
+def experiment_json(report: ExperimentReport) -> dict[str, object]:
+    """Render an experiment and what it says as JSON values."""
     experiment, outcome = report.experiment, report.outcome
     end, measured_at = experiment.end, report.measured_at
     comparisons = () if outcome is None else outcome.comparisons
     return {
         "name": experiment.name,
+        "kind": experiment.draft.kind,
         **draft_json(experiment.draft),
         "started_at": experiment.started_at.isoformat(),
         "started_by": experiment.started_by,

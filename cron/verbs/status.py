@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from cron.ledger import experiment_rows
 from cron.metrics.overview import Overview, look, panel_ndcg, to_json
 from cron.services import Paths
+from cron.serving.experiment_reports import ExperimentReport, report_on
 from cron.settings.file import Loaded
 from cron.settings.places import var_folder
 from cron.urls.torchserve import parse as parse_nodes
+from cron.verbs.experiment import experiment_json
 from cron.verbs.table import age, clock, count, number, show_json, sparkline, table
 from cron.wiring import open_ledger, open_log
 
@@ -26,17 +30,19 @@ def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
     """Print the overview."""
     store = loaded.settings.store
     paths = Paths(var=var_folder(loaded.settings))
-    overview = look(
-        open_ledger(store.ledger), open_log(store.events), paths.runs, now=datetime.now(UTC)
-    )
+    ledger = open_ledger(store.ledger)
+    overview = look(ledger, open_log(store.events), paths.runs, now=datetime.now(UTC))
+    running = [report_on(ledger, one) for one in experiment_rows.running(ledger)]
     if arguments.json:
-        show_json(to_json(overview))
+        experiments = [experiment_json(report) for report in running]
+        show_json(to_json(overview) | {"experiments": experiments})
     else:
-        print("\n".join(_lines(overview, [node.address for node in parse_nodes(store.server)])))
+        nodes = [node.address for node in parse_nodes(store.server)]
+        print("\n".join(_lines(overview, nodes, running)))
     return 0
 
 
-def _lines(overview: Overview, nodes: list[str]) -> list[str]:
+def _lines(overview: Overview, nodes: list[str], running: Sequence[ExperimentReport]) -> list[str]:
     lines = [_live(overview)]
     if overview.hold:
         lines.append(
@@ -51,6 +57,8 @@ def _lines(overview: Overview, nodes: list[str]) -> list[str]:
         *_posterior(overview),
         _current(overview),
         *_trial(overview),
+        *_experiments(running, overview.at),
+        *_exploration(overview),
         *_updates(overview),
         *_quality(overview),
         "",
@@ -157,6 +165,38 @@ def _trial(overview: Overview) -> list[str]:
     if report.shadow.mean_overlap is not None:
         parts.append(f"lists overlap by {report.shadow.mean_overlap:.0%}")
     return [f"trial    version {trial.version}, {'; '.join(parts)}"]
+
+
+def _experiments(running: Sequence[ExperimentReport], now: datetime) -> list[str]:
+    """Show how each running experiment stands."""
+    lines = []
+    for report in running:
+        experiment, outcome = report.experiment, report.outcome
+        state = "not measured yet"
+        if outcome is not None:
+            state = f"{outcome.state}: {outcome.reason}"
+            if outcome.sample_ratio_p is not None:
+                state += f"; sample ratio p = {outcome.sample_ratio_p:.3g}"
+        since = age(now - experiment.started_at)
+        lines.append(f"trying   {experiment.name}, {since} so far: {state}")
+    return lines
+
+
+def _exploration(overview: Overview) -> list[str]:
+    """Show what exploring costs, by placement and policy."""
+    lines = []
+    for one in overview.exploration:
+        price = one.price
+        lists = "lists without a placement" if one.placement is None else f"'{one.placement}'"
+        moved = "an unknown share" if price.moved_share is None else f"{price.moved_share:.1%}"
+        cost = f"what it costs is unknown: {price.why_unknown}"
+        if price.given_up is not None and price.low is not None and price.high is not None:
+            cost = (
+                f"gives up {price.given_up:.4g} ({price.low:.4g} to {price.high:.4g}) of "
+                f"{price.earned + price.given_up:.4g} per list"
+            )
+        lines.append(f"explore  {one.policy} in {lists}: {moved} of the items; {cost}")
+    return lines
 
 
 def _updates(overview: Overview) -> list[str]:

@@ -16,6 +16,7 @@ from gateway.bodies.operate import Why
 from gateway.bodies.placements import PlacementBody
 
 _STRICT = ConfigDict(extra="forbid")
+KindOfExperiment = Literal["ab", "interleaving"]
 ExperimentText = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
 Share = Annotated[float, Field(ge=0.01, le=1)]
 
@@ -37,6 +38,9 @@ class ArmBody:
     rules: Annotated[
         PlacementBody | None, Field(description="Rules that replace those of the placement.")
     ] = None
+    release: Annotated[
+        int | None, Field(ge=1, description="The release that makes its lists. Default: the live.")
+    ] = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +49,13 @@ class ExperimentBody:
 
     __pydantic_config__ = _STRICT
 
+    kind: Annotated[
+        KindOfExperiment,
+        Field(
+            description="`ab`: each user is in one arm. `interleaving`: the lists of two arms are "
+            "drafted into one for each user."
+        ),
+    ] = "ab"
     placement: Annotated[
         str | None, Field(description="The placement whose lists take part; null for all lists.")
     ] = None
@@ -92,8 +103,14 @@ class ArmAnswer:
         dict[str, object],
         Field(description="Rules that replace those of the placement.", exclude_if=is_empty),
     ]
+    release: Annotated[
+        int | None, Field(description="The release that makes its lists.", exclude_if=is_none)
+    ] = None
     users: Annotated[int, Field(description="Users who were served a list.")]
-    reward: Annotated[float | None, Field(description="The reward per user and day.")]
+    reward: Annotated[
+        float | None,
+        Field(description="The reward per user and day; of interleaved lists, per list."),
+    ]
     explored: Annotated[
         float | None,
         Field(
@@ -112,7 +129,11 @@ class ComparisonAnswer:
 
     arm: Annotated[str, Field(description="The arm.", examples=["b"])]
     difference: Annotated[
-        float, Field(description="Its reward per user and day minus the control's, adjusted.")
+        float,
+        Field(
+            description="Its reward per user and day minus the control's, adjusted; of interleaved "
+            "lists, the reward per list of its items minus that of the control's."
+        ),
     ]
     low: Annotated[
         float | None,
@@ -132,6 +153,9 @@ class ExperimentAnswer:
     """An experiment and what it says so far."""
 
     name: Annotated[str, Field(description="Its name.", examples=["closer-shelves"])]
+    kind: Annotated[
+        KindOfExperiment, Field(description="Whether users are divided, or lists interleaved.")
+    ]
     placement: Annotated[
         str | None, Field(description="The placement whose lists take part; null for all.")
     ]
@@ -152,7 +176,11 @@ class ExperimentAnswer:
     ]
     reason: Annotated[str | None, Field(description="The state in a sentence.")]
     sample_ratio_p: Annotated[
-        float | None, Field(description="The always-valid p-value of the arms' shares.")
+        float | None,
+        Field(
+            description="The always-valid p-value of the arms' shares; null if both arms are in "
+            "every list."
+        ),
     ]
     arms: Annotated[tuple[ArmAnswer, ...], Field(description="The first is the control.")]
     comparisons: Annotated[

@@ -49,6 +49,14 @@ class RecommendationBody:
             examples=["ann"],
         ),
     ] = None
+    session_id: Annotated[
+        Id | None,
+        Field(
+            description="The session of a visitor without a `user_id`: it keeps the visitor in one "
+            "arm of an experiment, and is recorded with the list. Not read with a `user_id`.",
+            examples=["s-81f3"],
+        ),
+    ] = None
     history: Annotated[
         list[str | int | HistoryElementBody] | None,
         Field(

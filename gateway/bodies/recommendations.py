@@ -1,4 +1,4 @@
-"""The bodies and answers of recommendations (top-k) and of `POST /predict`."""
+"""The answers of recommendations (top-k), and the elements of histories."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from gateway.bodies.items import ShownAttributes
 from recommender.requests.list_policy import PolicyName
 
 FilterValue = str | int | float | bool | None | list[object] | dict[str, object]
-
+Interleaved = Literal["interleaved"]
 
 ItemId = Annotated[str, Field(description="The item's id.", examples=["181"])]
 Title = Annotated[
@@ -45,6 +45,14 @@ Propensity = Annotated[
         description="The probability with which the policy chose the item for its place, given "
         "the items before it. Only when the placement has a policy that explores.",
         examples=[0.1184],
+        exclude_if=is_none,
+    ),
+]
+Team = Annotated[
+    str | None,
+    Field(
+        description="The arm that picked the item. Only in an interleaved list.",
+        examples=["b"],
         exclude_if=is_none,
     ),
 ]
@@ -188,6 +196,7 @@ class RankedItem:
     reason: Reason = None
     moved: Moved = None
     propensity: Propensity = None
+    team: Team = None
     attributes: ShownAttributes = None
 
 
@@ -228,6 +237,14 @@ ForUser = Annotated[
         examples=["ann"],
     ),
 ]
+ForSession = Annotated[
+    str | None,
+    Field(
+        description="The session that was asked for. Only for a visitor without an id.",
+        examples=["s-81f3"],
+        exclude_if=is_none,
+    ),
+]
 Version = Annotated[int, Field(description="The release that answered.", examples=[3])]
 ForPlacement = Annotated[
     str | None,
@@ -259,7 +276,8 @@ InExperiment = Annotated[
 InArm = Annotated[
     str | None,
     Field(
-        description="The arm of the experiment that the user is in.",
+        description="The arm of the experiment that the user is in; an interleaved list has a "
+        "`team` at each item instead.",
         examples=["b"],
         exclude_if=is_none,
     ),
@@ -272,12 +290,13 @@ class RankedAnswer:
 
     recommendation_id: RecommendationId
     user_id: ForUser
+    session_id: ForSession = None
     model_version: Version
     policy: Annotated[
-        PolicyName,
+        PolicyName | Interleaved,
         Field(
             description="How the list was chosen: `greedy`, the highest scores, or the policy of "
-            "the placement."
+            "the placement; `interleaved`: by two arms of an experiment in turn."
         ),
     ] = "greedy"
     items: Annotated[
@@ -304,6 +323,7 @@ class FallbackAnswer:
 
     recommendation_id: RecommendationId
     user_id: ForUser
+    session_id: ForSession = None
     model_version: Annotated[
         int | None,
         Field(description="The release whose popular items these are; null before the first."),
@@ -364,34 +384,3 @@ class HistoryElementBody:
             exclude_if=is_none,
         ),
     ] = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PredictionBody:
-    """One rating to predict. The model checks the fields and names the one at fault."""
-
-    user_seq: Annotated[
-        list[str | int | HistoryElementBody],
-        Field(
-            description="The user's history, newest last. A string is looked up as an id, then as "
-            "an exact title, and is read as free text otherwise; a whole number is an id. An "
-            "empty list is a user without a history.",
-            examples=[["Toy Story (1995)", "Heat (1995)"]],
-        ),
-    ]
-    item_desc: Annotated[
-        str | int | HistoryElementBody,
-        Field(
-            description="The item: a string, a whole number, or an object with `id` or `text`.",
-            examples=["GoldenEye (1995)"],
-        ),
-    ]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PredictionAnswer:
-    """A predicted rating. The header `X-Model-Version` names the release."""
-
-    score: Annotated[
-        float, Field(description="The rating, on the data's own scale.", examples=[3.40523])
-    ]

@@ -210,6 +210,33 @@ class PosteriorStatus:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ExplorationStatus:
+    """What exploring cost in the lists of a placement by a policy, in the last week."""
+
+    placement: Annotated[str | None, Field(description="Null for lists without one.")]
+    policy: Annotated[str, Field(description="The policy.", examples=["epsilon"])]
+    measured_at: Annotated[Moment, Field(description="When it was measured.")]
+    num_slates: Annotated[int, Field(description="Lists of users in which chance had a part.")]
+    num_items: Annotated[int, Field(description="The items of these lists.")]
+    moved_share: Annotated[
+        Number | None,
+        Field(
+            description="The share of items that greedy lists would not have shown there; null if "
+            "that is unknown.",
+            examples=[0.05],
+        ),
+    ]
+    earned: Annotated[Number, Field(description="The reward of such a list.")]
+    given_up: Annotated[
+        Number | None,
+        Field(description="The reward of a greedy list minus that; null if it is unknown."),
+    ]
+    low: Annotated[Number | None, Field(description="The lower end of its interval.")]
+    high: Annotated[Number | None, Field(description="The upper end of its interval.")]
+    why_unknown: Annotated[str | None, Field(description="Why something is unknown.")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RecorderStatus:
     """What became of the lists that this process of the gateway served since its start."""
 
@@ -259,6 +286,9 @@ class StatusAnswer:
     posterior: Annotated[
         PosteriorStatus | None,
         Field(description="Null while no policy has learned from rewards."),
+    ]
+    exploration: Annotated[
+        tuple[ExplorationStatus, ...], Field(description="What exploring costs.")
     ]
     recorder: Annotated[RecorderStatus, Field(description="How this process records lists.")]
     endpoint: Annotated[

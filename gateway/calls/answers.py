@@ -7,7 +7,7 @@ import time
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from gateway.bodies.recommendations import PredictionAnswer, PredictionBody
+from gateway.bodies.predictions import PredictionAnswer, PredictionBody
 from gateway.bodies.refusal import Refusal
 from gateway.content.record_bodies import parse_object
 from gateway.content.request_body import BadBody

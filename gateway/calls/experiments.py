@@ -59,6 +59,7 @@ _ARMS = tuple(
 )
 _ONE = ExperimentAnswer(
     name="closer-shelves",
+    kind="ab",
     placement="home",
     layer="default",
     share=0.5,
@@ -150,14 +151,7 @@ async def start(
     by = f"the key {caller.name!r}"
 
     def write() -> ExperimentAnswer:
-        started = start_experiment(
-            placements.ledger,
-            placements.of_settings,
-            name,
-            draft,
-            by=by,
-            are_slates_recorded=services.settings.slates.record,
-        )
+        started = start_experiment(placements.ledger, services.settings, name, draft, by=by)
         return _report(placements.ledger, started)
 
     return json_response(await run_in_threadpool(write))
@@ -194,6 +188,7 @@ def _report(ledger: Ledger, experiment: Experiment) -> ExperimentAnswer:
     comparisons = () if outcome is None else outcome.comparisons
     return ExperimentAnswer(
         name=experiment.name,
+        kind=draft.kind,
         placement=draft.placement,
         layer=draft.layer,
         share=draft.share,
@@ -221,6 +216,7 @@ def _arms(report: ExperimentReport) -> tuple[ArmAnswer, ...]:
             share=arm.share,
             placement=drafted.placement,
             rules=dict(drafted.rules),
+            release=drafted.release,
             users=arm.num_users,
             reward=arm.reward,
             explored=arm.explored,

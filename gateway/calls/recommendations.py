@@ -169,8 +169,8 @@ async def post_recommendations(
         services.visitors.check_session(asked.history)
         services.visitors.check_attributes(asked.attributes, "attributes")
         services.visitors.check_attributes(asked.filter, "filter")
-        if asked.user_id is not None:
-            services.visitors.check_user_id(asked.user_id)
+        if asked.visitor_id is not None:
+            services.visitors.check_user_id(asked.visitor_id)
     return await _answer(asked, services)
 
 

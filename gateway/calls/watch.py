@@ -51,6 +51,7 @@ _STATUS = StatusAnswer(
     slates=SlatesStatus(last_day=12_000, fallbacks=3),
     trials=(),
     posterior=None,
+    exploration=(),
     recorder=RecorderStatus(recording=True, waiting=4, stored=800, dropped=0),
     endpoint="http://127.0.0.1:8080/predictions/rec",
     in_service={"127.0.0.1:8081": True},

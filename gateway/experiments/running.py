@@ -25,6 +25,14 @@ class ArmOfList:
         return self.arm.placement is not None and self.arm.placement not in by_name
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InterleavedArms:
+    """The two arms of an experiment whose lists are interleaved for a user."""
+
+    first: ArmOfList
+    second: ArmOfList
+
+
 class RunningExperiments:
     """The experiments of this gateway. `refresh` blocks; the rest is for the event loop."""
 
@@ -37,15 +45,26 @@ class RunningExperiments:
         """Read the running experiments; raise Unavailable or LedgerFailed, and keep the known."""
         self._running = tuple(self._read())
 
-    def find(self, unit: str | None, placement: str | None, at: datetime) -> ArmOfList | None:
-        """Return the arm of a list for a user; None without an id, or outside all experiments."""
+    def find(
+        self, unit: str | None, placement: str | None, at: datetime
+    ) -> ArmOfList | InterleavedArms | None:
+        """Return what a list for a visitor is part of.
+
+        None without an id, or outside all experiments. `unit` is the id of a user or a session.
+        """
         if unit is None:
             return None
         for experiment in self._running:
-            if experiment.draft.placement in (None, placement):
-                arm = experiment.arm_of(unit, at)
-                if arm is not None:
-                    return ArmOfList(experiment=experiment.name, arm=arm)
+            if experiment.draft.placement not in (None, placement):
+                continue
+            found = [
+                ArmOfList(experiment=experiment.name, arm=arm)
+                for arm in experiment.arms_of(unit, at)
+            ]
+            if len(found) == 2:
+                return InterleavedArms(first=found[0], second=found[1])
+            if found:
+                return found[0]
         return None
 
     def placement_in(

@@ -16,11 +16,13 @@ from cron.errors import (
     FreshetError,
     LedgerFailed,
     LiveChanged,
+    NoArchive,
     NothingToRollBackTo,
     Overtaken,
     RolledBackMeanwhile,
     Superseded,
     TooManyPlacements,
+    TooManySideVersions,
     Unavailable,
     UnknownVersion,
     WrongUserId,
@@ -86,6 +88,8 @@ def handle_problems(app: FastAPI) -> None:
     app.add_exception_handler(TooManyPlacements, _too_many_placements)
     app.add_exception_handler(UnknownExperiment, _unknown_name)
     app.add_exception_handler(ExperimentRefused, _refused_name)
+    app.add_exception_handler(TooManySideVersions, _refused_name)
+    app.add_exception_handler(NoArchive, _refused_name)
     app.add_exception_handler(OtherSite, _other_site)
     app.add_exception_handler(TooManyCalls, _too_many_calls)
     app.add_exception_handler(WrongRole, _wrong_role)

@@ -41,8 +41,11 @@ def parse_recommendation(body: Mapping[str, object]) -> RecommendationRequest:
     candidates = None
     if "candidates" in given:
         candidates = read_ids(given["candidates"], "candidates", limit=MAX_LISTED)
+    user_id = read_id(given["user_id"], "user_id") if "user_id" in given else None
+    session_id = read_id(given["session_id"], "session_id") if "session_id" in given else None
     return RecommendationRequest(
-        user_id=read_id(given["user_id"], "user_id") if "user_id" in given else None,
+        user_id=user_id,
+        session_id=session_id if user_id is None else None,
         history=read_history(given.get("history", []), "history", limit=MAX_LISTED),
         k=read_count(given.get("k", DEFAULT_K)),
         filter=filter_of_body(given.get("filter", {})),

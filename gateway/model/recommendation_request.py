@@ -17,7 +17,8 @@ LEFT_TO_PLACEMENTS = frozenset({"k", "exclude_seen"})  # fields that a placement
 class RecommendationRequest:
     """What a client asks for.
 
-    `history` follows the user's stored one. `context` is the id of the item on the visitor's page.
+    `session_id` is that of a visitor without a user id. `history` follows the user's stored one.
+    `context` is the id of the item on the visitor's page.
     `attributes` are the names of those to show with each item.
     `placement` is a name, and `left_out` has the fields that the client leaves to it. `rules` are
     those of its rules that the model applies; `also_filter` is among them, the placement's filter
@@ -26,6 +27,7 @@ class RecommendationRequest:
     """
 
     user_id: str | None
+    session_id: str | None = None
     k: int
     exclude_seen: bool = True
     filter: Mapping[str, FilterValue]
@@ -42,3 +44,8 @@ class RecommendationRequest:
     also_filter: Mapping[str, FilterValue] = field(default_factory=dict)
     policy: PolicyQuestion | None = None
     version: int | None = None
+
+    @property
+    def visitor_id(self) -> str | None:
+        """Who asks: the user, or else the session."""
+        return self.session_id if self.user_id is None else self.user_id

@@ -6,7 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from gateway.bodies.recommendations import FallbackItem, PinnedItem, RankedItem, RuleMove
+from gateway.bodies.recommendations import (
+    FallbackAnswer,
+    FallbackItem,
+    PinnedItem,
+    RankedAnswer,
+    RankedItem,
+    RuleMove,
+)
 
 RULE = "pins"
 InList = TypeVar("InList", bound=RankedItem | FallbackItem | PinnedItem)
@@ -19,6 +26,17 @@ class ShownPin:
     position: int
     item_id: str
     title: str
+
+
+def with_pins(
+    answer: RankedAnswer | FallbackAnswer, pins: Sequence[ShownPin], *, k: int
+) -> RankedAnswer | FallbackAnswer:
+    """Return an answer of at most k items with the pinned ones at their positions."""
+    if not pins:
+        return answer
+    if isinstance(answer, FallbackAnswer):
+        return replace(answer, items=popular_with_pins(answer.items, pins, k=k))
+    return replace(answer, items=ranked_with_pins(answer.items, pins, k=k))
 
 
 def ranked_with_pins(

@@ -25,19 +25,21 @@ def slate_of_answer(answer: ServedAnswer, *, at: datetime) -> Slate:
 
     An id that no user can have is that of a visitor without one.
     """
-    user_id = answer.user_id
+    teams = tuple([_team(item) for item in answer.items])
     return Slate(
         event_id=answer.recommendation_id,
-        user_id=user_id if user_id is None or wrong_id(user_id) is None else None,
+        user_id=_valid_id(answer.user_id),
+        session_id=_valid_id(answer.session_id),
         placement=answer.placement,
         items=tuple([item.id for item in answer.items]),
         propensities=tuple([_propensity(item) for item in answer.items]),
         policy=answer.policy,
         version=answer.model_version,
         fallback=isinstance(answer, FallbackAnswer),
-        arm=None if answer.arm is None else f"{answer.experiment}/{answer.arm}",
+        arm=answer.experiment if answer.arm is None else f"{answer.experiment}/{answer.arm}",
         at=at,
         scores=_scores(answer),
+        teams=teams if any(teams) else None,
     )
 
 
@@ -47,8 +49,8 @@ def is_storable(slate: Slate) -> bool:
     A release may have items from before the rules for ids, and a long list of long ids may be
     larger than a record.
     """
-    user_ids = () if slate.user_id is None else (slate.user_id,)
-    if len(slate.items) <= _PLAIN_ITEMS and are_plain_ids((*slate.items, *user_ids)):
+    visitors = () if slate.visitor_id is None else (slate.visitor_id,)
+    if len(slate.items) <= _PLAIN_ITEMS and are_plain_ids((*slate.items, *visitors)):
         return True
     try:
         return from_json(to_json(slate)) == slate
@@ -57,7 +59,8 @@ def is_storable(slate: Slate) -> bool:
 
 
 def _scores(answer: ServedAnswer) -> tuple[float | None, ...] | None:
-    if isinstance(answer, FallbackAnswer):
+    """Return the items' scores; None for popular items, and for two lists in one."""
+    if isinstance(answer, FallbackAnswer) or answer.policy == "interleaved":
         return None
     return tuple([_score(item) for item in answer.items])
 
@@ -66,10 +69,23 @@ def _score(item: RankedItem | PinnedItem) -> float | None:
     return item.score if isinstance(item, RankedItem) else None
 
 
+def _valid_id(text: str | None) -> str | None:
+    return text if text is None or wrong_id(text) is None else None
+
+
+def _team(item: RankedItem | PinnedItem | FallbackItem) -> str | None:
+    return item.team if isinstance(item, RankedItem) else None
+
+
 def _propensity(item: RankedItem | PinnedItem | FallbackItem) -> float | None:
-    """Return the propensity of an item: 1 if no chance chose it; None for a pin."""
+    """Return the propensity of an item: 1 if no chance chose it.
+
+    None for a pin, and for an item that a team picked: the coins of a draft are not in the account.
+    """
     match item:
         case PinnedItem():
+            return None
+        case RankedItem(team=str()):
             return None
         case RankedItem(propensity=float(propensity)):
             return propensity

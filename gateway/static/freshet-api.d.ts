@@ -29,9 +29,11 @@ export interface ArmAnswer {
   placement?: string | null;
   /** Rules that replace those of the placement. */
   rules?: Record<string, unknown>;
+  /** The release that makes its lists. */
+  release?: number | null;
   /** Users who were served a list. */
   users: number;
-  /** The reward per user and day. */
+  /** The reward per user and day; of interleaved lists, per list. */
   reward: number | null;
   /** How many items it shows in as many places of lists as the arm with the fewest. */
   explored: number | null;
@@ -53,6 +55,8 @@ export interface ArmBody {
   placement?: string | null;
   /** Rules that replace those of the placement. */
   rules?: PlacementBody | null;
+  /** The release that makes its lists. Default: the live. */
+  release?: number | null;
 }
 
 /** The event id that was assigned to a record without one. */
@@ -77,7 +81,10 @@ export interface BoostBody {
 export interface ComparisonAnswer {
   /** The arm. */
   arm: string;
-  /** Its reward per user and day minus the control's, adjusted. */
+  /**
+   * Its reward per user and day minus the control's, adjusted; of interleaved lists, the reward per
+   * list of its items minus that of the control's.
+   */
   difference: number;
   /** Lower end of the interval, which holds at all times; null for none. */
   low: number | null;
@@ -202,6 +209,8 @@ export interface EventBody {
 export interface ExperimentAnswer {
   /** Its name. */
   name: string;
+  /** Whether users are divided, or lists interleaved. */
+  kind: "ab" | "interleaving";
   /** The placement whose lists take part; null for all. */
   placement: string | null;
   /** Its layer. */
@@ -230,7 +239,7 @@ export interface ExperimentAnswer {
   state: "broken" | "decided" | "undecided" | null;
   /** The state in a sentence. */
   reason: string | null;
-  /** The always-valid p-value of the arms' shares. */
+  /** The always-valid p-value of the arms' shares; null if both arms are in every list. */
   sample_ratio_p: number | null;
   /** The first is the control. */
   arms: ArmAnswer[];
@@ -240,6 +249,11 @@ export interface ExperimentAnswer {
 
 /** An experiment to start. The first arm is the control. */
 export interface ExperimentBody {
+  /**
+   * `ab`: each user is in one arm. `interleaving`: the lists of two arms are drafted into one for
+   * each user.
+   */
+  kind?: "ab" | "interleaving";
   /** The placement whose lists take part; null for all lists. */
   placement?: string | null;
   /** Experiments of one layer share no users. */
@@ -260,6 +274,32 @@ export interface ExperimentBody {
 export interface ExperimentList {
   /** The running first, then the newest. */
   experiments: ExperimentAnswer[];
+}
+
+/** What exploring cost in the lists of a placement by a policy, in the last week. */
+export interface ExplorationStatus {
+  /** Null for lists without one. */
+  placement: string | null;
+  /** The policy. */
+  policy: string;
+  /** When it was measured. */
+  measured_at: string;
+  /** Lists of users in which chance had a part. */
+  num_slates: number;
+  /** The items of these lists. */
+  num_items: number;
+  /** The share of items that greedy lists would not have shown there; null if that is unknown. */
+  moved_share: number | null;
+  /** The reward of such a list. */
+  earned: number;
+  /** The reward of a greedy list minus that; null if it is unknown. */
+  given_up: number | null;
+  /** The lower end of its interval. */
+  low: number | null;
+  /** The upper end of its interval. */
+  high: number | null;
+  /** Why something is unknown. */
+  why_unknown: string | null;
 }
 
 /**
@@ -319,6 +359,8 @@ export interface FallbackAnswer {
   recommendation_id: string;
   /** The user who was asked for; null for a visitor without an id. */
   user_id: string | null;
+  /** The session that was asked for. Only for a visitor without an id. */
+  session_id?: string | null;
   /** The release whose popular items these are; null before the first. */
   model_version: number | null;
   /** How the list was chosen: by popularity. */
@@ -335,7 +377,10 @@ export interface FallbackAnswer {
   not_applied?: string[];
   /** The experiment that the list is part of. Only when there is one. */
   experiment?: string | null;
-  /** The arm of the experiment that the user is in. */
+  /**
+   * The arm of the experiment that the user is in; an interleaved list has a `team` at each item
+   * instead.
+   */
   arm?: string | null;
   /** Always true. */
   fallback?: true;
@@ -1150,10 +1195,15 @@ export interface RankedAnswer {
   recommendation_id: string;
   /** The user who was asked for; null for a visitor without an id. */
   user_id: string | null;
+  /** The session that was asked for. Only for a visitor without an id. */
+  session_id?: string | null;
   /** The release that answered. */
   model_version: number;
-  /** How the list was chosen: `greedy`, the highest scores, or the policy of the placement. */
-  policy?: "greedy" | "epsilon" | "plackett_luce" | "thompson" | "ucb";
+  /**
+   * How the list was chosen: `greedy`, the highest scores, or the policy of the placement;
+   * `interleaved`: by two arms of an experiment in turn.
+   */
+  policy?: "greedy" | "epsilon" | "plackett_luce" | "thompson" | "ucb" | "interleaved";
   /** At most `k` items, best first; fewer when fewer are left. */
   items: (RankedItem | PinnedItem)[];
   /** The placement whose rules the list follows. Only when one was named. */
@@ -1166,7 +1216,10 @@ export interface RankedAnswer {
   not_applied?: string[];
   /** The experiment that the list is part of. Only when there is one. */
   experiment?: string | null;
-  /** The arm of the experiment that the user is in. */
+  /**
+   * The arm of the experiment that the user is in; an interleaved list has a `team` at each item
+   * instead.
+   */
   arm?: string | null;
   /**
    * Ids of `candidates` and of `context` that the release does not know. Only when there are any.
@@ -1200,6 +1253,8 @@ export interface RankedItem {
    * Only when the placement has a policy that explores.
    */
   propensity?: number | null;
+  /** The arm that picked the item. Only in an interleaved list. */
+  team?: string | null;
   /**
    * Those of the `attributes` asked for that the item's newest record has. Only when attributes
    * were asked for.
@@ -1240,6 +1295,11 @@ export interface RecommendationBody {
    * required.
    */
   user_id?: string | number | null;
+  /**
+   * The session of a visitor without a `user_id`: it keeps the visitor in one arm of an experiment,
+   * and is recorded with the list. Not read with a `user_id`.
+   */
+  session_id?: string | number | null;
   /**
    * What the visitor did in this session, newest last; it follows the stored history. A string is
    * looked up as an id, then as an exact title, and is read as free text otherwise; a whole number
@@ -1567,6 +1627,8 @@ export interface StatusAnswer {
   trials: TrialStatus[];
   /** Null while no policy has learned from rewards. */
   posterior: PosteriorStatus | null;
+  /** What exploring costs. */
+  exploration: ExplorationStatus[];
   /** How this process records lists. */
   recorder: RecorderStatus;
   /** Where the first TorchServe node takes predictions. */

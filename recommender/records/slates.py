@@ -32,9 +32,12 @@ class Slate:
 
     `event_id` is the list's `recommendation_id`. `propensities` has one entry per item: the
     probability with which the policy chose it for its position, given the items before it; None for
-    a pin, which no policy chose. `user_id` is None for a visitor without an id, and `version` for a
-    list before the first release. `arm` is `EXPERIMENT/ARM`. `at` is aware UTC. `scores` has the
-    items' scores, None for a pin; it is None for popular items, which have none.
+    a pin, which no policy chose, and for an item of an interleaved list. `user_id` is None for a
+    visitor without an id, who may have a `session_id`, and `version` for a list before the first
+    release. `arm` is `EXPERIMENT/ARM`, or `EXPERIMENT` for an interleaved list: its `teams` have
+    the arm that picked each item; None for a pin. `at` is aware UTC. `scores`
+    has the items' scores, None for a pin; it is None for popular items, which have none, and for an
+    interleaved list.
     """
 
     event_id: str
@@ -48,6 +51,13 @@ class Slate:
     arm: str | None
     at: datetime
     scores: tuple[float | None, ...] | None = None
+    session_id: str | None = None
+    teams: tuple[str | None, ...] | None = None
+
+    @property
+    def visitor_id(self) -> str | None:
+        """Who was served: the user, or else the session."""
+        return self.session_id if self.user_id is None else self.user_id
 
 
 SLATE_FIELDS = frozenset(Slate.__dataclass_fields__)
@@ -65,7 +75,7 @@ def slate_json(slate: Slate) -> str:
         f'"placement":{_text(slate.placement)},"items":[{items}],"propensities":[{propensities}],'
         f'"policy":{_quote(slate.policy)},"version":{_number(slate.version)},'
         f'"fallback":{"true" if slate.fallback else "false"},"arm":{_text(slate.arm)},'
-        f'"at":"{slate.at.isoformat()}"{scores}}}'
+        f'"at":"{slate.at.isoformat()}"{scores}{_rare_fields(slate)}}}'
     )
 
 
@@ -77,7 +87,7 @@ def slate_of(fields: Mapping[str, object], *, at: datetime) -> Slate:
         raise InvalidRecord("fallback", found=fallback, expected="true or false")
     return Slate(
         event_id=_id("event_id", fields.get("event_id")),
-        user_id=None if fields.get("user_id") is None else _id("user_id", fields["user_id"]),
+        user_id=_optional_id(fields, "user_id"),
         placement=_optional_text(fields, "placement", limit=MAX_ID_CHARS),
         items=items,
         propensities=_propensities(fields.get("propensities"), num_items=len(items)),
@@ -87,7 +97,17 @@ def slate_of(fields: Mapping[str, object], *, at: datetime) -> Slate:
         arm=_optional_text(fields, "arm", limit=MAX_ARM_CHARS),
         at=at,
         scores=_scores(fields.get("scores"), num_items=len(items)),
+        session_id=_optional_id(fields, "session_id"),
+        teams=_teams(fields.get("teams"), num_items=len(items)),
     )
+
+
+def _rare_fields(slate: Slate) -> str:
+    """Return the fields that few slates have, which an earlier release would refuse."""
+    text = "" if slate.session_id is None else f',"session_id":{_quote(slate.session_id)}'
+    if slate.teams is None:
+        return text
+    return f'{text},"teams":[{",".join(map(_text, slate.teams))}]'
 
 
 def _items(raw: object) -> tuple[str, ...]:
@@ -130,6 +150,18 @@ def _score(name: str, value: object) -> float | None:
     return float(value)
 
 
+def _teams(raw: object, *, num_items: int) -> tuple[str | None, ...] | None:
+    if raw is None:
+        return None
+    if not isinstance(raw, list) or len(raw) != num_items:
+        raise InvalidRecord("teams", found=raw, expected="a list with one entry per item, or null")
+    return tuple(_team(f"teams[{place}]", one) for place, one in enumerate(raw))
+
+
+def _team(name: str, value: object) -> str | None:
+    return None if value is None else text_field({name: value}, name, limit=MAX_TYPE_CHARS)
+
+
 def _version(value: object) -> int | None:
     if value is None:
         return None
@@ -143,6 +175,10 @@ def _id(name: str, value: object) -> str:
     if expected is not None or not isinstance(value, str):
         raise InvalidRecord(name, found=value, expected=expected or "a string")
     return encodable(name, value)
+
+
+def _optional_id(fields: Mapping[str, object], name: str) -> str | None:
+    return None if fields.get(name) is None else _id(name, fields[name])
 
 
 def _optional_text(fields: Mapping[str, object], name: str, *, limit: int) -> str | None:

@@ -19,7 +19,7 @@ def test_the_types_are_those_of_the_openapi_document() -> None:
 def test_fields_keep_their_names_types_and_optionality() -> None:
     found = api_types()
     assert "export interface RankedItem {" in found
-    names = '"greedy" | "epsilon" | "plackett_luce" | "thompson" | "ucb"'
+    names = '"greedy" | "epsilon" | "plackett_luce" | "thompson" | "ucb" | "interleaved"'
     assert f"  policy?: {names};" in found
     assert "  history?: (string | number | HistoryElementBody)[] | null;" in found
     assert "    body: EventBody | EventBody[];\n    answer: RecordsAnswer;" in found

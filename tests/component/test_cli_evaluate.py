@@ -174,6 +174,7 @@ def test_estimates_are_near_the_exact_value(
     assert found["evaluated"] == NUM_LISTS
     assert found["left_out"] == {
         "fallbacks": 0,
+        "interleaved": 0,
         "without_user": 1,
         "pins_alone": 0,
         "unanswered": 0,

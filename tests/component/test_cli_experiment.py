@@ -33,6 +33,10 @@ def test_an_experiment_is_started_shown_and_stopped(
     assert "no experiment yet" in capsys.readouterr().out
     assert main([*START, "--share", "0.5", "--reward", "purchase=5"]) == 0
     assert "is running on all lists with 50% of" in capsys.readouterr().out
+    assert main(["status"]) == 0
+    shown = capsys.readouterr().out
+    assert "trying   varied, " in shown
+    assert "so far: not measured yet" in shown
     ledger = wiring.open_ledger(settings.store.ledger)
     (running,) = experiment_rows.running(ledger)
     assert (running.name, running.draft.reward) == ("varied", {"purchase": 5.0})
@@ -64,6 +68,8 @@ def test_the_status_says_what_the_arms_did(
     capsys.readouterr()
     assert main(["experiment", "status", "varied"]) == 0
     shown = capsys.readouterr().out
+    assert main(["status"]) == 0
+    assert "sample ratio p = 1" in capsys.readouterr().out
     assert "b − a: +0.2000" in shown
     assert "as they are" in shown
     assert '{"diversity": 0.3}' in shown
@@ -86,6 +92,7 @@ def test_a_plan_needs_no_ledger(capsys: pytest.CaptureFixture[str]) -> None:
         (["start", "varied", "--arm", "a", "--arm", "b=hmoe"], 2, "found 'hmoe', expected"),
         (["start", "varied", "--arm", "a", "--arm", "b={k}"], 2, "arm b"),
         (["start", "a/b", "--arm", "a", "--arm", "b"], 2, "name: found 'a/b'"),
+        (["start", "varied", "--arm", "a", "--arm", "b=release:9"], 2, "arms[1].release: found 9"),
         (["start", "varied", "--arm", "a", "--arm", "b", "--reward", "click"], 2, "TYPE=WEIGHT"),
         (["stop", "other"], 1, "no experiment is named 'other'"),
         (["status", "other"], 1, "no experiment is named 'other'"),

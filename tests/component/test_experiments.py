@@ -21,7 +21,7 @@ from tests.contracts.records import event, slate
 ARMS = [{"name": "a"}, {"name": "b", "rules": {"diversity": 0.3}}]
 
 
-KEPT, WEIGHTS = timedelta(days=35), RewardSettings().weights
+KEPT, REWARD = timedelta(days=35), RewardSettings()
 
 
 def start(house: House, **fields: object) -> datetime:
@@ -45,7 +45,7 @@ def measure(
 ) -> ExperimentReport:
     house.log.append(records)
     house.collect()
-    measure_experiments(house.ledger, house.journal, WEIGHTS, keep=keep)
+    measure_experiments(house.ledger, house.journal, REWARD, house.lease, keep=keep)
     return report_on(house.ledger, experiment_rows.one(house.ledger, "try"))
 
 
@@ -178,6 +178,8 @@ def test_a_busy_shop_is_not_measured_at_every_turn(house: House) -> None:
     house.log.append(visitors(house.ledger.now(), rates={"a": 3, "b": 3}, num_users=10))
     house.collect()
     for min_age_s, num_users in ((60.0, 0), (0.0, 5)):
-        measure_experiments(house.ledger, house.journal, WEIGHTS, keep=KEPT, min_age_s=min_age_s)
+        measure_experiments(
+            house.ledger, house.journal, REWARD, house.lease, keep=KEPT, min_age_s=min_age_s
+        )
         report = report_on(house.ledger, experiment_rows.one(house.ledger, "try"))
         assert report.arms[0].num_users == num_users

@@ -48,6 +48,16 @@ def test_slates_are_collected_beside_the_events(house: House) -> None:
     assert house.log.backlog(house.journal.log_cursor) == 0
 
 
+def test_slates_of_a_forgotten_session_are_erased(house: House, tmp_path: Path) -> None:
+    of_session = replace(slate(1), user_id=None, session_id="s-1")
+    collect_slates(house, of_session, slate(2, user_id=None))
+    assert slates_in(house) == [of_session, slate(2, user_id=None)]
+    forget_in(house, tmp_path, "s-1")
+    assert slates_in(house) == [slate(2, user_id=None)]
+    house.journal.slates.erase(forgotten.pending(house.ledger), house.lease)
+    assert slates_in(house) == [slate(2, user_id=None)]
+
+
 def test_a_log_of_slates_alone_gives_no_journal_numbers(house: House) -> None:
     collect_slates(house, slate(1), slate(2))
     assert (house.journal.last_seq, house.journal.ranges()) == (0, ())

@@ -10,6 +10,7 @@ from cron.experiment import Experiment, parse_draft
 from cron.experiment_errors import (
     ExperimentEnded,
     ExperimentNameInUse,
+    ExperimentNotReadable,
     LayerFull,
     PlacementInExperiment,
     TooManyExperiments,
@@ -63,6 +64,8 @@ def test_an_experiment_of_a_newer_version_stops_nothing(ledger: Ledger) -> None:
     assert experiment_rows.every(ledger) == (known,)
     experiment_rows.stop(ledger, "known", by="ann", why="enough", winner=None)
     assert experiment_rows.running(ledger) == ()
+    with pytest.raises(ExperimentNotReadable, match="'newer' in the ledger can't be read"):
+        start(ledger, "next")
 
 
 def test_experiments_of_a_layer_have_different_users(ledger: Ledger) -> None:

@@ -74,7 +74,8 @@ class RuleMove:
 class RecommendedItem:
     """A recommended item. Pinned ones and popular ones of a fallback have no score.
 
-    `propensity` is there if the placement's policy explores.
+    `propensity` is there if the placement's policy explores, and `team` is the arm that picked the
+    item of an interleaved list.
     """
 
     rank: int
@@ -86,6 +87,7 @@ class RecommendedItem:
     moved: tuple[RuleMove, ...] = ()
     pinned: bool = False
     propensity: Optional[float] = None
+    team: Optional[str] = None
     attributes: Optional[dict[str, Attribute]] = None
 
 
@@ -105,6 +107,7 @@ class Recommendations:
     not_applied: tuple[str, ...] = ()
     experiment: Optional[str] = None
     arm: Optional[str] = None
+    session_id: Optional[str] = None
 
 
 # of one question of many: its list, or why there is none

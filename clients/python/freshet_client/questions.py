@@ -32,6 +32,7 @@ class Question(TypedDict, total=False):
     """What to recommend, and to whom: `user_id`, `history` or both are required."""
 
     user_id: Optional[Id]
+    session_id: Optional[Id]
     history: Optional[Sequence[Union[Id, HistoryElement]]]
     k: int
     filter: Optional[Filter]

@@ -219,6 +219,23 @@ class RewardPosterior:
 
 
 @dataclass(frozen=True)
+class Exploration:
+    """What exploring cost in the lists of a placement by a policy; unknown parts are None."""
+
+    placement: Optional[str]
+    policy: str
+    measured_at: datetime
+    num_slates: int
+    num_items: int
+    moved_share: Optional[float]
+    earned: float
+    given_up: Optional[float]
+    low: Optional[float]
+    high: Optional[float]
+    why_unknown: Optional[str]
+
+
+@dataclass(frozen=True)
 class Recorder:
     """What became of the lists that this process of the gateway served since its start."""
 
@@ -247,6 +264,7 @@ class Status:
     slates: Slates
     trials: tuple[Trial, ...]
     posterior: Optional[RewardPosterior]
+    exploration: tuple[Exploration, ...]
     recorder: Recorder
     endpoint: str
     in_service: dict[str, bool]

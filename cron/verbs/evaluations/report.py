@@ -57,6 +57,7 @@ def as_json(evaluated: Evaluated) -> Mapping[str, object]:
         "logged_policies": dict(served.by_policy),
         "left_out": {
             "fallbacks": served.num_fallbacks,
+            "interleaved": served.num_interleaved,
             "without_user": served.num_without_user,
             "pins_alone": evaluated.num_pinned,
             "unanswered": len(evaluated.unanswered),
@@ -93,6 +94,7 @@ def _left_out(evaluated: Evaluated) -> list[str]:
     served = evaluated.served
     found = (
         (served.num_fallbacks, "popular items while the model was away"),
+        (served.num_interleaved, "items of two arms, interleaved"),
         (served.num_without_user, "no user"),
         (evaluated.num_pinned, "pins alone"),
     )

@@ -18,7 +18,7 @@ from cron.settings.tree import RewardSettings
 from cron.shown_rewards import CLOCK_SLACK_US, EVENT_COLUMNS, join_rewards
 from cron.slates import slate_tables
 
-_CHOSEN_BY = ("event_id", "user_id", "placement", "policy", "fallback")
+_CHOSEN_BY = ("event_id", "user_id", "placement", "policy", "fallback", "teams")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +47,7 @@ class EvaluatedSlates:
     slates: Sequence[RewardedSlate]
     num_fallbacks: int
     num_without_user: int
+    num_interleaved: int
     by_policy: Mapping[str, int]
 
 
@@ -72,6 +73,7 @@ def served_slates(journal: Journal, choice: SlateChoice, reward: RewardSettings)
         slates=slates,
         num_fallbacks=found.num_fallbacks,
         num_without_user=found.num_without_user,
+        num_interleaved=found.num_interleaved,
         by_policy=found.by_policy,
     )
 
@@ -83,6 +85,7 @@ class _Draw:
     by_policy: Counter[str] = field(default_factory=Counter)
     num_fallbacks: int = 0
     num_without_user: int = 0
+    num_interleaved: int = 0
 
 
 def _find(journal: Journal, choice: SlateChoice) -> _Draw:
@@ -94,8 +97,10 @@ def _find(journal: Journal, choice: SlateChoice) -> _Draw:
         if choice.needs_propensities:
             of_model = placed.filter(pc.invert(placed["fallback"]))
         found.num_fallbacks += placed.num_rows - of_model.num_rows
-        of_users = of_model.filter(pc.is_valid(of_model["user_id"]))
-        found.num_without_user += of_model.num_rows - of_users.num_rows
+        of_one = of_model.filter(pc.is_null(of_model["teams"]))
+        found.num_interleaved += of_model.num_rows - of_one.num_rows
+        of_users = of_one.filter(pc.is_valid(of_one["user_id"]))
+        found.num_without_user += of_one.num_rows - of_users.num_rows
         rows = _equal(of_users, "policy", choice.policy)
         found.by_policy.update(rows["policy"].to_pylist())
         found.ids += rows["event_id"].to_pylist()

@@ -10,6 +10,8 @@ from shutil import copy
 
 import pytest
 
+from cron.ledger import side_rows
+from cron.ledger.ledger import open_ledger
 from cron.placement import Placement
 from tests.component.gateway_process import RunningGateway, StandIn, gateway, settings_in
 
@@ -96,6 +98,40 @@ def test_an_arm_that_the_model_refuses_shows_the_list_of_before(shop: RunningGat
     assert shop.model.asked[-1].get("filter") in (None, {})
 
 
+def test_the_release_of_an_arm_makes_its_lists(shop: RunningGateway) -> None:
+    """Where it is not loaded the live one answers, and the arm has an error."""
+    start(shop, arms=[{"name": "a"}, {"name": "b", "release": 2}])
+    ledger = open_ledger(shop.settings.store.ledger)
+    assert [one.version for one in side_rows.every(ledger)] == [2]
+    by_arm = until_arms(shop, are_given=True)
+    answer = ask(shop, by_arm["b"][0])
+    assert (answer["arm"], answer["model_version"]) == ("b", 2)
+    assert ask(shop, by_arm["a"][0])["model_version"] == 3
+    shop.model.versions = {3}
+    assert ask(shop, by_arm["b"][0])["model_version"] == 3
+    deadline = time.monotonic() + LIMIT_S
+    while shop.client.get(f"{PATH}/try").json()["arms"][1]["errors"] != 1:
+        assert time.monotonic() < deadline
+    assert shop.client.get(f"{PATH}/try").json()["arms"][1]["release"] == 2
+    shop.client.post(f"{PATH}/try/stop", json={}).raise_for_status()
+    assert side_rows.every(ledger) == ()
+    ledger.close()
+
+
+def test_a_refused_experiment_loads_no_release(shop: RunningGateway) -> None:
+    start(shop, share=0.9, arms=[{"name": "a"}, {"name": "b", "release": 2}])
+    again = shop.client.put(f"{PATH}/try", json={"arms": [{"name": "a"}, {"name": "b"}]})
+    assert again.status_code == 409
+    arms = [{"name": "a"}, {"name": "b", "release": 1}]
+    full = shop.client.put(f"{PATH}/two", json={**DRAFT, "arms": arms})
+    assert full.status_code == 409
+    ledger = open_ledger(shop.settings.store.ledger)
+    assert [(one.version, one.needed_by) for one in side_rows.every(ledger)] == [
+        (2, "experiment try")
+    ]
+    ledger.close()
+
+
 def test_an_experiment_is_listed_and_read(shop: RunningGateway) -> None:
     start(shop)
     one = shop.client.get(f"{PATH}/try").json()
@@ -115,6 +151,7 @@ def test_an_experiment_is_listed_and_read(shop: RunningGateway) -> None:
         ("two", {"placement": "hmoe"}, 400, "expected one of cart, home"),
         ("two", {"arms": [{"name": "a"}]}, 400, "expected 2 to 6 arms"),
         ("a b", {}, 400, "1 to 64 of the characters"),
+        ("two", {"arms": [{"name": "a"}, {"name": "b", "release": 9}]}, 400, "such as"),
     ],
 )
 def test_what_does_not_fit_is_refused_with_a_reason(

@@ -64,7 +64,9 @@ def test_lists_and_purchases_are_measured_by_arm(shop: Settings, tmp_path: Path)
         client.post("/v1/events", json=purchases).raise_for_status()
     house = open_house(tmp_path)
     house.collect()
-    measure_experiments(ledger, house.journal, RewardSettings().weights, keep=timedelta(days=35))
+    measure_experiments(
+        ledger, house.journal, RewardSettings(), house.lease, keep=timedelta(days=35)
+    )
     report = report_on(ledger, experiment_rows.one(ledger, "short-lists"))
     assert [arm.num_users for arm in report.arms] == [seen["a"], seen["b"]]
     assert [arm.num_answers for arm in report.arms] == [seen["a"], seen["b"]]

@@ -38,7 +38,7 @@ def test_a_draft_comes_back_from_its_json() -> None:
         "arms": [
             {"name": "a", "share": 0.25},
             {"name": "b", "share": 0.5, "placement": "other"},
-            {"name": "c", "share": 0.25, "rules": {"k": 3}},
+            {"name": "c", "share": 0.25, "rules": {"k": 3}, "release": 7},
         ],
     }
     draft = parse_draft(raw)
@@ -68,14 +68,40 @@ def test_arms_have_equal_shares_by_default() -> None:
         ({"arms": ARMS, "reward": {"click": "much"}}, "reward.click"),
         ({"arms": ARMS, "effect": 0}, "effect"),
         ({"arms": ARMS, "placement": "a b"}, "placement"),
+        ({"arms": [ARMS[0], {"name": "b", "release": "x"}]}, "arms[1].release"),
+        ({"arms": ARMS, "kind": "abc"}, "kind: found 'abc', expected ab or interleaving"),
+        ({"arms": [*ARMS, {"name": "c"}], "kind": "interleaving"}, "arms: found 3 arms"),
+        (
+            {
+                "arms": [{"name": "a", "share": 0.2}, {"name": "b", "share": 0.8}],
+                "kind": "interleaving",
+            },
+            "arms[0].share",
+        ),
+        (
+            {"arms": [ARMS[0], {"name": "b", "rules": {"k": 3}}], "kind": "interleaving"},
+            "arms[1].rules.k",
+        ),
     ],
 )
 def test_a_mistake_names_its_field(raw: object, why: str) -> None:
     assert why in refusal(raw)
 
 
+def test_both_arms_are_in_an_interleaved_list() -> None:
+    draft = parse_draft({"kind": "interleaving", "arms": ARMS, "share": 0.5})
+    assert parse_draft(draft_json(draft)) == draft
+    experiment = Experiment(
+        name="try", draft=draft, begin=0.0, started_at=START, started_by="ann", after_seq=0
+    )
+    found = [experiment.arms_of(f"user-{number}", START) for number in range(100)]
+    assert all(arms in ((), draft.arms) for arms in found)
+    assert 30 < sum(arms == draft.arms for arms in found) < 70
+
+
 def test_an_arm_of_the_command_line_is_one_of_the_api() -> None:
     assert parse_arm("a") == {"name": "a"}
+    assert parse_arm("d=release:7") == {"name": "d", "release": 7}
     assert parse_arm("b=other") == {"name": "b", "placement": "other"}
     assert parse_arm('c={"diversity": 0.3}') == {"name": "c", "rules": {"diversity": 0.3}}
     with pytest.raises(BadRequest, match="arm d"):
@@ -99,8 +125,8 @@ def test_a_ramp_adds_users_and_moves_none() -> None:
     users = [f"user-{number}" for number in range(4_000)]
     before: dict[str, str] = {}
     for days, share in ((0, 0.0), (5, 0.25), (10, 0.5), (20, 0.5)):
-        found = [experiment.arm_of(user, START + timedelta(days=days)) for user in users]
-        arms = {user: arm.name for user, arm in zip(users, found, strict=True) if arm is not None}
+        found = {user: experiment.arms_of(user, START + timedelta(days=days)) for user in users}
+        arms = {user: arm.name for user, its in found.items() for arm in its}
         assert abs(len(arms) / len(users) - share) < 0.03
         assert before.items() <= arms.items()
         before = arms

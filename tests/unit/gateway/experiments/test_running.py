@@ -9,7 +9,7 @@ import pytest
 from cron.errors import Unavailable
 from cron.experiment import Experiment, parse_draft
 from cron.placement import Placement
-from gateway.experiments.running import ArmOfList, RunningExperiments
+from gateway.experiments.running import ArmOfList, InterleavedArms, RunningExperiments
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 ARMS = [{"name": "a"}, {"name": "b", "rules": {"diversity": 0.3}}, {"name": "c", "placement": "x"}]
@@ -36,13 +36,19 @@ def arm(experiments: RunningExperiments, name: str, placement: str | None = None
     """Return what the first user of an arm finds."""
     for number in range(1_000):
         found = experiments.find(f"user-{number}", placement, NOW)
-        if found is not None and found.arm.name == name:
+        if isinstance(found, ArmOfList) and found.arm.name == name:
             return found
     raise AssertionError(name)
 
 
 def test_a_visitor_without_an_id_is_in_no_experiment() -> None:
     assert running(experiment("try")).find(None, None, NOW) is None
+
+
+def test_a_user_sees_both_arms_of_interleaved_lists() -> None:
+    found = running(experiment("try", kind="interleaving", arms=ARMS[:2])).find("ann", None, NOW)
+    assert isinstance(found, InterleavedArms)
+    assert (found.first.arm.name, found.second.arm.name) == ("a", "b")
 
 
 def test_an_experiment_applies_to_its_placement_alone() -> None:
@@ -56,7 +62,7 @@ def test_an_experiment_applies_to_its_placement_alone() -> None:
 def test_a_user_is_in_one_experiment_of_a_layer() -> None:
     experiments = running(experiment("one", share=0.5), experiment("two", share=0.5, begin=0.5))
     found = [experiments.find(f"user-{number}", None, NOW) for number in range(200)]
-    names = [one.experiment for one in found if one is not None]
+    names = [one.experiment for one in found if isinstance(one, ArmOfList)]
     assert len(names) == 200
     assert {"one", "two"} == set(names)
 

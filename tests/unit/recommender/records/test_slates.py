@@ -22,19 +22,24 @@ IDS = st.text(st.characters(exclude_categories=["Cs", "Cc", "Zl", "Zp"]), min_si
 GOOD_IDS = IDS.filter(lambda text: wrong_id(text) is None)
 TEXTS = GOOD_IDS.filter(lambda text: bool(text.strip()))
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
-CHOICES = st.tuples(GOOD_IDS, st.none() | st.floats(1e-300, 1.0), st.none() | FINITE)
+CHOICES = st.tuples(
+    GOOD_IDS, st.none() | st.floats(1e-300, 1.0), st.none() | FINITE, st.none() | TEXTS
+)
 TIMES = st.integers(700_000_000_000_000, 4_000_000_000_000_000).map(moment)
 SLATES = st.builds(
-    lambda chosen, has_scores, **values: Slate(
-        items=tuple(item_id for item_id, _, _ in chosen),
-        propensities=tuple(propensity for _, propensity, _ in chosen),
-        scores=tuple(score for _, _, score in chosen) if has_scores else None,
+    lambda chosen, has_scores, is_drafted, **values: Slate(
+        items=tuple(one[0] for one in chosen),
+        propensities=tuple(one[1] for one in chosen),
+        scores=tuple(one[2] for one in chosen) if has_scores else None,
+        teams=tuple(one[3] for one in chosen) if is_drafted else None,
         **values,
     ),
+    is_drafted=st.booleans(),
     chosen=st.lists(CHOICES, max_size=5),
     has_scores=st.booleans(),
     event_id=GOOD_IDS,
     user_id=st.none() | GOOD_IDS,
+    session_id=st.none() | GOOD_IDS,
     placement=st.none() | TEXTS,
     policy=TEXTS,
     version=st.none() | st.integers(0, 2**31 - 1),
@@ -68,6 +73,9 @@ REFUSED: tuple[tuple[str, object, str], ...] = (
     ("fallback", 0, "fallback"),
     ("placement", "", "placement"),
     ("arm", 3, "arm"),
+    ("session_id", "", "session_id"),
+    ("teams", ["a"], "teams"),
+    ("teams", ["a", None, ""], "teams[2]"),
     ("at", "2026-01-01T00:00:00", "at"),
     ("at", None, "at"),
     ("mood", "good", "mood"),

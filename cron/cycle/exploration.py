@@ -1,0 +1,120 @@
+"""Measure what exploring costs in each placement, from the lists of the last week.
+
+The worker does it once an hour, after collecting. It reads the slates that an exploring policy
+chose and their rewards. Lists of experiments count like others; interleaved ones have no
+propensities and are left out.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from datetime import datetime, timedelta
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from cron.errors import FreshetError, LeaseLost
+from cron.evaluation.exploration_price import price_of
+from cron.evaluation.logged_slates import LoggedSlates
+from cron.experiments.exploration_price import ExplorationPrice, PlacementPrice
+from cron.journal.journal import Journal
+from cron.ledger import exploration_rows
+from cron.ledger.ledger import Ledger
+from cron.lineage import Lease
+from cron.settings.tree import RewardSettings
+from cron.shown_rewards import CLOCK_SLACK_US, EVENT_COLUMNS, SLATE_COLUMNS, join_rewards
+from cron.visitor_days.reading import read_numbers
+
+EVERY = timedelta(hours=1)
+WITHIN = timedelta(days=7)
+MOST_SLATES = 20_000  # the newest of a placement and policy
+NO_CHANCE = ("popular", "interleaved")  # no propensity says what they would have shown else
+_COLUMNS = (*SLATE_COLUMNS, "placement", "policy", "propensities", "fallback")
+
+log = logging.getLogger(__name__)
+
+
+def measure_exploration(
+    ledger: Ledger, journal: Journal, reward: RewardSettings, lease: Lease
+) -> None:
+    """Measure the prices, if that was not done in the last hour; raise LeaseLost.
+
+    What cannot be read now is measured at the next turn.
+    """
+    now = ledger.now()
+    last = [one.measured_at for one in exploration_rows.every(ledger)]
+    if last and timedelta(0) <= now - max(last) < EVERY:
+        return
+    try:
+        prices = exploration_prices(journal, reward, now=now)
+    except LeaseLost:
+        raise
+    except FreshetError as error:
+        log.warning("price of exploration not measured", extra={"why": str(error)})
+        return
+    if prices or last:
+        exploration_rows.replace_all(ledger, prices, lease=lease)
+
+
+def exploration_prices(
+    journal: Journal, reward: RewardSettings, *, now: datetime
+) -> list[PlacementPrice]:
+    """Return the prices of the last week; raise as reading the journal."""
+    explored: dict[tuple[str | None, str], list[pa.Table]] = defaultdict(list)
+    for rows in journal.slates.tables_since(now - WITHIN, columns=_COLUMNS):
+        for place, part in _explored_parts(rows).items():
+            explored[place].append(part)
+    return [
+        PlacementPrice(
+            placement=placement,
+            policy=policy,
+            measured_at=now,
+            price=_price(journal, pa.concat_tables(parts), policy, reward),
+        )
+        for (placement, policy), parts in explored.items()
+    ]
+
+
+def _explored_parts(rows: pa.Table) -> dict[tuple[str | None, str], pa.Table]:
+    """Return the slates of users in which chance had a part, by placement and policy."""
+    is_chance = pc.invert(pc.is_in(rows["policy"], value_set=pa.array(NO_CHANCE)))
+    is_ours = pc.and_(pc.is_valid(rows["user_id"]), pc.invert(rows["fallback"]))
+    kept = rows.filter(pc.and_(is_ours, is_chance))
+    has_chance = [
+        any(one is not None and one < 1 for one in propensities)
+        for propensities in kept["propensities"].to_pylist()
+    ]
+    kept = kept.filter(pa.array(has_chance, pa.bool_()))
+    places = list(zip(kept["placement"].to_pylist(), kept["policy"].to_pylist(), strict=True))
+    return {
+        place: kept.filter(pa.array([one == place for one in places], pa.bool_()))
+        for place in dict.fromkeys(places)
+    }
+
+
+def _price(
+    journal: Journal, slates: pa.Table, policy: str, reward: RewardSettings
+) -> ExplorationPrice:
+    newest = [("at_us", "descending"), ("event_id", "ascending")]
+    slates = slates.sort_by(newest).slice(0, MOST_SLATES).combine_chunks()
+    users = pc.unique(slates["user_id"]).to_pylist()
+    found = journal.by_user.of(users, (1, journal.last_seq))
+    since_us = pc.min(slates["at_us"]).as_py() - CLOCK_SLACK_US
+    seqs = found["seq"].to_numpy()[found["at_us"].to_numpy() >= since_us]
+    events = read_numbers(journal, seqs.tolist(), EVENT_COLUMNS)
+    shown = join_rewards(slates, events, reward)
+    number_of = {user_id: number for number, user_id in enumerate(users)}
+    user_N = np.array([number_of[user_id] for user_id in slates["user_id"].to_pylist()])
+    propensity_R = pc.fill_null(pc.list_flatten(slates["propensities"].combine_chunks()), 1.0)
+    logging_R = propensity_R.to_numpy(zero_copy_only=False)
+    logged = LoggedSlates(
+        slate_R=shown.slate_R,
+        position_R=shown.position_R,
+        user_R=user_N[shown.slate_R],
+        reward_R=shown.reward_R,
+        logging_R=logging_R,
+        target_R=logging_R,
+    )
+    return price_of(logged, policy)

@@ -1,0 +1,83 @@
+"""What exploring costs, from slates and events to the status."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from cron.cycle.exploration import EVERY, exploration_prices, measure_exploration
+from cron.experiments.exploration_price import ExplorationPrice, PlacementPrice
+from cron.ledger import exploration_rows
+from cron.ledger.ledger import Ledger
+from cron.metrics.overview import look_at_ledger, to_json
+from cron.settings.tree import RewardSettings
+from recommender.records.events import Record
+from recommender.records.slates import Slate
+from tests.component.house import House
+from tests.contracts.records import event, slate
+
+REWARD = RewardSettings()
+
+
+def visits(house: House, num_users: int) -> list[Record | Slate]:
+    """Serve each user a list of a greedy and an explored item, and let some of them click."""
+    at = house.ledger.now() - timedelta(hours=2)
+    records: list[Record | Slate] = []
+    for number in range(num_users):
+        user = f"user-{number}"
+        items, propensities = ("best", "other"), (1.0, 0.08 if number % 12 == 0 else 0.92)
+        shown = replace(slate(number), user_id=user, at=at, policy="epsilon", items=items)
+        records.append(replace(shown, propensities=propensities))
+        if number % 3 == 0:
+            done = event(number, user_id=user, item_id="best", type_="click")
+            records.append(replace(done, at=at + timedelta(seconds=9)))
+    greedy = replace(slate(9_000), user_id="greedy", at=at, propensities=(None, 1.0, 1.0))
+    drafted = replace(greedy, event_id="s9001", policy="interleaved", propensities=(None,) * 3)
+    visitor = replace(records_slate(records), event_id="s9002", user_id=None)
+    return [*records, greedy, drafted, visitor]
+
+
+def records_slate(records: list[Record | Slate]) -> Slate:
+    return next(one for one in records if isinstance(one, Slate))
+
+
+def test_the_price_is_measured_by_placement_and_policy(house: House) -> None:
+    house.log.append(visits(house, 400))
+    house.collect()
+    (found,) = exploration_prices(house.journal, REWARD, now=house.ledger.now())
+    assert (found.placement, found.policy) == ("home", "epsilon")
+    assert (found.price.num_slates, found.price.num_items) == (400, 800)
+    assert found.price.moved_share == pytest.approx(34 / 800)
+    assert found.price.earned == pytest.approx(134 / 400)
+    assert found.price.given_up is not None
+
+
+def test_the_price_is_measured_once_an_hour(house: House) -> None:
+    measure_exploration(house.ledger, house.journal, REWARD, house.lease)
+    assert exploration_rows.every(house.ledger) == ()
+    house.log.append(visits(house, 10))
+    house.collect()
+    now = house.ledger.now()
+    for later, num_slates in ((timedelta(0), 10), (EVERY / 2, 10), (EVERY * 1.1, 11)):
+        at = now + later
+        ledger = Ledger(house.ledger.engine, now=[at].__iter__().__next__)
+        measure_exploration(ledger, house.journal, REWARD, house.lease)
+        (found,) = exploration_rows.every(house.ledger)
+        assert found.price.num_slates == num_slates
+        more = replace(visits(house, 1)[0], event_id=f"s-more-{later}")
+        house.log.append([more] if later == EVERY / 2 else [])
+        house.collect()
+
+
+def test_the_status_has_the_price(house: House) -> None:
+    price = ExplorationPrice(num_slates=9, num_items=90, moved_share=0.05, earned=1.5)
+    now = house.ledger.now()
+    stored = PlacementPrice(placement=None, policy="epsilon", measured_at=now, price=price)
+    exploration_rows.replace_all(house.ledger, [stored], lease=house.lease)
+    overview = look_at_ledger(house.ledger, now=now)
+    assert overview.exploration == (stored,)
+    shown = to_json(overview)["exploration"]
+    assert isinstance(shown, list)
+    assert (shown[0]["placement"], shown[0]["moved_share"]) == (None, 0.05)
