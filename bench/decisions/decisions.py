@@ -15,6 +15,7 @@ from bench.decisions.estimators import measure_estimators
 from bench.decisions.experiments import measure_experiments
 from bench.decisions.exploration import measure_exploration
 from bench.decisions.latency import measure_latency
+from bench.decisions.list_verdicts import measure_list_verdicts
 from bench.decisions.personalizer import measure_personalizer
 
 COMMAND = "python -m bench decisions"
@@ -23,6 +24,7 @@ PARTS: Mapping[str, Callable[[str], None]] = {
     "estimators": measure_estimators,
     "latency": measure_latency,
     "planted": measure_planted,
+    "list-verdicts": measure_list_verdicts,
     "personalizer": measure_personalizer,
     "exploration": measure_exploration,
 }

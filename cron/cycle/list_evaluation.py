@@ -32,17 +32,19 @@ ANSWERS, CREDITS = "list_answers.parquet", "list_credits.parquet"
 def list_evidence(
     snapshot: Path, candidate: Path, report: Report, options: EvaluationOptions | None = None
 ) -> ListEvidence | None:
-    """Compare the candidate's lists with the live release's; None if nobody was asked.
+    """Compare the candidate's lists with the live release's; None if no list was asked about.
 
     A list that one of the two gave no answer about is left out for both.
     """
-    if not (candidate / ANSWERS).is_file():
+    path = candidate / ANSWERS
+    answers = pq.read_table(path).to_pylist() if path.is_file() else ()
+    if not answers:
         return None
     credit_path = candidate / CREDITS
     credit = _credits(credit_path) if credit_path.is_file() else None
     slates = _slates(snapshot / f"{SLATES}.parquet", credit)
     mine, theirs = list[TargetSlate](), list[TargetSlate]()
-    for answer in pq.read_table(candidate / ANSWERS).to_pylist():
+    for answer in answers:
         slate = slates[answer["recommendation_id"]]
         both = [_target(slate, answer[name]) for name in ("candidate", "live")]
         if both[0] is not None and both[1] is not None:
