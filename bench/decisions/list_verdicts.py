@@ -21,6 +21,7 @@ from bench.decisions.visit_snapshots import write_judged_lists, write_visits
 from bench.report.kept import code_digest, kept_part
 from bench.report.rows import BenchMetric, is_quick, save
 from cron.cycle.list_evaluation import list_evidence
+from cron.evaluation.comparison import ESTIMATORS
 from cron.gate.list_estimates import ListEvidence
 from cron.gate.offline_verdict import offline_verdict
 from cron.gate.verdict import Verdict
@@ -169,11 +170,12 @@ def _rows_of(results: Sequence[SeedVerdicts]) -> list[BenchMetric]:
             rows.append(_row(metric, name, [float(value) for value in values]))
         places = sorted({one.num_places for one in found})
         note = f"lists {min(one.num_lists for one in found):,} or more, first places {places}"
-        for estimator in found[0].differences:
-            differences = [one.differences[estimator] for one in found]
-            row = _row(f"difference by {estimator}", name, differences)
-            low, high = min(differences), max(differences)
-            rows.append(replace(row, note=f"{low:+.3f} to {high:+.3f} by seed; {note}"))
+        for estimator in ESTIMATORS:
+            known = [one.differences[estimator] for one in found if estimator in one.differences]
+            if known:
+                row = _row(f"difference by {estimator}", name, known)
+                span = f"{min(known):+.3f} to {max(known):+.3f} by seed"
+                rows.append(replace(row, note=f"{span}; {note}"))
     mean_ms = sum(one.question_ms for one in results) / len(results)
     cost = BenchMetric(
         metric="a question to one model, processor time",
