@@ -155,7 +155,7 @@ def _question_ms(snapshot: Path, candidate: Path, folder: Path) -> float:
     num = pq.read_metadata(snapshot / "list_questions.parquet").num_rows
     began = time.process_time()
     write_list_answers({"candidate": ranker, "live": ranker}, snapshot, folder, lambda: None)
-    return 1_000 * (time.process_time() - began) / (2 * num)
+    return float(1_000 * (time.process_time() - began) / (2 * num))
 
 
 def _rows_of(results: Sequence[SeedVerdicts]) -> list[BenchMetric]:
@@ -176,14 +176,10 @@ def _rows_of(results: Sequence[SeedVerdicts]) -> list[BenchMetric]:
                 row = _row(f"difference by {estimator}", name, known)
                 span = f"{min(known):+.3f} to {max(known):+.3f} by seed"
                 rows.append(replace(row, note=f"{span}; {note}"))
-    mean_ms = sum(one.question_ms for one in results) / len(results)
-    cost = BenchMetric(
-        metric="a question to one model, processor time",
-        value=mean_ms,
-        unit="ms",
-        seeds=len(results),
+    cost = _row(
+        "processor time of a question", "either model", [one.question_ms for one in results]
     )
-    return [*rows, cost]
+    return [*rows, replace(cost, unit="ms")]
 
 
 def _row(metric: str, model: str, values: Sequence[float]) -> BenchMetric:
