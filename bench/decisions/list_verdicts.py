@@ -1,4 +1,4 @@
-"""The gate's verdicts by lists of the past, in the planted shop where clickbait loses visitors.
+"""The gate's verdicts by lists of the past, in a shop where clickbait loses visitors.
 
 Per seed, a stochastic policy serves visitors. Half of them are trained on, the lists of the others
 judge: what learned from later rewards beside what learned from next clicks, what learned the
