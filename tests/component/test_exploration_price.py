@@ -29,7 +29,7 @@ def visits(house: House, num_users: int) -> list[Record | Slate]:
         user = f"user-{number}"
         items, propensities = ("best", "other"), (1.0, 0.08 if number % 12 == 0 else 0.92)
         shown = replace(slate(number), user_id=user, at=at, policy="epsilon", items=items)
-        records.append(replace(shown, propensities=propensities))
+        records.append(replace(shown, propensities=propensities, scores=None))
         if number % 3 == 0:
             done = event(number, user_id=user, item_id="best", type_="click")
             records.append(replace(done, at=at + timedelta(seconds=9)))
