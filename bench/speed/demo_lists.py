@@ -20,7 +20,7 @@ from types import ModuleType
 
 import torch
 
-WARM_UP, TIMED = 10, 60
+WARM_UP, TIMED = 60, 60
 EVENTS = 60
 TYPES = ("view", "rating", "click")
 
@@ -37,7 +37,7 @@ def main(bundle: Path) -> None:
     values = {"loading, s": time.process_time() - began_s}
     lines = (bundle / "catalogue.jsonl").read_text(encoding="utf-8").splitlines()
     ids = [json.loads(line)["item_id"] for line in lines]
-    asked = {
+    asked: dict[str, dict[str, object]] = {
         "top-10": {"k": 10},
         "scores of 10 items": {"items": [{"id": one} for one in ids[:10]]},
     }
