@@ -2,8 +2,9 @@
 
 Ways of choosing lists are compared on the same visitors: the clicks that they bring, what they lose
 against somebody who knows every probability (the regret), and how many impressions a good new film
-needs until it has found its visitors. The product's policies draw the lists. Thompson's draws of
-the weights are made here: the product has no posterior of its weights.
+needs until it has found its visitors. The product's policies draw the lists, and its posterior of
+rewards lifts the films. Draws of the weights of each film are made here: they are Thompson's way
+for a model that knows its own weights' posterior, which the product's does not.
 """
 
 from __future__ import annotations
@@ -39,8 +40,19 @@ CHOOSERS = (
         policy=ListPolicy(name="greedy", new_items=NewItemsShare(share=0.05, ids=())),
         budget=300,
     ),
+    Chooser(name="thompson", policy=ListPolicy(name="thompson")),
     Chooser(
-        name="Thompson",
+        name="thompson, new items .05 until 100",
+        policy=ListPolicy(name="thompson", new_items=NewItemsShare(share=0.05, ids=())),
+        budget=100,
+    ),
+    Chooser(
+        name="ucb 1, new items .05 until 100",
+        policy=ListPolicy(name="ucb", width=1.0, new_items=NewItemsShare(share=0.05, ids=())),
+        budget=100,
+    ),
+    Chooser(
+        name="draws of all weights",
         policy=ListPolicy(name="greedy"),
         score=lambda learner, features_D, draw: learner.drawn_I(features_D, draw),
     ),

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bench.decisions.film_learner import FilmLearner, features_of
+from bench.decisions.film_rewards import FilmRewards
 from bench.decisions.film_shop import (
     DRIFT,
     LEAVES_BORED,
@@ -22,7 +23,7 @@ from bench.decisions.film_shop import (
 )
 from recommender.policies.draws import draw_list
 from recommender.policies.slots import Mask, PolicyPool
-from recommender.requests.list_policy import ListPolicy
+from recommender.requests.list_policy import ListPolicy, learns_from_rewards
 
 K = 10
 POOL = 100
@@ -61,6 +62,7 @@ def simulate(shop: FilmShop, chooser: Chooser, *, num_visits: int, seed: int) ->
     """Let visitors come; the same seed brings the same visitors to every chooser."""
     arriving, draw = np.random.default_rng(seed), np.random.default_rng(seed + 1)
     learner, taste_UD = FilmLearner(shop), shop.taste_UD.copy()
+    rewards = FilmRewards(shop.num_known, len(shop.bias_I))
     fans = _fans(shop)
     shown_I, clicks_V, num_left = np.zeros(len(shop.bias_I), np.int64), [], 0
     found: dict[int, int] = {}
@@ -70,9 +72,12 @@ def simulate(shop: FilmShop, chooser: Chooser, *, num_visits: int, seed: int) ->
         chance_I = shop.chance_I(taste_UD[visitor])
         score_I = chance_I if chooser.knows_all else chooser.score(learner, features_D, draw)
         here_I = shop.arrives_I <= visit
-        films_S = _choose(chooser, score_I, here_I, shown_I, shop.num_known, draw)
+        is_new_I = here_I & (shown_I < chooser.budget)
+        is_new_I[: shop.num_known] = False
+        films_S = _choose(chooser, score_I, here_I, is_new_I, rewards, draw)
         clicks_S = (draw.random(len(films_S)) < chance_I[films_S]).astype(np.float64)
         learner.note(films_S, clicks_S, features_D)
+        rewards.note(films_S, clicks_S, score_I[films_S])
         shown_I[films_S] += 1
         clicks_V.append(int(clicks_S.sum()))
         is_gone = bool(draw.random() < (LEAVES_PLEASED if clicks_S.any() else LEAVES_BORED))
@@ -80,6 +85,8 @@ def simulate(shop: FilmShop, chooser: Chooser, *, num_visits: int, seed: int) ->
         taste_UD[visitor] = _next_taste(shop, taste_UD, visitor, draw, is_gone=is_gone)
         if visit % EVERY == EVERY - 1:
             learner.learn()
+            if learns_from_rewards(chooser.policy.name):
+                rewards.learn(learner)
             for film in _newly_found(learner, fans, found, here_I):
                 found[film] = int(shown_I[film])
     return VisitsResult(
@@ -94,22 +101,24 @@ def _choose(
     chooser: Chooser,
     score_I: Floats,
     here_I: Mask,
-    shown_I: Integers,
-    num_known: int,
+    is_new_I: Mask,
+    rewards: FilmRewards,
     draw: np.random.Generator,
 ) -> Integers:
     """Draw a list by the product's policy from the best films and the new ones."""
-    is_new_I = here_I & (shown_I < chooser.budget)
-    is_new_I[:num_known] = False
     open_I = np.where(here_I, score_I, -np.inf)
-    pool = np.union1d(np.argpartition(-open_I, POOL)[:POOL], np.flatnonzero(is_new_I))
+    listed = np.argpartition(-open_I, POOL)[:POOL]
+    listed = np.union1d(listed, rewards.promising_films())
+    pool = np.union1d(listed, np.flatnonzero(is_new_I))
     pool = pool[np.argsort(-open_I[pool], kind="stable")]
     scores_P = score_I[pool]
+    spread = float(scores_P[:100].std()) or 1.0
     policy_pool = PolicyPool(
         scores_P=scores_P,
-        spread=float(scores_P[:100].std()) or 1.0,
-        is_listed_P=np.arange(len(pool)) < POOL,
+        spread=spread,
+        is_listed_P=np.isin(pool, listed),
         is_new_P=is_new_I[pool],
+        lifts_MP=rewards.lifts_MP(chooser.policy, pool, spread),
     )
     return pool[list(draw_list(chooser.policy, policy_pool, draw.random(K)).places)]
 
