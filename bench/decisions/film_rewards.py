@@ -1,4 +1,4 @@
-"""What the product's posterior of rewards knows about the film shop: the served code, no copy.
+"""What the posterior of rewards knows about the film shop, by the code that is served.
 
 The lists of the shop are counted by `cron.posterior.item_sums`, and the posterior is that of
 `recommender.policies.posterior`, with the learner's weights of a film as its vector. A known film
