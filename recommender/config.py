@@ -84,13 +84,13 @@ class Signals:
     negative: tuple[str, ...] = NEGATIVE_TYPES
 
     def attracts(self, type_: str, *, is_rated: bool) -> bool:
-        """Tell whether the model reads an event as history; a rating of any type is history."""
+        """Return whether the model reads an event as history; a rating of any type is history."""
         if type_ == IMPRESSION or type_ in self.negative:
             return False
         return is_rated or type_ in self.history
 
     def counts_for_popularity(self, event: Event) -> bool:
-        """Tell whether an event counts for the popularity of its item."""
+        """Return whether an event counts for the popularity of its item."""
         return self.attracts(event.type, is_rated=event.rating is not None)
 
 

@@ -44,9 +44,9 @@ _OF_A_VERSION = re.compile(r"(?:manifests/|states/)?rec-(\d+)-[0-9a-f]+\.\w+")
 _FOLDERS = ("manifests/", "rec-", "states/")
 # The most recently used caches: of the live encoder, of the untrained one from which the next
 # learns, and of two to roll back to.
-_KEPT_TEXTS = 4
-# who has not read the log for so long is not waited for
-_POSTERIOR_IS_LEARNED = timedelta(minutes=1)
+_KEPT_CACHES = 4
+# a learner that has not read the log for so long is not waited for
+_LEARNER_TIMEOUT = timedelta(minutes=1)
 _KEPT_RUNS = 3  # folders of ended runs, to see what went wrong
 
 
@@ -74,7 +74,7 @@ def trim_log(
         cursors = [journal_rows.log_cursor(ledger), histories.cursor()]
         if is_place(place := item_records.cursor()):
             cursors.append(place)
-        learned = posterior_rows.cursor_since(ledger, ledger.now() - _POSTERIOR_IS_LEARNED)
+        learned = posterior_rows.cursor_since(ledger, ledger.now() - _LEARNER_TIMEOUT)
         if learned is not None:
             cursors.append(learned)
         event_log.trim(*cursors)
@@ -281,7 +281,7 @@ def _delete_texts(services: Services, _lease: Lease) -> None:
     caches = sorted(texts.glob("*.safetensors"), key=lambda path: path.stat().st_mtime)
     of_pictures = [path for path in caches if path.name.startswith("pictures-")]
     of_texts = [path for path in caches if path not in of_pictures]
-    for path in [*of_texts[:-_KEPT_TEXTS], *of_pictures[:-_KEPT_TEXTS], *texts.glob("*.tmp")]:
+    for path in [*of_texts[:-_KEPT_CACHES], *of_pictures[:-_KEPT_CACHES], *texts.glob("*.tmp")]:
         path.unlink()
 
 

@@ -118,7 +118,7 @@ def _verdict(
 
 
 def _percent(share: float) -> str:
-    return f"{share:+.1%}".replace("-", "−").replace("%", " %")
+    return f"{share:+.1%}".replace("-", "−")
 
 
 def _hours(seconds: float) -> str:

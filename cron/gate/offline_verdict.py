@@ -33,7 +33,7 @@ from cron.gate.tolerance import (
     too_few_reason,
 )
 from cron.gate.verdict import Verdict
-from cron.gate.wording import Against, model_name, verdict_word, without_choosers
+from cron.gate.wording import Against, model_name, verdict_word, without_next_choice_models
 from cron.lineage import Reason
 from cron.settings.tree import GateSettings
 from trainer.report import Evaluation, Report
@@ -66,7 +66,7 @@ def offline_verdict(
             reasons += floor_reasons(panel, older, settings, against, scale)
         else:
             if may_differ_from_choices(lists, settings.off_policy):
-                against = without_choosers(against)
+                against = without_next_choice_models(against)
             reasons += _next_choice_reasons(panel, older, settings, against, scale)
         if panel is not None and is_scored:
             reasons += _coverage_reasons(panel, settings.min_coverage_ratio, against)

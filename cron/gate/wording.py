@@ -24,10 +24,10 @@ class Against:
     left_out: frozenset[str] = frozenset()
 
 
-def without_choosers(against: Against) -> Against:
-    """Leave out the models that rank only by next choices, if live ranks by more.
+def without_next_choice_models(against: Against) -> Against:
+    """Leave out the models that learned from next choices alone, if live learned from lists.
 
-    Who learned from lists gives up next choices for later rewards; the live release did so before.
+    A model that learned from lists gives up next choices for later rewards, as live did before.
     """
     if "live" not in against.list_learners:
         return against

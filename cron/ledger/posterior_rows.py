@@ -55,7 +55,7 @@ def store(ledger: Ledger, posterior: StoredPosterior, *, lease: Lease) -> None:
         )
 
 
-def move_on(ledger: Ledger, cursor: Cursor, *, lease: Lease) -> None:
+def store_cursor(ledger: Ledger, cursor: Cursor, *, lease: Lease) -> None:
     """Store how far the log was read without a change of the posterior; raise LeaseLost."""
     read_at = ledger.now().isoformat()
     with ledger.write(lease) as connection:

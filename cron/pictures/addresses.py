@@ -45,7 +45,7 @@ def address_of(host: str, port: int, *, resolve: Resolve, may_be_private: bool) 
 
 
 def is_public(address: str) -> bool:
-    """Tell whether an address belongs to the public internet."""
+    """Return whether an address belongs to the public internet."""
     try:
         parsed: IPv4Address | IPv6Address = ip_address(address.partition("%")[0])
     except ValueError:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from cron.posterior.open_lists import ListImpression, RewardChange
 from recommender.requests.reward_evidence import MAX_EVIDENCE_ITEMS, SUMS, RewardEvidence
 
-_LEAST = 0.01  # impressions; an item with fewer is as good as never shown
+_MIN_IMPRESSIONS = 0.01  # an item with fewer is as good as never shown
 _OF_SHOWN = [SUMS.index(name) for name in ("n", "s", "p", "ss", "sp", "pp")]
 _OF_REWARD = [SUMS.index(name) for name in ("r", "rs", "rp")]
 _SQUARES = SUMS.index("rr")
@@ -55,7 +55,7 @@ class ItemSums:
         self._at_us = at_us
         weights = self._sums_ES[: len(self._places), 0]
         kept = np.argsort(-weights, kind="stable")[:MAX_EVIDENCE_ITEMS]
-        kept = np.sort(kept[weights[kept] >= _LEAST])
+        kept = np.sort(kept[weights[kept] >= _MIN_IMPRESSIONS])
         if len(kept) < len(self._places):
             ids = [*self._places]
             self._sums_ES = self._sums_ES[kept]

@@ -50,9 +50,9 @@ class PosteriorLearner:
         self._num_lists = self._num_rewards = 0
 
     def update(self, lease: Lease) -> bool:
-        """Read what is new in the log, and store the posterior if it changed; raise LeaseLost.
+        """Read what is new in the log; return whether the posterior changed and was stored.
 
-        Tell whether it was stored.
+        Raise LeaseLost.
         """
         if not self._is_wanted():
             self._lease = None  # what comes meanwhile is read later, as after a restart
@@ -67,7 +67,7 @@ class PosteriorLearner:
         is_same = self._num_lists + self._num_rewards == num_before
         try:
             if self._stored is not None and is_same:
-                posterior_rows.move_on(self._ledger, self._cursor, lease=lease)
+                posterior_rows.store_cursor(self._ledger, self._cursor, lease=lease)
                 return False
             self._store(lease)
         except FreshetError:
@@ -101,7 +101,7 @@ class PosteriorLearner:
                 self._lists.add(slate)
 
     def _read_batch(self) -> bool:
-        """Read a batch; tell whether there may be more."""
+        """Read a batch; return whether there may be more."""
         try:
             batch = self._log.read(self._cursor, BATCH_RECORDS)
         except LogGap:

@@ -80,7 +80,7 @@ class SnapshotRequest:
         return max(self.items_through, last_target)
 
     def is_panel(self, user_id: str) -> bool:
-        """Tell whether a user's events are kept out of this training."""
+        """Return whether a user's events are kept out of this training."""
         return self.panel.holds(user_id) or self.scored_panel.holds(user_id)
 
     @property

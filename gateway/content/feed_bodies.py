@@ -34,7 +34,7 @@ _PIECE_BYTES = 1 << 16
 
 
 def is_feed(content_type: str) -> bool:
-    """Tell whether a body of this content type is a product feed."""
+    """Return whether a body of this content type is a product feed."""
     return _media_type(content_type) in FEED_TYPES
 
 

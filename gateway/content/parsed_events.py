@@ -137,7 +137,7 @@ def _batch(
 
 
 def _are_ids(ids: Sequence[str]) -> bool:
-    """Tell whether texts without lone surrogates are valid ids."""
+    """Return whether texts without lone surrogates are valid ids."""
     if are_plain_ids(ids):
         return True
     return all(is_plain_id(one) or wrong_id(one) is None for one in ids)

@@ -85,7 +85,7 @@ def number_of(value: object) -> object:
 
 
 def is_short(value: object) -> bool:
-    """Tell whether a JSON value is null, true, false, a finite number or the text of an id."""
+    """Return whether a JSON value is null, true, false, a finite number or the text of an id."""
     if isinstance(value, str):
         return len(value) <= MAX_ID_CHARS
     return value is None or isinstance(value, bool) or is_finite(value)

@@ -28,7 +28,7 @@ class ItemFilter:
     wanted: Mapping[str, frozenset[str | float]]
 
     def matches(self, attributes: Mapping[str, AttributeValue]) -> bool:
-        """Tell whether an item with these attributes is wanted."""
+        """Return whether an item with these attributes is wanted."""
         return all(
             name in attributes and not values.isdisjoint(_values(attributes[name]))
             for name, values in self.wanted.items()

@@ -1,6 +1,6 @@
 """The lifts of items for the policies that learn from rewards, from a question's posterior.
 
-P  items of the pool    E  items with evidence    M  members of an ensemble
+P  items of the pool    E  items with evidence    M  samples
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from recommender.arrays.best_rows import Rows
 from recommender.policies.posterior import Floats, ItemFeatures, ItemPosterior
 from recommender.ranking.ranker import Ranker
 from recommender.requests.list_policy import ListPolicy
-from recommender.requests.reward_evidence import SUMS, PosteriorName, RewardEvidence
+from recommender.requests.reward_evidence import SUMS, RewardEvidence
 from recommender.requests.wire import BadRequest
 
 MAX_PROMISING = 200  # items with evidence that are added to a pool
@@ -27,14 +27,14 @@ def posterior_of(ranker: Ranker, policy: ListPolicy | None) -> ItemPosterior | N
     """
     if policy is None or policy.posterior is None:
         return None
-    named: PosteriorName = policy.posterior
-    known = ranker.posteriors.find(named.id)
+    asked = policy.posterior
+    known = ranker.posteriors.find(asked.id)
     if known is None:
-        if named.evidence is None:
+        if asked.evidence is None:
             expected = "the same question with ids and sums"
             raise BadRequest(FIELD, found="an id that this worker does not have", expected=expected)
-        known = _posterior(ranker, named.evidence, seed=int(named.id, 16))
-        ranker.posteriors.keep(named.id, known)
+        known = _posterior(ranker, asked.evidence, seed=int(asked.id, 16))
+        ranker.posteriors.keep(asked.id, known)
     return known
 
 
@@ -45,9 +45,9 @@ def lifts(
     order_P = rows_P.argsort()
     items = features(ranker, rows_P[order_P])
     if policy.name == "ucb":
-        sorted_MP = posterior.hoped_lifts(items, policy.width)[np.newaxis]
+        sorted_MP = posterior.optimistic_lifts(items, policy.width)[np.newaxis]
     else:
-        sorted_MP = posterior.drawn_lifts(items)
+        sorted_MP = posterior.sampled_lifts(items)
     lifts_MP = np.empty_like(sorted_MP)
     lifts_MP[:, order_P] = sorted_MP
     if posterior.score_unit is not None:
@@ -57,9 +57,9 @@ def lifts(
 
 def promising_rows(posterior: ItemPosterior) -> Rows:
     """Return the rows that rewards may lift most, which a pool by score alone may lack."""
-    lifts_E = posterior.hoped_lifts(posterior.evidence, 1.0)
+    lifts_E = posterior.optimistic_lifts(posterior.shown, 1.0)
     best = np.argsort(-lifts_E, kind="stable")[:MAX_PROMISING]
-    return posterior.evidence.rows_X[best[lifts_E[best] > 0]]
+    return posterior.shown.rows_X[best[lifts_E[best] > 0]]
 
 
 def features(ranker: Ranker, rows_X: Rows) -> ItemFeatures:

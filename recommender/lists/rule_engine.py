@@ -33,7 +33,7 @@ class Pool:
     `ratings_P` and the unit vectors `unit_PD` are there if a rule reads them. `values` returns an
     item's values of an attribute. `taken` counts the values of items that are shown beside the
     list. For a policy, new items and others may follow the first `num_listed` items, and
-    `lifts_MP` returns what an ensemble adds to the scores, given the list's spread.
+    `lifts_MP` returns what samples of a posterior add to the scores, given the list's spread.
     """
 
     scores_P: Floats

@@ -15,14 +15,14 @@ class KeptPosteriors:
     def __init__(self) -> None:
         self._by_id: OrderedDict[str, ItemPosterior] = OrderedDict()
 
-    def find(self, name: str) -> ItemPosterior | None:
+    def find(self, posterior_id: str) -> ItemPosterior | None:
         """Return a posterior by its id; None if it is not kept."""
-        if name in self._by_id:
-            self._by_id.move_to_end(name)
-        return self._by_id.get(name)
+        if posterior_id in self._by_id:
+            self._by_id.move_to_end(posterior_id)
+        return self._by_id.get(posterior_id)
 
-    def keep(self, name: str, posterior: ItemPosterior) -> None:
+    def keep(self, posterior_id: str, posterior: ItemPosterior) -> None:
         """Keep a posterior."""
-        self._by_id[name] = posterior
+        self._by_id[posterior_id] = posterior
         while len(self._by_id) > MAX_KEPT:
             self._by_id.popitem(last=False)

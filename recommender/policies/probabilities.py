@@ -5,10 +5,10 @@ any item that may come, each with the same probability. `plackett_luce` takes an
 to exp(worth / temperature), both in spreads of the list: drawing so without replacement is the
 model of Luce (1959) and Plackett (1975).
 
-`thompson` (Thompson 1933) asks a member of an ensemble, which is drawn for each slot: the members
-are draws from the posterior of the items' rewards, and each takes the item that is worth most to
-it. So an item's probability is the share of the members that take it. `ucb` has one member, who
-hopes for the best of every item (Li et al. 2010).
+`thompson` (Thompson 1933) draws one of the samples of the posterior of the items' rewards for each
+slot, and takes the item that is worth most by it. So an item's probability is the share of the
+samples in which it is worth most. `ucb` takes the item that is worth most by the upper bounds of
+the items' effects (Li et al. 2010), as if they were the only sample.
 
 With a share of new items, the slot is one of theirs with that probability, and the policy's with
 the rest. A new item is then taken in proportion to exp(worth / s), where s is the spread of the new

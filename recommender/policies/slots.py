@@ -1,6 +1,6 @@
 """A list while it is filled: which items may come next, and what each is worth there.
 
-P  items of the pool, best first    D  width of a vector    M  members of an ensemble
+P  items of the pool, best first    D  width of a vector    M  samples of a posterior
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class PolicyPool:
     The scores include boosts, and `spread` is what a temperature of 1 is. `is_listed_P` has the
     items that the policy itself may choose, `is_new_P` those of the share of new items. An item
     that is neither is never chosen, but counts for the rules when it is taken. `lifts_MP` are the
-    spreads that each member of an ensemble adds to the scores.
+    spreads that each sample of a posterior adds to the scores.
     """
 
     scores_P: Floats
@@ -91,7 +91,7 @@ class Slots:
 
     @property
     def lifted_MP(self) -> Floats:
-        """The worth in spreads to each member of the ensemble; without one, to one member."""
+        """The worth in spreads by each sample of the posterior; one row without a posterior."""
         lifts_MP, unlikeness = self.pool.lifts_MP, self.pool.unlikeness
         if lifts_MP is None:
             return self.spreads_P[np.newaxis]

@@ -27,23 +27,23 @@ _PLAIN_LINES = re.compile(rf"(?>{PLAIN_ID}\n)*+", re.ASCII)
 
 
 def is_plain_id(value: object) -> TypeGuard[str]:
-    """Tell whether a value is certainly a valid id: ASCII letters, digits and a few signs."""
+    """Return whether a value is certainly a valid id: ASCII letters, digits and a few signs."""
     return isinstance(value, str) and _PLAIN.fullmatch(value) is not None
 
 
 def are_plain_ids(values: Sequence[str]) -> bool:
-    """Tell whether `is_plain_id` is true of all texts, at a tenth of the time."""
+    """Return whether `is_plain_id` is true of all texts, at a tenth of the time."""
     lines = "\n".join([*values, ""])
     return lines.count("\n") == len(values) and _PLAIN_LINES.fullmatch(lines) is not None
 
 
 def holds_control(text: str) -> bool:
-    """Tell whether a text holds control characters or line breaks."""
+    """Return whether a text holds control characters or line breaks."""
     return _CONTROL.search(text) is not None
 
 
 def is_id_text(value: object) -> TypeGuard[str]:
-    """Tell whether a value is text of the right length that is not all blank."""
+    """Return whether a value is text of the right length that is not all blank."""
     return isinstance(value, str) and 0 < len(value) <= MAX_ID_CHARS and bool(value.strip())
 
 

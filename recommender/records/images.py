@@ -59,7 +59,7 @@ def read_images(raw: object) -> tuple[str, ...]:
 
 
 def is_web_image(text: str) -> bool:
-    """Tell whether a text is a URL that `read_images` accepts."""
+    """Return whether a text is a URL that `read_images` accepts."""
     return len(text) <= MAX_SOURCE_CHARS and _wrong_url(text) is None
 
 

@@ -41,5 +41,5 @@ PERHAPS_NOBODY = frozenset(
 
 
 def is_nobody(text: str) -> bool:
-    """Tell whether a text is a word for a missing id; the empty text is not."""
+    """Return whether a text is a word for a missing id; the empty text is not."""
     return text.strip().casefold() in NOBODY

@@ -94,7 +94,7 @@ def encodable(name: str, value: str) -> str:
 
 
 def is_finite(value: object) -> TypeGuard[int | float]:
-    """Tell whether a JSON value is a number that a float can hold.
+    """Return whether a JSON value is a number that a float can hold.
 
     JSON allows whole numbers of any length.
     """

@@ -56,7 +56,7 @@ def stored_time(value: object) -> datetime:
 
 
 def _is_epoch_text(value: object) -> TypeGuard[str]:
-    """Tell whether a text is epoch seconds; eight digits are a date, as in 20240131."""
+    """Return whether a text is epoch seconds; eight digits are a date, as in 20240131."""
     return (
         isinstance(value, str)
         and value.isascii()

@@ -39,7 +39,7 @@ def read_name(raw: object, where: str) -> Name:
 
 
 def is_plain_text(raw: str) -> bool:
-    """Tell whether a string is certainly a valid text: not blank, ASCII, not too long."""
+    """Return whether a string is certainly a valid text: not blank, ASCII, not too long."""
     return raw.isascii() and len(raw) <= MAX_TEXT_CHARS and bool(raw.strip())
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from recommender.requests.reward_evidence import PosteriorName
+from recommender.requests.reward_evidence import PosteriorReference
 
 PolicyName = Literal["greedy", "epsilon", "plackett_luce", "thompson", "ucb"]
 
@@ -48,7 +48,7 @@ class ListPolicy:
     epsilon: float = 0.0
     temperature: float = 1.0
     width: float = 1.0
-    posterior: PosteriorName | None = None
+    posterior: PosteriorReference | None = None
     seed: int | None = None
     new_items: NewItemsShare | None = None
 

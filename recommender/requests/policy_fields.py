@@ -24,7 +24,7 @@ from recommender.requests.list_policy import (
 from recommender.requests.reward_evidence import (
     MAX_EVIDENCE_ITEMS,
     ROW_BYTES,
-    PosteriorName,
+    PosteriorReference,
     RewardEvidence,
 )
 from recommender.requests.rule_fields import read_between, read_object, read_whole
@@ -104,7 +104,7 @@ def _new_items(raw: object, where: str) -> NewItemsShare:
     )
 
 
-def _posterior(policy: Mapping[str, object], where: str) -> PosteriorName | None:
+def _posterior(policy: Mapping[str, object], where: str) -> PosteriorReference | None:
     """Parse the posterior, which the policies that learn from rewards need, and no other has."""
     needs_one = learns_from_rewards(read_policy_name(policy["name"], "policy.name"))
     if needs_one != ("posterior" in policy):
@@ -113,20 +113,20 @@ def _posterior(policy: Mapping[str, object], where: str) -> PosteriorName | None
     if not needs_one:
         return None
     values = read_object(policy["posterior"], where, {"id", "ids", "sums"})
-    name = values.get("id")
-    if not isinstance(name, str) or not _DIGEST.fullmatch(name):
+    given_id = values.get("id")
+    if not isinstance(given_id, str) or not _DIGEST.fullmatch(given_id):
         expected = "32 hexadecimal digits"
-        raise BadRequest(f"{where}.id", found=describe(name), expected=expected)
+        raise BadRequest(f"{where}.id", found=describe(given_id), expected=expected)
     if "ids" not in values and "sums" not in values:
-        return PosteriorName(id=name)
+        return PosteriorReference(id=given_id)
     evidence = RewardEvidence(
         ids=read_ids(values.get("ids"), f"{where}.ids", limit=MAX_EVIDENCE_ITEMS),
         sums=_bytes(values.get("sums"), f"{where}.sums"),
     )
-    if len(evidence.sums) != ROW_BYTES * len(evidence.ids) or evidence.digest != name:
+    if len(evidence.sums) != ROW_BYTES * len(evidence.ids) or evidence.digest != given_id:
         expected = "the ids and sums of the posterior with this id"
         raise BadRequest(where, found="others", expected=expected)
-    return PosteriorName(id=name, evidence=evidence)
+    return PosteriorReference(id=given_id, evidence=evidence)
 
 
 def _bytes(raw: object, where: str) -> bytes:

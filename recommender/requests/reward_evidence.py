@@ -37,7 +37,7 @@ class RewardEvidence:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PosteriorName:
+class PosteriorReference:
     """A posterior by its id, and its evidence where the question brings it along."""
 
     id: str

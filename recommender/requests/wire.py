@@ -150,7 +150,7 @@ Request = ScoreRequest | TopRequest | SimilarRequest | PictureRequest | SearchRe
 
 
 def is_similarity(value: object) -> TypeGuard[Similarity]:
-    """Tell whether a value is a way in which items can be similar."""
+    """Return whether a value is a way in which items can be similar."""
     return isinstance(value, str) and value in get_args(Similarity)
 
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,12 +18,12 @@ from cron.ports import START
 from cron.trial import CandidateTrial, ShadowCounts
 from recommender.records.slates import Slate
 from tests.component import story
+from tests.component.at_work import until
 from tests.component.gateway_process import StandIn, gateway, settings_in
 
 LIVE, CANDIDATE = 3, 4  # the story's live release, and the next number
 SHARE = 0.25
 NUM_USERS = 200
-WAIT_S = 20.0
 ITEMS = [{"id": str(number), "title": f"Film {number}", "score": 9 - number} for number in range(9)]
 
 
@@ -92,13 +91,6 @@ def shop(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[TriedShop]:
         yield TriedShop(client=client, model=model, ledger=ledger, events=settings.store.events)
     model.stop()
     ledger.close()
-
-
-def until(true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + WAIT_S
-    while not true():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.05)
 
 
 @pytest.mark.parametrize("shop", [trial_of()], indirect=True)

@@ -33,7 +33,7 @@ def arms(control: UserSums, candidate: UserSums) -> list[ArmSums]:
     ("buyers", "num_users", "age_s", "decision", "text"),
     [
         ((5, 2), 1_000, 60, "take_back", "a loss of more than 5%"),
-        ((5, 8), 1_000, 60, "wait", "reward +60.0 %"),
+        ((5, 8), 1_000, 60, "wait", "reward +60.0%"),
         ((5, 8), 1_000, 600, "promote", "not a loss of more than 5%"),
         ((5, 5), 1_000, 600, "wait", "interval"),
         ((5, 5), 100_000, 600, "promote", "not a loss of more than 5%"),

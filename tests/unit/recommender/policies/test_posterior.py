@@ -8,11 +8,11 @@ import pytest
 from recommender.policies.kept_posteriors import MAX_KEPT, KeptPosteriors
 from recommender.policies.normal_numbers import normal_numbers
 from recommender.policies.posterior import (
-    CHOICE_IS_WORTH,
-    KNOWN_AS,
+    IMPRESSIONS_PER_CHOICE,
+    PRIOR_IMPRESSIONS,
     SLOPE,
     SLOPE_SPREAD,
-    VECTORS_KNOWN_AS,
+    VECTOR_PRECISION,
     Floats,
     ItemFeatures,
     ItemPosterior,
@@ -66,7 +66,11 @@ def test_it_is_the_regression_on_all_impressions_at_once() -> None:
             np.eye(NUM_ITEMS)[item_N],
         ]
     )
-    prior_F = [0.01, SLOPE_SPREAD**-2, 0.01] + [VECTORS_KNOWN_AS] * WIDTH + [KNOWN_AS] * NUM_ITEMS
+    prior_F = (
+        [0.01, SLOPE_SPREAD**-2, 0.01]
+        + [VECTOR_PRECISION] * WIDTH
+        + [PRIOR_IMPRESSIONS] * NUM_ITEMS
+    )
     precision_FF = features_NF.T @ features_NF + np.diag(prior_F)
     right_F = features_NF.T @ (reward_N / noise)
     right_F[1] += SLOPE * SLOPE_SPREAD**-2
@@ -85,7 +89,7 @@ def test_draws_have_the_moments_of_the_posterior() -> None:
     evidence = items([*range(NUM_ITEMS)])
     sums_ES = sums_of(*impressions(300))
     drawn = [
-        ItemPosterior(evidence, sums_ES, seed=seed).drawn_lifts(evidence) for seed in range(60)
+        ItemPosterior(evidence, sums_ES, seed=seed).sampled_lifts(evidence) for seed in range(60)
     ]
     posterior = ItemPosterior(evidence, sums_ES, seed=0)
     found, lifts_MX = posterior.effects(evidence), np.concatenate(drawn) * posterior.slope
@@ -96,8 +100,8 @@ def test_draws_have_the_moments_of_the_posterior() -> None:
 def test_draws_are_the_same_whatever_else_is_in_the_pool() -> None:
     """So a replay finds the propensities that were reported."""
     posterior = ItemPosterior(items([*range(NUM_ITEMS)]), sums_of(*impressions(300)), seed=9)
-    whole = posterior.drawn_lifts(items([0, 1, 4, 5, 9, 14]))
-    part = posterior.drawn_lifts(items([1, 5, 14]))
+    whole = posterior.sampled_lifts(items([0, 1, 4, 5, 9, 14]))
+    part = posterior.sampled_lifts(items([1, 5, 14]))
     assert part == pytest.approx(whole[:, [1, 3, 5]])
 
 
@@ -115,18 +119,20 @@ def test_more_rewards_than_others_lift_an_item_and_its_like() -> None:
 def test_what_training_knows_well_is_hardly_explored() -> None:
     posterior = ItemPosterior(items([]), np.zeros((0, len(SUMS))), seed=1)
     unknown, known = items([3]), items([3], counts=1_000)
-    assert posterior.drawn_lifts(unknown).std() > 1.8 * posterior.drawn_lifts(known).std()
+    assert posterior.sampled_lifts(unknown).std() > 1.8 * posterior.sampled_lifts(known).std()
     own = posterior.effects(known).own_spread_X[0]
-    assert own == pytest.approx((KNOWN_AS + 1_000 * CHOICE_IS_WORTH) ** -0.5)
+    assert own == pytest.approx((PRIOR_IMPRESSIONS + 1_000 * IMPRESSIONS_PER_CHOICE) ** -0.5)
 
 
 def test_without_evidence_all_effects_are_zero_on_average() -> None:
     posterior = ItemPosterior(items([]), np.zeros((0, len(SUMS))), seed=1)
     found = posterior.effects(items([0, 4, 11]))
     assert found.mean_X.tolist() == [0, 0, 0]
-    assert found.spread_X == pytest.approx([(1 / KNOWN_AS + 1 / VECTORS_KNOWN_AS) ** 0.5] * 3)
+    assert found.spread_X == pytest.approx(
+        [(1 / PRIOR_IMPRESSIONS + 1 / VECTOR_PRECISION) ** 0.5] * 3
+    )
     assert posterior.score_unit is None
-    wide, narrow = (posterior.hoped_lifts(items([4]), width) for width in (2.0, 1.0))
+    wide, narrow = (posterior.optimistic_lifts(items([4]), width) for width in (2.0, 1.0))
     assert wide == pytest.approx(2 * narrow)
 
 

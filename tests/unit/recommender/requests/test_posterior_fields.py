@@ -8,7 +8,7 @@ import struct
 import pytest
 
 from recommender.requests.policy_fields import read_policy
-from recommender.requests.reward_evidence import SUMS, PosteriorName, RewardEvidence
+from recommender.requests.reward_evidence import SUMS, PosteriorReference, RewardEvidence
 from recommender.requests.wire import BadRequest
 
 EVIDENCE = RewardEvidence(
@@ -21,7 +21,7 @@ def content(**changes: object) -> dict[str, object]:
     return {"id": EVIDENCE.digest, "ids": [*EVIDENCE.ids], "sums": sums, **changes}
 
 
-def read(posterior: object, name: str = "thompson") -> PosteriorName | None:
+def read(posterior: object, name: str = "thompson") -> PosteriorReference | None:
     raw: dict[str, object] = {"name": name, "seed": 3}
     raw |= {"width": 1.5} if name == "ucb" else {}
     raw |= {} if posterior is None else {"posterior": posterior}
@@ -30,8 +30,8 @@ def read(posterior: object, name: str = "thompson") -> PosteriorName | None:
 
 @pytest.mark.parametrize("name", ["thompson", "ucb"])
 def test_a_posterior_comes_by_id_or_with_its_evidence(name: str) -> None:
-    assert read({"id": EVIDENCE.digest}, name) == PosteriorName(id=EVIDENCE.digest)
-    assert read(content(), name) == PosteriorName(id=EVIDENCE.digest, evidence=EVIDENCE)
+    assert read({"id": EVIDENCE.digest}, name) == PosteriorReference(id=EVIDENCE.digest)
+    assert read(content(), name) == PosteriorReference(id=EVIDENCE.digest, evidence=EVIDENCE)
 
 
 def test_the_digest_is_of_ids_and_sums() -> None:
