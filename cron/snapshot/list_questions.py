@@ -1,8 +1,9 @@
 """The question to a model how probable a served list is under its placement's policy.
 
-It is the question that the list was made with, with two differences. The share of new items is left
-out, since which items were new then is not recorded, and so is freshness by an item's first record.
-Pins are those that the list had.
+It is the question that the list was made with, with three differences. The share of new items is
+left out, since which items were new then is not recorded, and so is freshness by an item's first
+record. Policies that learn from rewards choose by the prior, since what they knew then is not kept,
+and what they know now includes what this list earned. Pins are those that the list had.
 """
 
 from __future__ import annotations
@@ -13,9 +14,11 @@ from cron.past_event import PastEvent
 from cron.placement import Placement
 from cron.placement_policy import PlacementPolicy
 from recommender.records.slates import Slate
-from recommender.requests.list_policy import strength_of
+from recommender.requests.list_policy import learns_from_rewards, strength_of
+from recommender.requests.reward_evidence import RewardEvidence
 
 ALTERNATIVES = 10  # to each item: what a reward model needs
+_PRIOR = {"id": RewardEvidence().digest, "ids": [], "sums": ""}
 NUM_SEEN = 1000  # events of a user that count as seen, as the histories keep them
 
 
@@ -65,11 +68,18 @@ def _excluded_ids(placement: Placement, events: Sequence[PastEvent], *, at_s: fl
 def _policy(policy: PlacementPolicy | None) -> Mapping[str, object]:
     if policy is None:
         return {"name": "greedy"}
+    strengths = {
+        "epsilon": policy.epsilon,
+        "temperature": policy.temperature,
+        "width": policy.width,
+    }
+    question: dict[str, object] = {"name": policy.name}
     strength = strength_of(policy.name)
-    if strength is None:
-        return {"name": policy.name}
-    value = policy.epsilon if strength == "epsilon" else policy.temperature
-    return {"name": policy.name, strength: value}
+    if strength is not None:
+        question[strength] = strengths[strength]
+    if learns_from_rewards(policy.name):
+        question["posterior"] = _PRIOR
+    return question
 
 
 def _rules(placement: Placement, pinned: Sequence[str], *, at_s: float) -> Mapping[str, object]:

@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime
 
+import pytest
+
 from cron.past_event import PastEvent
 from cron.placement import Placement, parse_placement
 from cron.snapshot.list_questions import NUM_SEEN, list_question
 from recommender.requests.body import parse
+from recommender.requests.reward_evidence import RewardEvidence
 from recommender.requests.wire import TopRequest
 from tests.contracts.records import slate
 
@@ -59,6 +62,18 @@ def test_all_rules_of_a_placement_are_asked() -> None:
     assert (policy.name, policy.temperature, policy.new_items) == ("plackett_luce", 0.5, None)
     assert request.propensities_of == ("a", "b")
     assert (request.k, request.alternatives) == (3, 10)
+
+
+@pytest.mark.parametrize("policy", [{"name": "thompson"}, {"name": "ucb", "width": 2.0}])
+def test_policies_that_learn_are_asked_by_their_prior(policy: dict[str, object]) -> None:
+    """The endpoint accepts the question, so their lists can judge a candidate."""
+    _, request = ask_about(parse_placement({"policy": policy}))
+    asked = request.policy
+    assert asked is not None
+    assert asked.name == policy["name"]
+    assert asked.width == policy.get("width", 1.0)
+    assert asked.posterior is not None
+    assert asked.posterior.evidence == RewardEvidence()
 
 
 def test_what_a_placement_excludes_depends_on_its_age() -> None:
