@@ -99,19 +99,25 @@ def note_items(ledger: Ledger, items: Sequence[ItemPicture], *, through: int, le
 
 
 def due(ledger: Ledger, hosts: Collection[str], *, limit: int) -> tuple[WaitingPicture, ...]:
-    """Return pictures to fetch now from these hosts, which some item has, the longest due first."""
+    """Return pictures to fetch now from these hosts, which some item has, the longest due first.
+
+    The index has the order of one host, so a million pictures of others cost nothing.
+    """
     rows, items = schema.pictures.c, schema.item_pictures.c
     is_used = sa.exists().where(items.source_key == rows.source_key)
     query = (
-        sa.select(rows.source, rows.tries)
-        .where(rows.thumbnail.is_(None), rows.host.in_(sorted(hosts)))
+        sa.select(rows.due_at, rows.source, rows.tries)
+        .where(rows.thumbnail.is_(None), rows.host == sa.bindparam("a_host"))
         .where(rows.due_at <= ledger.now().isoformat(), is_used)
         .order_by(rows.due_at, rows.source_key)
         .limit(limit)
     )
+    found: list[schema.Row] = []
     with ledger.read() as connection:
-        found = connection.execute(query).all()
-    return tuple(WaitingPicture(source=row.source, tries=row.tries) for row in found)
+        for host in sorted(hosts):
+            found += connection.execute(query, {"a_host": host}).all()
+    found.sort(key=lambda row: str(row.due_at))
+    return tuple(WaitingPicture(source=row.source, tries=row.tries) for row in found[:limit])
 
 
 def record(ledger: Ledger, fetched: Sequence[FetchedPicture], *, lease: Lease) -> None:

@@ -320,7 +320,14 @@ pictures = sa.Table(
     sa.Column("changed", sa.BigInteger, nullable=False),
 )
 _IS_WAITING = pictures.c.thumbnail.is_(None)
-sa.Index("pictures_due", pictures.c.due_at, sqlite_where=_IS_WAITING, postgresql_where=_IS_WAITING)
+sa.Index(
+    "pictures_due",
+    pictures.c.host,
+    pictures.c.due_at,
+    pictures.c.source_key,
+    sqlite_where=_IS_WAITING,
+    postgresql_where=_IS_WAITING,
+)
 sa.Index("pictures_changed", pictures.c.changed)
 
 # the main picture of each item that has or had one, by its newest record

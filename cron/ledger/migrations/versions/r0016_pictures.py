@@ -26,7 +26,7 @@ def upgrade() -> None:
     op.create_index(
         "pictures_due",
         "pictures",
-        ["due_at"],
+        ["host", "due_at", "source_key"],
         sqlite_where=is_waiting,
         postgresql_where=is_waiting,
     )
