@@ -79,12 +79,9 @@ def run_worker(services: Services) -> int:
 
 
 def run_once(services: Services, *, force_full: bool = False) -> Run:
-    """Run one turn now, then fetch pictures; raise AlreadyRunning or LeaseLost."""
+    """Run one turn now; raise AlreadyRunning or LeaseLost when a worker is running."""
     with working_alone(services) as lease:
-        run = run_cycle(services, lease, force_full=force_full)
-        with suppress(Unavailable, StoreError):  # the next turn fetches them
-            take_turn(picture_work(services), lease)
-        return run
+        return run_cycle(services, lease, force_full=force_full)
 
 
 @contextmanager
