@@ -24,6 +24,7 @@ from gateway.http.attributes import Attributes
 from gateway.http.problems import json_response
 from gateway.http.query import FilterTexts, PageCursor, refuse_unknown_parameters
 from gateway.http.user_paths import ITEM_ID
+from gateway.items.fact_filter import matching_ids
 from gateway.items.matching import ItemFilter, item_filter
 from gateway.items.pages import cursor_after_id, read_id
 from gateway.items.shown_attributes import attributes_json, with_attributes
@@ -226,10 +227,11 @@ def _page(records: ItemRecords, filter_: ItemFilter, *, after: str, limit: int) 
     while True:
         at_once = READ_AT_ONCE if filter_.wanted else limit
         items = records.by_id(after=after, limit=at_once)
+        matching = matching_ids(filter_, items, records)
         for item in items:
             after = item.record.item_id
             num_examined += 1
-            if filter_.matches(item.record.attributes):
+            if after in matching:
                 found.append(item)
             if len(found) == limit:
                 break

@@ -13,6 +13,7 @@ from cron.item_counts import ALL_ITEMS, buckets_of, usual_buckets
 from cron.known_item import KnownItem
 from cron.ports import ItemRecords
 from gateway.bodies.item_lists import NewItem, PopularItemAnswer, TrendingItem
+from gateway.items.fact_filter import matching_ids
 from gateway.items.matching import ItemFilter
 from gateway.items.trends import trend_score
 
@@ -77,11 +78,7 @@ class ItemRankings:
 
     def newest(self, wanted: ItemFilter, k: int) -> list[NewItem]:
         """Return the k items whose first record is newest, of the newest MAX_COUNTED."""
-        found = (
-            item
-            for item in islice(self._by_first_time(), MAX_COUNTED)
-            if not item.record.hidden and wanted.matches(item.record.attributes)
-        )
+        found = self._newest_matching(wanted)
         return [
             NewItem(
                 id=item.record.item_id,
@@ -149,15 +146,20 @@ class ItemRankings:
         for start in range(0, len(counted), READ_AT_ONCE):
             part = counted[start : start + READ_AT_ONCE]
             known = self._item_records.find([one.item_id for one in part])
+            visible = [item for item in known.values() if not item.record.hidden]
+            matching = matching_ids(wanted, visible, self._item_records)
             for one in part:
-                item = known.get(one.item_id)
-                if item is None or item.record.hidden:
-                    continue
-                if wanted.matches(item.record.attributes):
-                    yield one, item
+                if one.item_id in matching:
+                    yield one, known[one.item_id]
 
-    def _by_first_time(self) -> Iterator[KnownItem]:
+    def _newest_matching(self, wanted: ItemFilter) -> Iterator[KnownItem]:
+        """Yield those of the newest MAX_COUNTED items that are not hidden and match."""
         before: tuple[datetime, str] | None = None
-        while items := self._item_records.newest(before=before, limit=READ_AT_ONCE):
-            yield from items
+        for _ in range(0, MAX_COUNTED, READ_AT_ONCE):
+            items = self._item_records.newest(before=before, limit=READ_AT_ONCE)
+            if not items:
+                return
+            visible = [item for item in items if not item.record.hidden]
+            matching = matching_ids(wanted, visible, self._item_records)
+            yield from (item for item in visible if item.record.item_id in matching)
             before = (items[-1].first_at, items[-1].record.item_id)

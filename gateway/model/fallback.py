@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from cron.known_item import KnownItem
 from cron.list_ids import draw_list_id
 from cron.past_event import PastEvent
 from cron.ports import Histories, ItemRecords
 from gateway.bodies.recommendations import FallbackAnswer, FallbackItem, ItemReason
+from gateway.items.fact_filter import matching_ids
 from gateway.items.matching import item_filter
-from gateway.model.fallback_rules import NEED_THE_MODEL, Attributes, choose, reads_attributes
+from gateway.model.fallback_rules import NEED_THE_MODEL, choose, reads_attributes
 from gateway.model.live_release import LiveRelease
 from gateway.model.questions import RulesQuestion
 from gateway.model.recommendation_request import RecommendationRequest
@@ -36,16 +38,16 @@ class Fallback:
         popular = self._to_offer(release.manifest.popular if release else (), request, events)
         rules = request.rules or RulesQuestion()
         filters = [item_filter(one) for one in (request.filter, request.also_filter) if one]
-        known: Mapping[str, Attributes] = {}
+        known: Mapping[str, KnownItem] = {}
         if popular and (filters or reads_attributes(rules)):
-            known = self._attributes_by_id([*(item.item_id for item in popular), *rules.pinned])
-        if filters:
-            found = [item for item in popular if item.item_id in known]
-            popular = [
-                item for item in found if all(one.matches(known[item.item_id]) for one in filters)
-            ]
+            ids = [*(item.item_id for item in popular), *rules.pinned]
+            known = self._item_records.find(ids)
+        for one in filters:
+            matching = matching_ids(one, [*known.values()], self._item_records)
+            popular = [item for item in popular if item.item_id in matching]
         titles = {item.item_id: item.title for item in popular}
-        chosen = choose([*titles], known, rules, request.k)
+        attributes = {item_id: one.record.attributes for item_id, one in known.items()}
+        chosen = choose([*titles], attributes, rules, request.k)
         reason = ItemReason(shared={}, popular=True, new=False) if request.explain else None
         says_moves = request.explain and request.rules is not None
         return FallbackAnswer(
@@ -82,10 +84,6 @@ class Fallback:
             unwanted |= {event.item_id for event in events}
             unwanted |= {one.name.value for one in request.history if one.name.kind != "text"}
         return [item for item in popular if not {item.item_id, item.title} & unwanted]
-
-    def _attributes_by_id(self, item_ids: Sequence[str]) -> Mapping[str, Attributes]:
-        known = self._item_records.find(item_ids)
-        return {item_id: one.record.attributes for item_id, one in known.items()}
 
 
 def _not_applied(request: RecommendationRequest) -> tuple[str, ...]:

@@ -80,6 +80,31 @@ def test_a_fact_is_withdrawn_until_it_is_stated_again(running: RunningGateway) -
     assert "facts" not in client.get("/v1/items/river").json()
 
 
+def test_lists_without_the_model_filter_by_facts(running: RunningGateway) -> None:
+    client = running.client
+    films: list[dict[str, object]] = []
+    for number in "12345":
+        films.append({"item_id": number, "title": f"Film {number}"})
+    films[1] = films[1] | {"attributes": {"director": "Bob", "year": 1999}}
+    client.post("/v1/items", json=films)
+    facts = [
+        {"head": "4", "relation": "director", "tail": "m.1"},
+        {"head": "2", "relation": "director", "tail": "m.1"},
+        {"head": "m.1", "relation": "name", "tail": "Ann Lee"},
+    ]
+    client.post("/v1/facts", json=facts)
+
+    def ids(path: str, *filters: str) -> list[str]:
+        answer = client.get(path, params={"filter": list(filters)}).json()
+        return sorted(one.get("item_id") or one["id"] for one in answer["items"])
+
+    running.model.stop()
+    for path in ("/v1/items", "/v1/new", "/v1/recommendations/ann"):
+        assert ids(path, "director:m.1") == ids(path, "director:Ann Lee") == ["2", "4"]
+        assert ids(path, "director:Bob") == ids(path, "director:m.1", "year:1999") == ["2"]
+        assert ids(path, "director:nobody") == []
+
+
 def test_a_reason_has_no_fact_of_an_item_that_was_hidden(running: RunningGateway) -> None:
     """The model names items that were hidden after it was trained."""
 
