@@ -65,7 +65,7 @@ class TrainConfig:
     # them name something
     relations: tuple[str, ...] | None = None
     # the encoder reads the names of what facts relate an item to, after its own text; off, because
-    # their worth was not measured
+    # new films of MovieLens 100K were ranked worse by a graph of ids without names (docs/log.md)
     neighbour_names: bool = False
     rating_weight: float = 1.0  # .2 gave the same ranking and a slightly worse RMSE
     # of 16 sequences a step; two more make no measurable difference and cost a sixth more

@@ -29,7 +29,7 @@ def matching_ids(
         facts = _fact_values([one.record.item_id for one in left], [*wanted.wanted], item_records)
         for one in left:
             of_facts = facts.get(one.record.item_id)
-            if of_facts and wanted.matches(_merged(one.record.attributes, of_facts)):
+            if of_facts and wanted.matches(_merge(one.record.attributes, of_facts)):
                 found.add(one.record.item_id)
     return frozenset(found)
 
@@ -54,7 +54,7 @@ def _fact_values(
     return values
 
 
-def _merged(attributes: Attributes, facts: Mapping[str, tuple[str, ...]]) -> Attributes:
+def _merge(attributes: Attributes, facts: Mapping[str, tuple[str, ...]]) -> Attributes:
     merged: dict[str, AttributeValue] = dict(attributes)
     for name, values in facts.items():
         own = attributes.get(name, ())
