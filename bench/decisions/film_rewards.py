@@ -74,9 +74,9 @@ class FilmRewards:
         order = np.argsort(pool)
         of = self._of(pool[order])
         if policy.name == "ucb":
-            sorted_MP = self._posterior.hoped_lifts(of, policy.width)[np.newaxis]
+            sorted_MP = self._posterior.optimistic_lifts(of, policy.width)[np.newaxis]
         else:
-            sorted_MP = self._posterior.drawn_lifts(of)
+            sorted_MP = self._posterior.sampled_lifts(of)
         lifts_MP = np.empty_like(sorted_MP)
         lifts_MP[:, order] = sorted_MP
         lifts_MP *= (self._posterior.score_unit or spread) / spread
@@ -86,8 +86,8 @@ class FilmRewards:
         """Return the films that rewards may lift, as `recommender.lists.reward_lifts` does."""
         if self._posterior is None:
             return np.zeros(0, np.int64)
-        of = self._posterior.evidence
-        found: Integers = of.rows_X[self._posterior.hoped_lifts(of, 1.0) > 0]
+        of = self._posterior.shown
+        found: Integers = of.rows_X[self._posterior.optimistic_lifts(of, 1.0) > 0]
         return found
 
     def _of(self, rows: Integers) -> ItemFeatures:

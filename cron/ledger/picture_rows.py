@@ -115,7 +115,7 @@ def due(ledger: Ledger, hosts: Collection[str], *, limit: int) -> tuple[WaitingP
     found: list[schema.Row] = []
     with ledger.read() as connection:
         for host in sorted(hosts):
-            found += connection.execute(query, {"a_host": host}).all()
+            found.extend(connection.execute(query, {"a_host": host}))
     found.sort(key=lambda row: str(row.due_at))
     return tuple(WaitingPicture(source=row.source, tries=row.tries) for row in found[:limit])
 
