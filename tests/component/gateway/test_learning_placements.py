@@ -61,16 +61,23 @@ class Worker:
         assert lease is not None
         self._lease: Lease = lease
 
-    def num_lists(self) -> int:
+    def newest(self) -> str:
+        """Return the id of the newest posterior."""
         stored = posterior_rows.newest(self.ledger)
-        return 0 if stored is None else stored.state.num_lists
+        assert stored is not None
+        return stored.evidence.digest
 
-    def learn(self, num_lists: int) -> None:
-        """Update until so many lists were read in all; the gateway queues them for a moment."""
+    def learn(self, num_lists: int, *, num_rewards: int = 0) -> None:
+        """Update until so much was read in all; the gateway queues lists for a moment."""
 
         def has_learned() -> bool:
             self._learner.update(self._lease)
-            return self.num_lists() >= num_lists
+            state = posterior_rows.state(self.ledger)
+            return (
+                state is not None
+                and state.num_lists >= num_lists
+                and state.num_rewards >= num_rewards
+            )
 
         until(has_learned)
 
@@ -96,10 +103,11 @@ def posterior_asked(shop: RunningGateway, place: int = -1) -> dict[str, object]:
     return posterior
 
 
-def visit(shop: RunningGateway, num: int, chance: random.Random) -> int:
-    """Let visitors come, who like the good item far more than the others; return its lists."""
-    num_shown = 0
-    events = []
+def visit(
+    shop: RunningGateway, num: int, chance: random.Random
+) -> tuple[int, list[dict[str, object]]]:
+    """Let visitors come; return how many saw the good item, which they like, and their clicks."""
+    num_shown, events = 0, list[dict[str, object]]()
     for number in range(num):
         user = f"visitor-{chance.randrange(10**9)}-{number}"
         found = ask(shop, "learning", user_id=user)
@@ -107,10 +115,9 @@ def visit(shop: RunningGateway, num: int, chance: random.Random) -> int:
             num_shown += item_id == GOOD
             if chance.random() < (0.5 if item_id == GOOD else 0.05):
                 of = found["recommendation_id"]
-                event = {"user_id": user, "item_id": item_id, "type": "click"}
+                event: dict[str, object] = {"user_id": user, "item_id": item_id, "type": "click"}
                 events.append({**event, "recommendation_id": of})
-    assert shop.client.post("/v1/events", json=events).status_code == 202
-    return num_shown
+    return num_shown, events
 
 
 def test_a_new_item_that_visitors_like_rises_in_seconds(
@@ -121,11 +128,12 @@ def test_a_new_item_that_visitors_like_rises_in_seconds(
     assert GOOD not in greedy[:6], "the model does not know that it is good"
     shop.client.post("/v1/items", json=[{"item_id": GOOD, "title": "The new one"}])
     worker, chance = Worker(shop, tmp_path), random.Random(5)
-    first = visit(shop, 80, chance)
-    prior = posterior_asked(shop)["id"]
-    worker.learn(80)
-    until(lambda: ask(shop, "hopeful") and posterior_asked(shop)["id"] != prior)
-    later = visit(shop, 40, chance)
+    first, clicks = visit(shop, 80, chance)
+    worker.learn(80)  # a list is stored half a second after it was shown, and clicked later
+    assert shop.client.post("/v1/events", json=clicks).status_code == 202
+    worker.learn(80, num_rewards=len(clicks))
+    until(lambda: ask(shop, "hopeful") and posterior_asked(shop)["id"] == worker.newest())
+    later, _ = visit(shop, 40, chance)
     assert later / 40 > first / 80 + 0.1, "about four of five lists, after two of five"
     assert GOOD in ids(ask(shop, "hopeful"))
 
