@@ -12,6 +12,7 @@ from playwright.sync_api import Page, expect
 
 from cron.experiments.outcome import ArmSums
 from cron.experiments.user_sums import UserTotals, sum_users
+from cron.gate.verdict import Verdict
 from cron.ledger import lease_row, run_rows, trial_rows
 from cron.ledger.experiment_rows import MeasuredArms
 from cron.ledger.ledger import Ledger, open_ledger
@@ -52,7 +53,7 @@ def begin(shown: TriedPage) -> int:
     ledger, lease = shown.ledger, shown.lease
     why = reason("enough", ok=True)
     run = run_rows.start(ledger, "update", reason=why, supersedes=LIVE, lease=lease)
-    verdict = {"reasons": [reason("ndcg_live", ok=True)], "figures": {}}
+    verdict = Verdict(reasons=(reason("ndcg_live", ok=True),), metrics={})
     run_rows.record_step(ledger, run.run_id, "judge", encode(verdict), seconds=1, lease=lease)
     trial = CandidateTrial(
         version=CANDIDATE,

@@ -12,6 +12,7 @@ import pytest
 
 from cron.experiments.outcome import ArmSums
 from cron.experiments.user_sums import UserTotals, sum_users
+from cron.gate.verdict import Verdict
 from cron.ledger import experiment_rows, lease_row, run_rows, trial_rows
 from cron.ledger.experiment_rows import AnswerCounts, MeasuredArms
 from cron.ledger.ledger import Ledger
@@ -51,7 +52,7 @@ def tried_story(tmp_path: Path) -> Iterator[TriedStory]:
         assert lease is not None
         why = reason("enough", ok=True)
         run = run_rows.start(ledger, "update", reason=why, supersedes=LIVE, lease=lease)
-        verdict = {"reasons": [reason("ndcg_live", ok=True)], "figures": {}}
+        verdict = Verdict(reasons=(reason("ndcg_live", ok=True),), metrics={})
         run_rows.record_step(ledger, run.run_id, "judge", encode(verdict), seconds=1, lease=lease)
         trial = CandidateTrial(
             version=CANDIDATE,

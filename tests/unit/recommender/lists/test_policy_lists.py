@@ -16,30 +16,10 @@ from recommender.ranking.ranker import Ranker
 from recommender.requests.list_rules import first_pool
 from tests.planted import planted_bundle
 from tests.unit.recommender.lists.answers import ask, refusal
+from tests.unit.recommender.lists.policy_answers import RULES, USER, answer, ids, items
 
-USER: list[object] = [{"id": "i3", "rating": 5}, "i8"]
 LUCE: dict[str, object] = {"name": "plackett_luce", "temperature": 0.5, "seed": 11}
 EPSILON: dict[str, object] = {"name": "epsilon", "epsilon": 0.3, "seed": 12}
-RULES: dict[str, object] = {
-    "boosts": [{"attribute": "year", "value": 1992, "add": 0.5}],
-    "diversity": 0.3,
-    "at_most": {"year": 3},
-    "pinned": ["i9"],
-}
-
-
-def answer(ranker: Ranker, policy: object, **more: object) -> dict[str, object]:
-    return ask(ranker, {"user_seq": USER, "k": 10, "policy": policy, **more})
-
-
-def items(found: Mapping[str, object]) -> list[dict[str, object]]:
-    listed = found["items"]
-    assert isinstance(listed, list)
-    return listed
-
-
-def ids(found: Mapping[str, object]) -> list[str]:
-    return [str(item["id"]) for item in items(found)]
 
 
 def propensities(found: Mapping[str, object]) -> list[float]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
 
 import numpy as np
 import pytest
@@ -13,30 +12,10 @@ from recommender.lists.answer import answer_batch
 from recommender.ranking.ranker import Ranker
 from tests.planted import planted_bundle
 from tests.unit.recommender.lists.answers import ask, refusal
+from tests.unit.recommender.lists.policy_answers import RULES, USER, answer, ids, items
 from tests.unit.recommender.lists.reward_questions import evidence, learning_policy
 
-USER: list[object] = [{"id": "i3", "rating": 5}, "i8"]
 FEW = evidence({f"i{number}": (40, 2) for number in range(0, 40, 3)})
-RULES: dict[str, object] = {
-    "boosts": [{"attribute": "year", "value": 1992, "add": 0.5}],
-    "diversity": 0.3,
-    "at_most": {"year": 3},
-    "pinned": ["i9"],
-}
-
-
-def answer(ranker: Ranker, policy: object, **more: object) -> dict[str, object]:
-    return ask(ranker, {"user_seq": USER, "k": 10, "policy": policy, **more})
-
-
-def items(found: Mapping[str, object]) -> list[dict[str, object]]:
-    listed = found["items"]
-    assert isinstance(listed, list)
-    return listed
-
-
-def ids(found: Mapping[str, object]) -> list[str]:
-    return [str(item["id"]) for item in items(found)]
 
 
 @pytest.mark.parametrize("name", ["thompson", "ucb"])
