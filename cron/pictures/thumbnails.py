@@ -8,8 +8,8 @@ from PIL import Image, ImageOps
 
 from cron.errors import BadPicture
 from recommender.records.excerpt import shorten
+from recommender.records.images import FORMATS
 
-_FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")
 _QUALITY = 85
 _MAX_ERROR_CHARS = 200
 _HAVE_ALPHA = ("RGBA", "LA", "PA", "RGBa", "La")
@@ -22,7 +22,7 @@ def thumbnail_of(content: bytes, *, side_px: int, max_pixels: int) -> bytes:
     frames the first counts. Small pictures keep their size, and transparent ones become white.
     """
     try:
-        with Image.open(io.BytesIO(content), formats=_FORMATS) as picture:
+        with Image.open(io.BytesIO(content), formats=FORMATS) as picture:
             size = f"{picture.width:,} × {picture.height:,}"
             if picture.width * picture.height > max_pixels:
                 raise BadPicture(f"it has {size} pixels, which is more than {max_pixels:,}")

@@ -25,7 +25,7 @@ class StillFilling(Unavailable):
         FreshetError.__init__(
             self,
             "the item records are being filled from the journal, after an upgrade or a loss, so "
-            "there is nothing to merge into yet; send it again in some minutes",
+            "there is nothing to change yet; send it again in some minutes",
         )
 
 

@@ -38,7 +38,7 @@ from gateway.waiting_queue import Overloaded
 _FIRST_SHARE = 0.6  # of the time that is left, so that a node that hangs leaves time for another
 _POSTERIOR = "policy.posterior"  # the field that a worker refuses when it lacks the posterior
 _CONNECT_SHARE = 0.25  # a host that is gone refuses nothing
-_SIDE_BREAK_S = 1.0  # after a side version gave no answer: the next ones shall not wait for it too
+_SIDE_BREAK_S = 1.0  # after a side version gave no answer; the next lists do not wait for it
 
 
 class Inference:

@@ -24,6 +24,7 @@ from recommender.records.ids import MAX_ID_CHARS
 
 GRAPH_FILE = "facts.safetensors"
 NAME = "name"  # the relation whose tail is what its head is called; not a fact of the graph
+MAX_LINKS = 500  # facts of one item that are read; a film has a hundred
 Starts = npt.NDArray[np.int64]
 Rows = npt.NDArray[np.int32]
 

@@ -23,13 +23,13 @@ from torch import Tensor
 from recommender.config import PictureEncoderConfig
 from recommender.encoder.encoder_model import in_one_line, silence_loading, weights_missing
 from recommender.encoder.encoder_source import EncoderError, EncoderSource, find_source
+from recommender.records.images import FORMATS
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 BATCH_PICTURES = 32
 MAX_PIXELS = 50_000_000  # unpacked they take 150 MB
-_FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")
 
 
 class UnreadablePicture(ValueError):
@@ -117,7 +117,7 @@ def open_picture(content: bytes) -> Image:
     from PIL import Image
 
     try:
-        with Image.open(io.BytesIO(content), formats=_FORMATS) as picture:
+        with Image.open(io.BytesIO(content), formats=FORMATS) as picture:
             if picture.width * picture.height > MAX_PIXELS:
                 raise UnreadablePicture(
                     f"a picture of {picture.width:,} × {picture.height:,} pixels"

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from recommender.catalogue.catalogue import Catalogue
+from recommender.catalogue.knowledge_graph import MAX_LINKS
 from recommender.requests.wire import JsonObject
 
 MAX_PATHS = 3  # in a reason
-MAX_LINKS = 500  # facts of one item that are read; a film has a hundred
 
 # A row of an entity; or an attribute that counts as a relation, and its value, where no fact names
 # the value.

@@ -33,6 +33,7 @@ ARTIFACT = "artifact:"
 ARTIFACTS = "pictures/"  # the names of pictures in the artifact store begin so
 SENT = f"{ARTIFACTS}sent/"  # those that came in records
 WEB_SCHEMES = ("https", "http")
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")  # of pictures that are read, as Pillow names them
 
 _INLINE_HEAD = re.compile(r"data:image/(?:png|jpeg|webp|gif|bmp);base64,")
 _ARTIFACT_NAME = re.compile(r"pictures/[\w-][\w.-]*(?:/[\w-][\w.-]*)*", re.ASCII)

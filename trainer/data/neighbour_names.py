@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from recommender.catalogue.catalogue import Catalogue
-from recommender.catalogue.knowledge_graph import KnowledgeGraph
+from recommender.catalogue.knowledge_graph import MAX_LINKS, KnowledgeGraph
 
 MAX_NAMES = 12  # an encoder reads 128 tokens by default, and a title with genres takes 30
-MAX_LINKS = 500
 _FEW_LINKS = 4
 
 
