@@ -30,7 +30,7 @@ from cron.visitor_days.reading import read_numbers
 EVERY = timedelta(hours=1)
 WITHIN = timedelta(days=7)
 MOST_SLATES = 20_000  # the newest of a placement and policy
-NO_CHANCE = ("popular", "interleaved")  # no propensity says what they would have shown else
+WITHOUT_PROPENSITIES = ("popular", "interleaved")  # policies, as slates name them
 _COLUMNS = (*SLATE_COLUMNS, "placement", "policy", "propensities", "fallback")
 
 log = logging.getLogger(__name__)
@@ -79,9 +79,9 @@ def exploration_prices(
 
 def _explored_parts(rows: pa.Table) -> dict[tuple[str | None, str], pa.Table]:
     """Return the slates of users in which chance had a part, by placement and policy."""
-    is_chance = pc.invert(pc.is_in(rows["policy"], value_set=pa.array(NO_CHANCE)))
+    has_propensities = pc.invert(pc.is_in(rows["policy"], value_set=pa.array(WITHOUT_PROPENSITIES)))
     is_ours = pc.and_(pc.is_valid(rows["user_id"]), pc.invert(rows["fallback"]))
-    kept = rows.filter(pc.and_(is_ours, is_chance))
+    kept = rows.filter(pc.and_(is_ours, has_propensities))
     has_chance = [
         any(one is not None and one < 1 for one in propensities)
         for propensities in kept["propensities"].to_pylist()
