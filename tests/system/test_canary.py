@@ -92,7 +92,7 @@ def test_a_worse_release_is_taken_back_without_a_human(
         settings = replace(plain, store=replace(plain.store, server=running.url))
         with gateway(settings) as client:
             assert client.post("/v1/items", json=_bodies(films())).status_code == 202
-            words = ["visit", "--visits", "900", "--visitors", str(NUM_VISITORS), "--speed", "200"]
+            words = ["visit", "--visits", "600", "--visitors", str(NUM_VISITORS), "--speed", "200"]
             assert main([*words, "--k", "5", "--url", str(client.base_url)]) == 0
         printed = capsys.readouterr().out
         assert "candidate" in printed
