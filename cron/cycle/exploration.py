@@ -29,7 +29,7 @@ from cron.visitor_days.reading import read_numbers
 
 EVERY = timedelta(hours=1)
 WITHIN = timedelta(days=7)
-MOST_SLATES = 20_000  # the newest of a placement and policy
+MAX_SLATES = 20_000  # the newest of a placement and policy
 WITHOUT_PROPENSITIES = ("popular", "interleaved")  # policies, as slates name them
 _COLUMNS = (*SLATE_COLUMNS, "placement", "policy", "propensities", "fallback")
 
@@ -98,7 +98,7 @@ def _price(
     journal: Journal, slates: pa.Table, policy: str, reward: RewardSettings
 ) -> ExplorationPrice:
     newest = [("at_us", "descending"), ("event_id", "ascending")]
-    slates = slates.sort_by(newest).slice(0, MOST_SLATES).combine_chunks()
+    slates = slates.sort_by(newest).slice(0, MAX_SLATES).combine_chunks()
     users = pc.unique(slates["user_id"]).to_pylist()
     found = journal.by_user.of(users, (1, journal.last_seq))
     since_us = pc.min(slates["at_us"]).as_py() - CLOCK_SLACK_US

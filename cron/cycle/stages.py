@@ -225,7 +225,7 @@ def _judged_lists(services: Services, run: Run) -> JudgedLists | None:
         return None
     return JudgedLists(
         since=run.started_at - timedelta(days=off_policy.days),
-        most=off_policy.most_lists,
+        max_lists=off_policy.max_lists,
         reward=settings.reward,
         placements={**settings.placements, **placement_rows.every(services.ledger)},
     )

@@ -98,7 +98,7 @@ class OffPolicySettings:
     # of live's NDCG@10 on next choices, for a candidate that learned from lists and surely earns
     # more; what paid in the planted shop of docs/log.md had a sixth
     next_choice_floor: ShareFloat = 0.1
-    most_lists: CountInt = 2000  # the newest; three seconds for both models of a small shop
+    max_lists: CountInt = 2000  # the newest; three seconds for both models of a small shop
     days: PositiveFloat = 14.0  # older lists say less about today's visitors
 
 

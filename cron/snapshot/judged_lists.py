@@ -21,7 +21,7 @@ from cron.shown_rewards import CLOCK_SLACK_US, EVENT_COLUMNS, join_rewards
 from cron.slates import slate_tables
 from cron.snapshot.list_questions import list_question
 from cron.snapshot.request import JudgedLists, SnapshotRequest
-from cron.snapshot.served_lists import MOST_SLATES, SCHEMA, item_rows
+from cron.snapshot.served_lists import MAX_SLATES, SCHEMA, item_rows
 from cron.snapshot.timeline import in_ranges
 from recommender.config import IMPRESSION
 
@@ -35,15 +35,16 @@ def judged_lists(
 ) -> tuple[pa.Table, pa.Table]:
     """Return the rows of `judged_slates.parquet` and of `list_questions.parquet`.
 
-    Fallbacks and slates without a user are left out. Questions are asked of the newest `most` lists
-    in which something was left to chance. Raise Unavailable, ArtifactMissing or ArtifactCorrupt.
+    Fallbacks and slates without a user are left out. Questions are asked of the newest
+    `max_lists` in which something was left to chance. Raise Unavailable, ArtifactMissing or
+    ArtifactCorrupt.
     """
     slates = _slates(journal, wanted, request.scored_panel.holds)
     if not slates.num_rows:
         return SCHEMA.empty_table(), QUESTION_SCHEMA.empty_table()
     events = _events(journal, slates, request.excluded)
     rows = item_rows(slates, join_rewards(slates, events, wanted.reward))
-    asked = _newest(_with_chance(slates), wanted.most)
+    asked = _newest(_with_chance(slates), wanted.max_lists)
     return rows, _questions(journal, asked, wanted.placements, request)
 
 
@@ -55,7 +56,7 @@ def _slates(journal: Journal, wanted: JudgedLists, is_judged: Callable[[str], bo
         judged = pa.array([one for one in users.to_pylist() if is_judged(one)], pa.string())
         kept.append(found.filter(pc.is_in(found["user_id"], value_set=judged)))
     order = [("user_id", "ascending"), ("at_us", "ascending"), ("event_id", "ascending")]
-    return _newest(pa.concat_tables(kept), MOST_SLATES).sort_by(order).combine_chunks()
+    return _newest(pa.concat_tables(kept), MAX_SLATES).sort_by(order).combine_chunks()
 
 
 def _newest(slates: pa.Table, num: int) -> pa.Table:

@@ -19,12 +19,12 @@ from trainer.config import Mode
 class JudgedLists:
     """On which lists a candidate's own lists are evaluated: the newest of panel users.
 
-    At most `most` lists since a time. `reward` says what their items are worth, and `placements`
-    by which rules and policies the lists of each place are made now.
+    At most `max_lists` of them since a time. `reward` says what their items are worth, and
+    `placements` by which rules and policies the lists of each place are made now.
     """
 
     since: datetime
-    most: int
+    max_lists: int
     reward: RewardSettings
     placements: Mapping[str, Placement] = field(default_factory=dict)
 

@@ -17,7 +17,7 @@ from cron.snapshot.timeline import in_ranges
 
 # A few events with wrong times must not stretch the time of a run's events.
 DOUBTFUL_SHARE = 0.01
-MOST_SLATES = 200_000  # the newest, so that the join's memory does not grow with the history
+MAX_SLATES = 200_000  # the newest, so that the join's memory does not grow with the history
 
 SCHEMA = pa.schema(
     [
@@ -80,7 +80,7 @@ def _slates(
         return pa.table({name: [] for name in _COLUMNS})
     newest = pa.concat_tables(kept).sort_by([("at_us", "descending"), ("event_id", "ascending")])
     order = [("user_id", "ascending"), ("at_us", "ascending"), ("event_id", "ascending")]
-    return newest.slice(0, MOST_SLATES).sort_by(order).combine_chunks()
+    return newest.slice(0, MAX_SLATES).sort_by(order).combine_chunks()
 
 
 def _events(

@@ -268,7 +268,7 @@ def _judged_values(wanted: JudgedLists | None) -> dict[str, object] | None:
         return None
     return {
         "since": wanted.since.isoformat(),
-        "most": wanted.most,
+        "max_lists": wanted.max_lists,
         "reward": msgspec.to_builtins(wanted.reward),
         "placements": {name: placement_json(one) for name, one in wanted.placements.items()},
     }

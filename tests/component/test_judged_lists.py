@@ -37,7 +37,10 @@ LUCE = PlacementPolicy(name="plackett_luce", temperature=1.0)
 ASKED = replace(
     REQUEST,
     judged_lists=JudgedLists(
-        since=START_AT, most=1_000, reward=RewardSettings(), placements={"home": Placement(k=3)}
+        since=START_AT,
+        max_lists=1_000,
+        reward=RewardSettings(),
+        placements={"home": Placement(k=3)},
     ),
 )
 MEMBER = min(PANEL)
@@ -108,7 +111,7 @@ def test_lists_that_judge_nothing_are_left_out(house: House, tmp_path: Path) -> 
 
 def test_the_newest_lists_are_asked_about(house: House, tmp_path: Path) -> None:
     assert ASKED.judged_lists is not None
-    few = replace(ASKED, judged_lists=replace(ASKED.judged_lists, most=3))
+    few = replace(ASKED, judged_lists=replace(ASKED.judged_lists, max_lists=3))
     slates = [list_of_choice(number) for number in range(1, 601)]
     rows, questions = rows_of(house, tmp_path / "snapshot", slates, few)
     newest = sorted({str(row["recommendation_id"]) for row in rows})[-3:]
