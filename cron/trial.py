@@ -16,6 +16,7 @@ from cron.experiments.assignment import chosen_arm
 TrialVerdict = Literal["promoted", "taken_back", "dropped"]
 NEEDED_BY = "trial"  # of its side version
 CONTROL, CANDIDATE = "control", "candidate"  # the arms of a canary
+_NAME = "canary-"  # then the candidate's version
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +73,13 @@ class CandidateTrial:
 
 def trial_name(version: int) -> str:
     """Return the name of the two arms' experiment of a candidate's trial."""
-    return f"canary-{version}"
+    return f"{_NAME}{version}"
+
+
+def is_trial_name(name: str) -> bool:
+    """Return whether a trial's experiment may have this name."""
+    number = name.removeprefix(_NAME)
+    return number != name and number.isdecimal()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

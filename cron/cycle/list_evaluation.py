@@ -8,6 +8,7 @@ the gate gets the result as a value.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -51,12 +52,16 @@ def list_evidence(
             mine.append(both[0])
             theirs.append(both[1])
     compared = compare_on_slates(mine, theirs, options)
+    estimates = [_estimate(one) for one in compared.found]
+    if not mine:
+        why = f"none of {len(answers):,} questions about lists was answered by both models"
+        estimates = [replace(one, reason=why) for one in estimates]
     learned = report.policy_gradient
     return ListEvidence(
         num_lists=len(mine),
         num_users=len({one.slate.user_id for one in mine}),
         num_places=compared.num_places,
-        estimates=[_estimate(one) for one in compared.found],
+        estimates=estimates,
         has_later_rewards=credit is not None,
         learned_lists=learned is not None and learned.num_epochs > 0,
     )

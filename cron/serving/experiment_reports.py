@@ -24,6 +24,7 @@ from cron.ledger.experiment_rows import AnswerCounts
 from cron.ledger.ledger import Ledger
 from cron.metrics.measured_arms import judge_measured
 from cron.settings.tree import Settings
+from cron.trial import is_trial_name
 from recommender.records.excerpt import excerpt
 from recommender.requests.wire import BadRequest
 
@@ -68,6 +69,9 @@ def start_experiment(
     if not settings.slates.record:
         raise SlatesNotRecorded
     check_experiment_name(name, "name")
+    if is_trial_name(name):
+        expected = "another name, since candidates on trial have such names"
+        raise BadRequest("name", found=name, expected=expected)
     by_name = {**settings.placements, **placement_rows.every(ledger)}
     for placement in placements_of(draft):
         if placement not in by_name:

@@ -94,6 +94,7 @@ def test_a_plan_needs_no_ledger(capsys: pytest.CaptureFixture[str]) -> None:
         (["start", "a/b", "--arm", "a", "--arm", "b"], 2, "name: found 'a/b'"),
         (["start", "varied", "--arm", "a", "--arm", "b=release:9"], 2, "arms[1].release: found 9"),
         (["start", "varied", "--arm", "a", "--arm", "b", "--reward", "click"], 2, "TYPE=WEIGHT"),
+        (["start", "canary-7", "--arm", "a", "--arm", "b"], 2, "candidates on trial have such"),
         (["stop", "other"], 1, "no experiment is named 'other'"),
         (["status", "other"], 1, "no experiment is named 'other'"),
         (["plan", "--users-per-day", "0", "--mean", "1", "--sd", "1"], 2, "must be positive"),

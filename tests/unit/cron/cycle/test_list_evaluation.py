@@ -100,6 +100,16 @@ def test_a_list_that_one_model_refused_counts_for_none(
     assert found.num_lists == 770
 
 
+def test_refused_questions_are_the_reason_of_unknown(
+    tmp_path: Path, write: Callable[[int], None]
+) -> None:
+    write(800)
+    found = list_evidence(tmp_path, tmp_path, REPORT, OPTIONS)
+    assert found is not None
+    reasons = {one.reason for one in found.estimates}
+    assert reasons == {"none of 800 questions about lists was answered by both models"}
+
+
 def test_credits_take_the_place_of_rewards(tmp_path: Path, write: Callable[[int], None]) -> None:
     """Turned round, the other model's lists are the better ones."""
     write(0)
