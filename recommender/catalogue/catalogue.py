@@ -39,7 +39,7 @@ Mask = npt.NDArray[np.bool_]
 
 
 class UnknownAttribute(KeyError):
-    """A filter names an attribute that no item has."""
+    """A filter names an attribute that no item has, nor is it a relation of facts."""
 
     def __init__(self, name: str, *, known: tuple[str, ...]) -> None:
         self.name = name
@@ -224,7 +224,7 @@ class Catalogue(Sequence[CatalogueItem]):
         for name, value in wanted.items():
             relation = self.graph.relation(name) if self.graph is not None else None
             if name not in self._attribute_names and relation is None:
-                raise UnknownAttribute(name, known=tuple(sorted(self._attribute_names)))
+                raise UnknownAttribute(name, known=self._filter_names())
             values = set(value) if isinstance(value, tuple) else (value,)
             matching_N = np.zeros(len(self), dtype=np.bool_)
             for one in values:
@@ -236,6 +236,11 @@ class Catalogue(Sequence[CatalogueItem]):
                     matching_N[self._related_rows(relation, one)] = True
             allowed_N &= matching_N
         return allowed_N
+
+    def _filter_names(self) -> tuple[str, ...]:
+        """Return what a filter may name: attributes, then relations, each in order."""
+        relations = set(self.graph.relations() if self.graph is not None else ())
+        return (*sorted(self._attribute_names), *sorted(relations - self._attribute_names))
 
     def _related_rows(self, relation: int, value: str | float) -> list[int]:
         """Return the rows of items that a fact of this relation joins with a value."""

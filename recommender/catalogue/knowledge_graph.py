@@ -216,6 +216,10 @@ class KnowledgeGraph:
         """Return the row of a relation; None when no fact has it."""
         return self._relation_rows().get(name)
 
+    def relations(self) -> list[str]:
+        """Return the names of all relations."""
+        return list(self._relation_rows())
+
     def entities_related(self, relation: int, entity: int) -> Rows:
         """Return the entities that a fact of this relation joins with an entity, either way."""
         return np.concatenate(

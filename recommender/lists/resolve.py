@@ -376,11 +376,16 @@ def _filter_rows(catalogue: Catalogue, wanted: Mapping[str, FilterValue], *, fie
     try:
         return catalogue.filter_rows(wanted)
     except UnknownAttribute as error:
-        known = (
-            f"one of {', '.join(error.known[:20])}"
-            if error.known
-            else "no filter: no item has attributes"
-        )
         raise BadRequest(
-            f"{field}.{field_name(error.name)}", found="an unknown attribute", expected=known
+            f"{field}.{field_name(error.name)}",
+            found="an unknown attribute",
+            expected=_filter_names(error.known),
         ) from error
+
+
+def _filter_names(known: Sequence[str]) -> str:
+    """Return what a filter may name as words of a message: at most 20 names."""
+    if not known:
+        return "no filter: no item has attributes"
+    more = f" and {len(known) - 20} more" if len(known) > 20 else ""
+    return f"one of {', '.join(known[:20])}{more}"

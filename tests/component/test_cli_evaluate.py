@@ -269,7 +269,9 @@ def test_nothing_to_evaluate_is_said(
     shop: EvaluatedShop, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert evaluate(shop, "--placement", "elsewhere") == 0
-    assert "There is nothing to evaluate." in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "There is nothing to evaluate. The lists of this time are of" in said
+    assert "'shelf' (" in said
     assert report(shop, capsys, "--logged-policy", "epsilon")["evaluated"] == 0
 
 

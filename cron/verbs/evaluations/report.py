@@ -40,7 +40,7 @@ def text(evaluated: Evaluated) -> str:
     if evaluated.bounded is not None:
         return "\n".join([*lines, "", *_bounds_lines(evaluated, evaluated.bounded)])
     if findings is None:
-        lines.append("There is nothing to evaluate.")
+        lines.append(_nothing(evaluated.served))
         return "\n".join(lines)
     lines += ["", _as_served(findings), "", f"With {evaluated.policy}:"]
     lines += [f"  {one.sentence()}" for one in findings.estimates]
@@ -103,6 +103,17 @@ def _left_out(evaluated: Evaluated) -> list[str]:
     reasons = Counter(one.reason for one in evaluated.unanswered)
     lines += [f"left out: {num:,}, since {reason}" for reason, num in reasons.most_common(3)]
     return lines
+
+
+def _nothing(served: EvaluatedSlates) -> str:
+    """Return a sentence that says where there are lists, since a name may be misspelt."""
+    named = {name: num for name, num in served.by_placement.items() if name is not None}
+    places = [f"{name!r} ({num:,})" for name, num in sorted(named.items())]
+    if num := served.by_placement.get(None, 0):
+        places.append(f"no placement ({num:,})")
+    if not places:
+        return "There is nothing to evaluate: the worker has collected no lists of this time."
+    return f"There is nothing to evaluate. The lists of this time are of {', '.join(places)}."
 
 
 def _bounds_lines(evaluated: Evaluated, bounded: BoundedValue) -> list[str]:

@@ -41,7 +41,8 @@ class SlateChoice:
 class EvaluatedSlates:
     """The slates that were chosen, and how many of the placement there were and were left out.
 
-    `by_policy` counts all that could be chosen, by their policy.
+    `by_policy` counts all that could be chosen, by their policy; `by_placement` counts all slates
+    of the time, whatever was chosen (None: lists without a placement).
     """
 
     slates: Sequence[RewardedSlate]
@@ -49,6 +50,7 @@ class EvaluatedSlates:
     num_without_user: int
     num_interleaved: int
     by_policy: Mapping[str, int]
+    by_placement: Mapping[str | None, int]
 
 
 def served_slates(journal: Journal, choice: SlateChoice, reward: RewardSettings) -> EvaluatedSlates:
@@ -75,6 +77,7 @@ def served_slates(journal: Journal, choice: SlateChoice, reward: RewardSettings)
         num_without_user=found.num_without_user,
         num_interleaved=found.num_interleaved,
         by_policy=found.by_policy,
+        by_placement=found.by_placement,
     )
 
 
@@ -83,6 +86,7 @@ class _Draw:
     ids: list[str] = field(default_factory=list)
     users: list[str] = field(default_factory=list)
     by_policy: Counter[str] = field(default_factory=Counter)
+    by_placement: Counter[str | None] = field(default_factory=Counter)
     num_fallbacks: int = 0
     num_without_user: int = 0
     num_interleaved: int = 0
@@ -92,6 +96,7 @@ def _find(journal: Journal, choice: SlateChoice) -> _Draw:
     """Return the ids and users of the chosen slates, sampled, and the counts before that."""
     found = _Draw()
     for table in journal.slates.tables_since(choice.since, columns=_CHOSEN_BY):
+        found.by_placement.update(table["placement"].to_pylist())
         placed = _equal(table, "placement", choice.placement)
         of_model = placed
         if choice.needs_propensities:

@@ -82,8 +82,13 @@ def test_a_relation_filters_like_an_attribute(wanted: dict[str, str], ids: list[
     catalogue = Catalogue(ITEMS).with_graph(KnowledgeGraph.of(FACTS))
     rows = catalogue.filter_rows(wanted).nonzero()[0].tolist()
     assert [catalogue[row].item_id for row in rows] == ids
-    with pytest.raises(UnknownAttribute):
+
+
+def test_an_unknown_filter_lists_relations_too() -> None:
+    catalogue = Catalogue(ITEMS).with_graph(KnowledgeGraph.of(FACTS))
+    with pytest.raises(UnknownAttribute) as caught:
         catalogue.filter_rows({"producer": "m.1"})
+    assert caught.value.known == ("director", "genre", "sequel", "year")
 
 
 def test_facts_stay_with_a_catalogue_that_changes(tmp_path: Path) -> None:
