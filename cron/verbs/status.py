@@ -161,10 +161,14 @@ def _trial(overview: Overview) -> list[str]:
     parts = [f"{kinds}, {age(overview.at - trial.started_at)} so far"]
     if report.difference is not None and report.low is not None and report.high is not None:
         reward, low, high = report.difference, report.low, report.high
-        parts.append(f"reward {reward:+.1%} (interval {low:+.1%} to {high:+.1%})")
+        parts.append(f"reward {_percent(reward)} (interval {_percent(low)} to {_percent(high)})")
     if report.shadow.mean_overlap is not None:
         parts.append(f"lists overlap by {report.shadow.mean_overlap:.0%}")
     return [f"trial    version {trial.version}, {'; '.join(parts)}"]
+
+
+def _percent(share: float) -> str:
+    return f"{share:+.1%}".replace("-", "−")
 
 
 def _experiments(running: Sequence[ExperimentReport], now: datetime) -> list[str]:

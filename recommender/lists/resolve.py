@@ -164,7 +164,10 @@ def _plan_picture(ranker: Ranker, request: PictureRequest, texts: Texts) -> Plan
 def _check_pictures(ranker: Ranker, *, field: str, is_item: bool) -> PictureSearch:
     """Return the pictures of the release; raise BadRequest if they can't answer a request."""
     if ranker.pictures is None:
-        expected = "another question: no item of this release has a picture that is encoded"
+        expected = (
+            "another question: no item of this release has a picture that is encoded; "
+            "the setting train.pictures.model names an encoder"
+        )
         raise BadRequest(field, found="a question by picture", expected=expected)
     if not is_item:
         raise BadRequest(field, found="picture, for a text", expected="the id of a known item")

@@ -122,7 +122,7 @@ def test_a_running_trial_shows_gate_canary_and_shadow(tried_story: TriedStory) -
     assert shown.low < 0.2 < shown.high
     assert (shown.arms[1].errors, shown.arms[1].mean_ms) == (2, 10.0)
     assert (shown.shadow.overlap, shown.shadow.latency_ratio) == (0.8, 1.5)
-    assert "reward +20.0% (interval " in line_of(tried_story)
+    assert "reward +20.0% (interval −" in line_of(tried_story)
     assert "lists overlap by 80%" in line_of(tried_story)
     found_metrics = metrics_of(tried_story)
     assert found_metrics["freshet_canary_difference"] == pytest.approx(0.2)
