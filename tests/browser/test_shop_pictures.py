@@ -17,3 +17,5 @@ def test_the_shop_shows_the_pictures_of_items(page: Page, shop: WebShop) -> None
     expect(shown).to_have_count(1)
     is_drawn = "image => image.decode().then(() => image.naturalWidth)"
     assert shown.evaluate(is_drawn) == 64
+    cover = page.locator("#picked .cover", has=page.locator("img"))
+    assert shown.bounding_box() == cover.bounding_box()  # so no title is hidden
