@@ -7,7 +7,7 @@ the live release count as for a list.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -220,8 +220,16 @@ def _policy_words(policy: PlacementPolicy | None) -> str:
         return "the policy of the placement"
     values = dict(policy_json(policy))
     name = values.pop("name")
-    more = ", ".join(f"{field} {value}" for field, value in values.items())
+    more = ", ".join(_fields_words(values))
     return f"{name} ({more})" if more else str(name)
+
+
+def _fields_words(values: Mapping[str, object], prefix: str = "") -> Iterator[str]:
+    for field, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _fields_words(value, f"{prefix}{field}.")
+        else:
+            yield f"{prefix}{field} {value}"
 
 
 def _lists_words(arguments: argparse.Namespace) -> str:

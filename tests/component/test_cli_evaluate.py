@@ -275,6 +275,14 @@ def test_nothing_to_evaluate_is_said(
     assert report(shop, capsys, "--logged-policy", "epsilon")["evaluated"] == 0
 
 
+def test_a_policy_is_shown_in_plain_words(
+    shop: EvaluatedShop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    policy = json.dumps({"name": "greedy", "new_items": {"share": 0.05}})
+    shown = report(shop, capsys, "--placement", "elsewhere", "--policy", policy)["policy"]
+    assert shown == ("greedy (new_items.share 0.05, new_items.impressions 100, new_items.days 14)")
+
+
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
