@@ -41,7 +41,7 @@ _NUM_TYPES = 10
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument(
-        "path", type=Path, metavar="PATH", help="a folder, a file or the publisher's zip"
+        "path", type=_named_path, metavar="PATH", help="a folder, a file or the publisher's zip"
     )
     parser.add_argument(
         "--part",
@@ -102,6 +102,13 @@ def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
         for line in _details(intake, warnings):
             print(line)
     return 0
+
+
+def _named_path(text: str) -> Path:
+    """Return the path of a text that is not empty, as it is if a command in `$(…)` failed."""
+    if not text:
+        raise argparse.ArgumentTypeError("the path is empty; did the command that prints it fail?")
+    return Path(text)
 
 
 def _has_no_events(source: Source) -> bool:

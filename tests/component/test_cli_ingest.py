@@ -165,6 +165,16 @@ def test_a_table_needs_its_columns_named(
     assert "2 events and 0 items new to the log" in capsys.readouterr().out
 
 
+def test_an_empty_path_is_not_this_folder(
+    settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is empty where the command in `ingest "$(…)"` failed."""
+    with pytest.raises(SystemExit) as caught:
+        main(["ingest", "", "--dry-run"])
+    assert caught.value.code == 2
+    assert "the path is empty" in capsys.readouterr().err
+
+
 def test_a_dry_run_stores_nothing(
     settings: Settings, data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
