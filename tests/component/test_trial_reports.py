@@ -127,6 +127,7 @@ def test_a_running_trial_shows_gate_canary_and_shadow(tried_story: TriedStory) -
     found_metrics = metrics_of(tried_story)
     assert found_metrics["freshet_canary_difference"] == pytest.approx(0.2)
     assert found_metrics["freshet_shadow_overlap"] == 0.8
+    assert found_metrics["freshet_shadow_latency_ratio"] == 1.5
 
 
 def test_an_ended_trial_keeps_the_whole_verdict(tried_story: TriedStory) -> None:
