@@ -59,8 +59,12 @@ class VisitsResult:
 
 
 def simulate(shop: FilmShop, chooser: Chooser, *, num_visits: int, seed: int) -> VisitsResult:
-    """Let visitors come; the same seed brings the same visitors to every chooser."""
-    arriving, draw = np.random.default_rng(seed), np.random.default_rng(seed + 1)
+    """Let visitors come.
+
+    Each visit has random numbers of its own. So with the same seed every chooser meets the same
+    visitors, who click the same films if they see them: choosers differ by what they choose alone.
+    """
+    arriving = np.random.default_rng(seed)
     learner, taste_UD = FilmLearner(shop), shop.taste_UD.copy()
     rewards = FilmRewards(shop.num_known, len(shop.bias_I))
     fans = _fans(shop)
@@ -68,6 +72,9 @@ def simulate(shop: FilmShop, chooser: Chooser, *, num_visits: int, seed: int) ->
     found: dict[int, int] = {}
     for visit in range(num_visits):
         visitor = int(arriving.integers(len(taste_UD)))
+        draw = np.random.default_rng((seed, visit))
+        clicks_at_I, leaves_at = draw.random(len(shop.bias_I)), draw.random()
+        step_D = _drift(taste_UD[visitor], draw)
         features_D = features_of(shop.taste_UD[visitor])
         chance_I = shop.chance_I(taste_UD[visitor])
         score_I = chance_I if chooser.knows_all else chooser.score(learner, features_D, draw)
@@ -75,14 +82,15 @@ def simulate(shop: FilmShop, chooser: Chooser, *, num_visits: int, seed: int) ->
         is_new_I = here_I & (shown_I < chooser.budget)
         is_new_I[: shop.num_known] = False
         films_S = _choose(chooser, score_I, here_I, is_new_I, rewards, draw)
-        clicks_S = (draw.random(len(films_S)) < chance_I[films_S]).astype(np.float64)
+        clicks_S = (clicks_at_I[films_S] < chance_I[films_S]).astype(np.float64)
         learner.note(films_S, clicks_S, features_D)
         rewards.note(films_S, clicks_S, score_I[films_S])
         shown_I[films_S] += 1
         clicks_V.append(int(clicks_S.sum()))
-        is_gone = bool(draw.random() < (LEAVES_PLEASED if clicks_S.any() else LEAVES_BORED))
+        is_gone = leaves_at < (LEAVES_PLEASED if clicks_S.any() else LEAVES_BORED)
         num_left += int(is_gone)
-        taste_UD[visitor] = _next_taste(shop, taste_UD, visitor, draw, is_gone=is_gone)
+        # who leaves makes room for somebody with another taste
+        taste_UD[visitor] = shop.taste_UD[visitor] if is_gone else taste_UD[visitor] + step_D
         if visit % EVERY == EVERY - 1:
             learner.learn()
             if learns_from_rewards(chooser.policy.name):
@@ -123,16 +131,11 @@ def _choose(
     return pool[list(draw_list(chooser.policy, policy_pool, draw.random(K)).places)]
 
 
-def _next_taste(
-    shop: FilmShop, taste_UD: Floats, visitor: int, draw: np.random.Generator, *, is_gone: bool
-) -> Floats:
-    """Return the taste of the next visit; who leaves makes room for somebody with another taste."""
-    taste_D: Floats = shop.taste_UD[visitor] if is_gone else taste_UD[visitor]
-    if is_gone:
-        return taste_D
-    step_D = draw.standard_normal(len(taste_D))
+def _drift(taste_D: Floats, draw: np.random.Generator) -> Floats:
+    """Return how far a taste drifts until the next visit."""
+    step_D: Floats = draw.standard_normal(len(taste_D))
     step_D *= DRIFT * np.linalg.norm(taste_D) / np.linalg.norm(step_D)
-    return taste_D + step_D
+    return step_D
 
 
 def _fans(shop: FilmShop) -> dict[int, Floats]:
