@@ -12,17 +12,13 @@ from playwright.sync_api import Page, expect
 
 from cron.experiments.outcome import ArmSums
 from cron.experiments.user_sums import UserTotals, sum_users
-from cron.gate.verdict import Verdict
 from cron.ledger import lease_row, run_rows, trial_rows
 from cron.ledger.experiment_rows import MeasuredArms
 from cron.ledger.ledger import Ledger, open_ledger
 from cron.lineage import Lease
-from cron.trial import CandidateTrial, ShadowCounts
 from tests.component.gateway_process import StandIn, gateway, settings_in
 from tests.releases import reason
-from trainer.codec import encode
-
-CANDIDATE, LIVE = 4, 3
+from tests.trials import CANDIDATE, SHADOW, begin_trial
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,25 +45,6 @@ def tried_page(tmp_path: Path, story_ledger: Path) -> Iterator[TriedPage]:
     model.stop()
 
 
-def begin(shown: TriedPage) -> int:
-    ledger, lease = shown.ledger, shown.lease
-    why = reason("enough", ok=True)
-    run = run_rows.start(ledger, "update", reason=why, supersedes=LIVE, lease=lease)
-    verdict = Verdict(reasons=(reason("ndcg_live", ok=True),), metrics={})
-    run_rows.record_step(ledger, run.run_id, "judge", encode(verdict), seconds=1, lease=lease)
-    trial = CandidateTrial(
-        version=CANDIDATE,
-        run_id=run.run_id,
-        live=LIVE,
-        canary_share=0.1,
-        shadow_share=0.05,
-        after_seq=0,
-        started_at=ledger.now(),
-    )
-    trial_rows.start(ledger, trial, lease=lease)
-    return run.run_id
-
-
 def arm(name: str, *, buyers: int, num_users: int) -> ArmSums:
     rewards = (UserTotals(reward=float(number % 10 < buyers)) for number in range(num_users))
     return ArmSums(name=name, share=0.5, reward=sum_users(rewards))
@@ -78,7 +55,7 @@ def test_the_page_follows_a_trial_to_its_end(page: Page, tried_page: TriedPage) 
     page.goto(tried_page.address)
     expect(page.locator("#experiments")).to_contain_text("No experiment yet.")
     expect(page.locator("#trials-card")).to_be_hidden()
-    run_id = begin(tried_page)
+    run_id = begin_trial(ledger, lease)
     part = page.locator("#trials")
     expect(part).to_contain_text("Version 4 against version 3 · canary of 10 % of the users")
     expect(part).to_contain_text("The canary is not measured yet")
@@ -90,10 +67,7 @@ def test_the_page_follows_a_trial_to_its_end(page: Page, tried_page: TriedPage) 
     )
     measured = MeasuredArms(at=ledger.now(), arms=arms, explored={})
     trial_rows.store_measured(ledger, CANDIDATE, measured, lease=lease)
-    counts = ShadowCounts(
-        num_compared=10, overlap=8.0, rank_overlap=9.0, live_seconds=1.0, seconds=1.5
-    )
-    trial_rows.add_shadow(ledger, {CANDIDATE: counts})
+    trial_rows.add_shadow(ledger, {CANDIDATE: SHADOW})
     expect(part).to_contain_text("−60.0 % (")
     expect(part).to_contain_text("10 lists share 80 % of their items")
     ended = (reason("ndcg_live", ok=True), reason("canary", ok=False))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import threading
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -19,6 +18,7 @@ from cron.pictures.fetching import PictureFetcher
 from cron.pictures.picture_turn import PictureWork, retry_after, take_turn
 from cron.pictures.thumbnail_files import ThumbnailFiles
 from cron.settings.tree import PictureSettings
+from tests.component.at_work import until
 from tests.component.house import House, open_house
 from tests.contracts.records import item, start_process
 from tests.pictures import Page, PictureServer, picture_server, render
@@ -165,7 +165,7 @@ def test_a_killed_worker_loses_no_picture(tmp_path: Path, server: PictureServer)
         server.pages[f"/{number}.png"] = Page(content=render(side_px=16 + number))
     send(house, **pictures, stuck=server.url("/stuck.png"))
     process = start_process(WORK_UNTIL_KILLED, str(tmp_path), server.host)
-    _until_asked_for(server, "/stuck.png")
+    until(lambda: "/stuck.png" in server.asked)
     process.kill()
     process.communicate()
     del server.pages["/stuck.png"]
@@ -174,10 +174,3 @@ def test_a_killed_worker_loses_no_picture(tmp_path: Path, server: PictureServer)
     take_turn(work_of(again, tmp_path, settings), again.lease)
     assert picture_rows.count(again.ledger) == PictureCounts(ready=40, failed=1, waiting=0)
     assert len(server.asked) <= 41 + 32 + 1, "at most one batch is fetched again"
-
-
-def _until_asked_for(server: PictureServer, path: str) -> None:
-    ends_at = time.monotonic() + 30
-    while path not in server.asked:
-        assert time.monotonic() < ends_at
-        time.sleep(0.01)

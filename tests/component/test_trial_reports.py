@@ -12,7 +12,6 @@ import pytest
 
 from cron.experiments.outcome import ArmSums
 from cron.experiments.user_sums import UserTotals, sum_users
-from cron.gate.verdict import Verdict
 from cron.ledger import experiment_rows, lease_row, run_rows, trial_rows
 from cron.ledger.experiment_rows import AnswerCounts, MeasuredArms
 from cron.ledger.ledger import Ledger
@@ -20,15 +19,12 @@ from cron.lineage import Lease
 from cron.metrics import overview
 from cron.metrics.ledger_metrics import LedgerMetrics
 from cron.metrics.trial_reports import trial_json
-from cron.trial import CandidateTrial, ShadowCounts
 from cron.verbs import status
 from gateway.bodies.codec import codec_of
 from gateway.bodies.trials import TrialStatus
 from tests.component import story
 from tests.releases import reason
-from trainer.codec import encode
-
-CANDIDATE, LIVE = 4, 3
+from tests.trials import CANDIDATE, SHADOW, begin_trial
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,22 +46,9 @@ def tried_story(tmp_path: Path) -> Iterator[TriedStory]:
     with closing(story.tell(tmp_path / "ledger.db", now=clock)) as ledger:
         lease = lease_row.acquire(ledger, "a worker", 36_000, clock())
         assert lease is not None
-        why = reason("enough", ok=True)
-        run = run_rows.start(ledger, "update", reason=why, supersedes=LIVE, lease=lease)
-        verdict = Verdict(reasons=(reason("ndcg_live", ok=True),), metrics={})
-        run_rows.record_step(ledger, run.run_id, "judge", encode(verdict), seconds=1, lease=lease)
-        trial = CandidateTrial(
-            version=CANDIDATE,
-            run_id=run.run_id,
-            live=LIVE,
-            canary_share=0.1,
-            shadow_share=0.05,
-            after_seq=0,
-            started_at=clock(),
-        )
-        trial_rows.start(ledger, trial, lease=lease)
+        run_id = begin_trial(ledger, lease)
         clock.move(10)
-        yield TriedStory(ledger=ledger, lease=lease, run_id=run.run_id, clock=clock)
+        yield TriedStory(ledger=ledger, lease=lease, run_id=run_id, clock=clock)
 
 
 def measure(tried_story: TriedStory) -> None:
@@ -83,10 +66,7 @@ def measure(tried_story: TriedStory) -> None:
     trial_rows.store_measured(tried_story.ledger, CANDIDATE, measured, lease=tried_story.lease)
     counts = AnswerCounts(num_answers=100, num_errors=2, seconds=1.0, seconds_2=0.01)
     experiment_rows.add_answers(tried_story.ledger, {("canary-4", "candidate"): counts})
-    shadow = ShadowCounts(
-        num_compared=10, overlap=8.0, rank_overlap=9.0, live_seconds=1.0, seconds=1.5
-    )
-    trial_rows.add_shadow(tried_story.ledger, {CANDIDATE: shadow})
+    trial_rows.add_shadow(tried_story.ledger, {CANDIDATE: SHADOW})
 
 
 def line_of(tried_story: TriedStory) -> str:
