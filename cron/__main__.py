@@ -49,7 +49,7 @@ VERBS = (
 )
 
 
-_OWN = ("cron", "recommender", "sources", "trainer")
+_OWN = ("copywriter", "cron", "recommender", "sources", "trainer")
 
 
 class Verb(Protocol):

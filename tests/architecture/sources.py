@@ -11,6 +11,7 @@ from cron.project_root import PROJECT_ROOT
 
 PACKAGES = (
     "recommender",
+    "copywriter",
     "handler",
     "sources",
     "trainer",

@@ -56,6 +56,8 @@ VALUES = (
 # Everything that `rollback`, `status` and `releases` load.
 LIGHT = (
     *VALUES,
+    "copywriter.brief",
+    "copywriter.verifier.check",
     "cron.ledger.ledger",
     "cron.serving.release",
     "cron.settings.file",
@@ -71,7 +73,8 @@ MAY_OPEN_ALL = ("cron.wiring", "cron.worker.worker", "cron.__main__", "cron.verb
 # The first prefix that fits a module says which of the project's modules it may import.
 ALLOWED: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
     (("recommender",), ("recommender",)),
-    (("handler",), ("handler", "recommender")),
+    (("copywriter",), ("copywriter", "recommender.records")),
+    (("handler",), ("handler", "copywriter", "recommender")),
     (("sources.cells",), ("sources.cells", "recommender.records.nobody")),
     (
         ("sources.interactions", "sources.source", "sources.row_file"),
@@ -156,13 +159,14 @@ ALLOWED: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
     ),
     (
         MAY_OPEN_ALL,
-        ("cron", "sources", "recommender.records.nobody", *VALUES),
+        ("cron", "copywriter", "sources", "recommender.records.nobody", *VALUES),
     ),
-    (("cron",), ("cron", *VALUES)),
+    (("cron",), ("cron", "copywriter", *VALUES)),
     (
         ("gateway",),
         (
             "gateway",
+            "copywriter",
             "cron",
             "recommender.requests.body",
             "recommender.requests.body_fields",
