@@ -37,6 +37,6 @@ class CopyVerdict:
     violations: tuple[Violation, ...] = ()
 
     @property
-    def accepted(self) -> bool:
+    def is_accepted(self) -> bool:
         """Whether the text may be shown."""
         return not self.violations
