@@ -42,6 +42,9 @@ BENCHES: Mapping[str, Bench] = {
     "quality": Bench(room="ranking", phrase="ranking and rating quality of Freshet and its peers"),
     "prequential": Bench(room="ranking", phrase="what retraining brings, window by window"),
     "cold": Bench(room="ranking", phrase="new items, ranked by their text alone"),
+    "pictures": Bench(
+        room="ranking", phrase="items found by how they look (needs timm and torchvision)"
+    ),
     "graph": Bench(room="ranking", phrase="the names of facts as text, for new and known films"),
     "decisions": Bench(
         room="decisions",
