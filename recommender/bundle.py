@@ -68,6 +68,7 @@ class BundleManifest:
     signals: Signals = field(default_factory=Signals)
     picture_encoder: PictureEncoderConfig = field(default_factory=PictureEncoderConfig)
     picture_digest: str | None = None  # None when no item has a picture
+    pictures_read_texts: bool = False  # the picture encoder reads texts too
     relations: tuple[str, ...] = ()  # attributes that count as facts
 
 

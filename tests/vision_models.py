@@ -36,7 +36,26 @@ def write_vision_model(folder: Path, kind: str = "dinov2", *, seed: int = 0) -> 
     network, processor = VISION_MODELS[kind]()
     network.eval().save_pretrained(folder)
     processor.save_pretrained(folder)
+    if kind in TWO_TOWERS:
+        _tokenizer().save_pretrained(folder)
     return folder
+
+
+def _tokenizer() -> Any:
+    """Return a tokenizer of some words, whose special tokens are those of the towers of texts."""
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors
+    from transformers import PreTrainedTokenizerFast
+
+    words = ("<s>", "</s>", "<pad>", "<unk>", "a", "lamp", "red", "blue", "circle", "square")
+    vocabulary = {word: number for number, word in enumerate(words)}
+    made = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
+    made.pre_tokenizer = pre_tokenizers.Whitespace()
+    made.post_processor = processors.TemplateProcessing(
+        single="<s> $A </s>", special_tokens=[("<s>", 0), ("</s>", 1)]
+    )
+    names = {"bos_token": "<s>", "eos_token": "</s>", "pad_token": "<pad>", "unk_token": "<unk>"}
+    fast: Any = PreTrainedTokenizerFast
+    return fast(tokenizer_object=made, **names)
 
 
 def _clip() -> tuple[Any, Any]:
@@ -89,6 +108,7 @@ def _vit_without_pooler() -> tuple[Any, Any]:
     return network, ViTImageProcessorPil(size=_SQUARE)
 
 
+TWO_TOWERS = ("clip", "siglip", "siglip2")  # models of pictures and texts
 VISION_MODELS: Mapping[str, Callable[[], tuple[Any, Any]]] = {
     "clip": _clip,
     "siglip": _siglip,

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import io
 
-from PIL import Image, ImageOps
+from PIL import Image
 
 from cron.errors import BadPicture
+from recommender.encoder.pixels import coloured, on_white
 from recommender.records.excerpt import shorten
 from recommender.records.images import FORMATS
 
 _QUALITY = 85
 _MAX_ERROR_CHARS = 200
-_HAVE_ALPHA = ("RGBA", "LA", "PA", "RGBa", "La")
 
 
 def thumbnail_of(content: bytes, *, side_px: int, max_pixels: int) -> bytes:
@@ -38,15 +38,8 @@ def thumbnail_of(content: bytes, *, side_px: int, max_pixels: int) -> bytes:
 
 def _small(picture: Image.Image, side_px: int) -> bytes:
     picture.draft("RGB", (2 * side_px, 2 * side_px))  # a JPEG is unpacked no larger than needed
-    upright = ImageOps.exif_transpose(picture)
-    if upright.mode in _HAVE_ALPHA or "transparency" in upright.info:
-        coloured = upright.convert("RGBA")
-        coloured.thumbnail((side_px, side_px), Image.Resampling.LANCZOS)
-        small = Image.new("RGB", coloured.size, "white")
-        small.paste(coloured, mask=coloured.getchannel("A"))
-    else:
-        small = upright.convert("RGB")
-        small.thumbnail((side_px, side_px), Image.Resampling.LANCZOS)
+    small = coloured(picture)
+    small.thumbnail((side_px, side_px), Image.Resampling.LANCZOS)
     file = io.BytesIO()
-    small.save(file, "JPEG", quality=_QUALITY)
+    on_white(small).save(file, "JPEG", quality=_QUALITY)
     return file.getvalue()

@@ -11,10 +11,11 @@ from gateway.bodies.items import ShownAttributes
 from gateway.bodies.recommendations import ForUser, ItemId, Rank, Score, Title
 
 Match = Annotated[
-    Literal["exact", "title", "text"],
+    Literal["exact", "title", "text", "picture"],
     Field(
         description="How the item was found. `exact`: its title has just the words of `q`. "
-        "`title`: its title has some of them. `text`: by what its text means alone.",
+        "`title`: its title has some of them. `text`: by what its text means. "
+        "`picture`: by what its picture shows alone.",
         examples=["title"],
     ),
 ]

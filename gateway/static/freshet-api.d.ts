@@ -452,7 +452,7 @@ export interface FoundItem {
    * How the item was found. `exact`: its title has just the words of `q`. `title`: its title has
    * some of them. `text`: by what its text means alone.
    */
-  match: "exact" | "title" | "text";
+  match: "exact" | "title" | "text" | "picture";
   /**
    * Those of the `attributes` asked for that the item's newest record has. Only when attributes
    * were asked for.

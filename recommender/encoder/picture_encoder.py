@@ -1,7 +1,7 @@
 """The picture encoder: any Hugging Face vision model that turns a picture into one vector.
 
-It works with models that `AutoModel` loads: those of pictures and texts (CLIP, SigLIP), of which
-the part that reads pictures is used, and those of pictures alone (DINOv2, ViT, ResNet, timm's).
+It works with models that `AutoModel` loads: those of pictures and texts (CLIP, SigLIP), which also
+read texts (`text_tower`), and those of pictures alone (DINOv2, ViT, ResNet, timm's).
 The model's own processor cuts and scales, always by Pillow, so that vectors do not depend on which
 packages a machine has. Weights are rounded to half precision when they are loaded, so the copy
 packed in a bundle gives the vectors that the trainer saw.
@@ -23,6 +23,8 @@ from torch import Tensor
 from recommender.config import PictureEncoderConfig
 from recommender.encoder.encoder_model import in_one_line, silence_loading, weights_missing
 from recommender.encoder.encoder_source import EncoderError, EncoderSource, find_source
+from recommender.encoder.pixels import coloured, on_white
+from recommender.encoder.text_tower import TextTower, features, open_text_tower
 from recommender.records.images import FORMATS
 
 if TYPE_CHECKING:
@@ -39,7 +41,7 @@ class UnreadablePicture(ValueError):
 class PictureEncoder:
     """A loaded vision model with its processor.
 
-    `digest` identifies weights and processor together.
+    `digest` identifies weights, processor and tokenizer together.
     """
 
     def __init__(
@@ -50,6 +52,7 @@ class PictureEncoder:
         self._processor, self._network = _load(config, source)
         self._half = torch.bfloat16 if self._network.dtype == torch.bfloat16 else torch.float16
         self._network.to(self._half)
+        self._texts: TextTower | None = open_text_tower(self._network, source)
         self.digest = self._digest()
         self._network.to(torch.float32).to(self._device)
         self._has_pooler = _has_pooler(self._network)
@@ -63,16 +66,28 @@ class PictureEncoder:
         return torch.cat(parts) if parts else torch.empty(0, self.width)
 
     @property
+    def reads_texts(self) -> bool:
+        """Whether texts have vectors in the space of the pictures'."""
+        return self._texts is not None
+
+    def encode_texts(self, texts: Sequence[str]) -> Tensor:
+        """Return unit vectors_MP of at least one text, near to pictures of what it says."""
+        assert self._texts is not None
+        return self._texts.encode(texts, device=self._device)
+
+    @property
     def width(self) -> int:
         """Length of a vector."""
         return self.encode([_blank_picture()]).shape[1]
 
     def save(self, folder: Path) -> None:
-        """Write a Hugging Face folder with processor and weights, in half precision."""
+        """Write a Hugging Face folder with processor, tokenizer and weights, in half precision."""
         self._network.to(self._half)
         self._network.save_pretrained(folder)
         self._network.to(torch.float32)
         self._processor.save_pretrained(folder)
+        if self._texts is not None:
+            self._texts.save(folder)
 
     def _encode_batch(self, pictures: Sequence[bytes]) -> Tensor:
         read = self._processor(images=list(map(open_picture, pictures)), return_tensors="pt")
@@ -84,6 +99,8 @@ class PictureEncoder:
 
     def _digest(self) -> str:
         digest = hashlib.sha256(self._processor.to_json_string().encode())
+        if self._texts is not None:
+            digest.update(self._texts.digest().encode())
         for name, weight in sorted(self._network.state_dict().items()):
             half = weight.contiguous().view(-1).to(self._half).view(torch.int16)
             digest.update(name.encode())
@@ -122,24 +139,11 @@ def open_picture(content: bytes) -> Image:
                 raise UnreadablePicture(
                     f"a picture of {picture.width:,} × {picture.height:,} pixels"
                 )
-            return _on_white(picture)
+            return on_white(coloured(picture))
     except UnreadablePicture:
         raise
     except Exception as error:  # a damaged picture may raise anything
         raise UnreadablePicture(f"{len(content):,} bytes that are not a picture") from error
-
-
-def _on_white(picture: Image) -> Image:
-    """Return an upright picture without transparency, as thumbnails are."""
-    from PIL import Image, ImageOps
-
-    upright = ImageOps.exif_transpose(picture)
-    if "A" not in upright.getbands() and "transparency" not in upright.info:
-        return upright.convert("RGB")
-    coloured = upright.convert("RGBA")
-    white = Image.new("RGB", coloured.size, "white")
-    white.paste(coloured, mask=coloured.getchannel("A"))
-    return white
 
 
 def _blank_picture() -> bytes:
@@ -185,9 +189,7 @@ def _vectors_of(network: Any, inputs: dict[str, Tensor], *, has_pooler: bool) ->
     the first token, which stands for the whole picture.
     """
     if hasattr(network, "get_image_features"):
-        found = network.get_image_features(**inputs)
-        shared: Tensor = found if isinstance(found, Tensor) else found.pooler_output
-        return shared
+        return features(network.get_image_features(**inputs))
     output = network(**inputs)
     pooled = getattr(output, "pooler_output", None) if has_pooler else None
     if pooled is None:

@@ -108,7 +108,9 @@ def _answer_plans(
         if isinstance(one.request, SimilarRequest):
             answers[index] = _similar(ranker, one, one.request, texts_MT)
         elif isinstance(one.request, PictureRequest):
-            answers[index] = _look_alikes(ranker, one, one.picture_P, one.request.k)
+            assert ranker.pictures is not None
+            cosine_N = ranker.pictures.cosines(one.picture_P)
+            answers[index] = _look_alikes(ranker, one, cosine_N, one.request.k)
     return [answers[index] for index in range(len(plans))]
 
 
@@ -232,9 +234,15 @@ def _similar(
     ranker: Ranker, one: Plan, request: SimilarRequest, texts_MT: Tensor | None
 ) -> JsonObject:
     place = one.items[0]
-    if request.by == "picture" and ranker.pictures is not None and place.row is not None:
-        picture_P = ranker.pictures.vector_at(place.row)
-        return _look_alikes(ranker, one, picture_P, request.k, but=(place.row,))
+    if request.by == "picture" and ranker.pictures is not None:
+        if place.row is not None:
+            cosine_N = ranker.pictures.cosines(ranker.pictures.vector_at(place.row))
+        else:
+            assert one.picture_P is not None
+            cosine_N = ranker.pictures.cosines_with_text(one.picture_P)
+        but = () if place.row is None else (place.row,)
+        found = _look_alikes(ranker, one, cosine_N, request.k, but=but)
+        return found | {"resolved_items": list(one.resolved_items)}
     text_T = (
         texts_MT[place.text_row] if texts_MT is not None and place.text_row is not None else None
     )
@@ -248,14 +256,11 @@ def _similar(
 
 
 def _look_alikes(
-    ranker: Ranker, one: Plan, picture_P: Tensor | None, k: int, *, but: tuple[int, ...] = ()
+    ranker: Ranker, one: Plan, cosine_N: Tensor, k: int, *, but: tuple[int, ...] = ()
 ) -> JsonObject:
-    """Return the items whose pictures look most like one; none without one."""
-    assert ranker.pictures is not None
-    cosine_1N = ranker.pictures.cosines(picture_P).unsqueeze(0)
-    rows, scores = ranker.top_k(cosine_1N, [k], [one.allowed_N], [but])[0]
-    answer: JsonObject = {"items": _items(ranker.catalogue, rows.tolist(), scores.tolist())}
-    return answer | {"resolved_items": list(one.resolved_items)} if but else answer
+    """Return the items of the highest cosines; those of NaN are left out."""
+    rows, scores = ranker.top_k(cosine_N.unsqueeze(0), [k], [one.allowed_N], [but])[0]
+    return {"items": _items(ranker.catalogue, rows.tolist(), scores.tolist())}
 
 
 def _items(catalogue: Catalogue, rows: Sequence[int], scores: Sequence[float]) -> list[JsonObject]:

@@ -14,9 +14,9 @@ from recommender.catalogue.catalogue import Catalogue, Mask, UnknownAttribute
 from recommender.config import IMPRESSION
 from recommender.encoder.encoder import CHARACTERS_A_TOKEN
 from recommender.encoder.picture_encoder import UnreadablePicture
+from recommender.lists.pictures_asked import pictures_of, vector_of_text
 from recommender.lists.reward_lifts import posterior_of
 from recommender.policies.posterior import ItemPosterior
-from recommender.ranking.picture_search import PictureSearch
 from recommender.ranking.ranker import HistoryElement, Ranker
 from recommender.records.excerpt import excerpt
 from recommender.requests.body_fields import field_name
@@ -137,10 +137,17 @@ def plan(ranker: Ranker, request: Request, texts: Texts) -> Plan:
         return _plan_picture(ranker, request, texts)
     if isinstance(request, SimilarRequest):
         place, how = _item(ranker.catalogue, request.item, texts, field="similar_to")
+        picture_P = None
         if request.by == "picture":
-            _check_pictures(ranker, field="by", is_item=place.row is not None)
-        allowed_N = _allowed_rows(ranker.catalogue, request)
-        return Plan(request=request, items=(place,), resolved_items=(how,), allowed_N=allowed_N)
+            text = request.item.value if place.row is None else None
+            picture_P = vector_of_text(ranker, text)
+        return Plan(
+            request=request,
+            items=(place,),
+            resolved_items=(how,),
+            allowed_N=_allowed_rows(ranker.catalogue, request),
+            picture_P=picture_P,
+        )
     if isinstance(request, SearchRequest):
         return _plan_search(ranker, request, texts)
     if isinstance(request, TopRequest):
@@ -150,7 +157,7 @@ def plan(ranker: Ranker, request: Request, texts: Texts) -> Plan:
 
 def _plan_picture(ranker: Ranker, request: PictureRequest, texts: Texts) -> Plan:
     field = "similar_to.picture"
-    pictures = _check_pictures(ranker, field=field, is_item=True)
+    pictures = pictures_of(ranker, field=field)
     texts.add_picture()
     try:
         vector_P = pictures.vector_of(request.picture)
@@ -159,19 +166,6 @@ def _plan_picture(ranker: Ranker, request: PictureRequest, texts: Texts) -> Plan
         raise BadRequest(field, found=str(error), expected=expected) from error
     allowed_N = _allowed_rows(ranker.catalogue, request)
     return Plan(request=request, allowed_N=allowed_N, picture_P=vector_P)
-
-
-def _check_pictures(ranker: Ranker, *, field: str, is_item: bool) -> PictureSearch:
-    """Return the pictures of the release; raise BadRequest if they can't answer a request."""
-    if ranker.pictures is None:
-        expected = (
-            "another question: no item of this release has a picture that is encoded; "
-            "the setting train.pictures.model names an encoder"
-        )
-        raise BadRequest(field, found="a question by picture", expected=expected)
-    if not is_item:
-        raise BadRequest(field, found="picture, for a text", expected="the id of a known item")
-    return ranker.pictures
 
 
 def _plan_ratings(ranker: Ranker, request: ScoreRequest, texts: Texts) -> Plan:

@@ -1,29 +1,42 @@
-"""Items that look like a picture, or like the picture of an item.
+"""Items that look like a picture, like the picture of an item, or like what a text says.
 
-N  items      P  width of a picture's vector
+M  texts      N  items      P  width of a picture's vector
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from torch import Tensor
 
 from recommender.bundle import Bundle
-from recommender.retrieval.picture_vectors import PictureVectors, picture_cosines
+from recommender.encoder.picture_encoder import PictureEncoder
+from recommender.retrieval.picture_vectors import (
+    PictureVectors,
+    cosines_with_text,
+    picture_cosines,
+)
 
 
 class PictureSearch:
-    """The pictures of a bundle. The encoder is loaded with the first picture that is sent."""
+    """The pictures of a bundle. The encoder is loaded with the first question that needs it.
+
+    `reads_texts`: texts find pictures.
+    """
 
     def __init__(self, bundle: Bundle, vectors: PictureVectors) -> None:
         self._bundle = bundle
         self._vectors = vectors
         self._encoder = bundle.picture_encoder
+        self.reads_texts = bundle.manifest.pictures_read_texts
 
     def vector_of(self, picture: bytes) -> Tensor:
         """Return the vector_P of a picture; raise UnreadablePicture, or EncoderError."""
-        if self._encoder is None:
-            self._encoder = self._bundle.load_picture_encoder()
-        return self._encoder.encode([picture])[0]
+        return self._loaded().encode([picture])[0]
+
+    def text_vectors(self, texts: Sequence[str]) -> Tensor:
+        """Return the vectors_MP of texts, of a release that reads them; raise EncoderError."""
+        return self._loaded().encode_texts(texts)
 
     def vector_at(self, row: int) -> Tensor | None:
         """Return the vector_P of an item's picture; None if it has none."""
@@ -31,9 +44,18 @@ class PictureSearch:
             return None
         return self._vectors.vectors_NP[row].float()
 
+    def cosines_with_text(self, text_P: Tensor) -> Tensor:
+        """Return the cosine_N of the items' pictures with a text; NaN where one is missing."""
+        return cosines_with_text(self._vectors, text_P)
+
     def cosines(self, vector_P: Tensor | None) -> Tensor:
         """Return the cosine_N of the items' pictures with a vector; NaN where one is missing."""
         return picture_cosines(self._vectors, vector_P)
+
+    def _loaded(self) -> PictureEncoder:
+        if self._encoder is None:
+            self._encoder = self._bundle.load_picture_encoder()
+        return self._encoder
 
 
 def picture_search(bundle: Bundle) -> PictureSearch | None:

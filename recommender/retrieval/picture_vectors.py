@@ -9,7 +9,7 @@ N  items      P  width of a vector
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -60,6 +60,14 @@ def mean_of(pictures: PictureVectors) -> Tensor:
     for start in range(0, len(pictures.has_N), ROWS_AT_ONCE):
         sum_P += pictures.vectors_NP[start : start + ROWS_AT_ONCE].float().sum(0)
     return sum_P / num
+
+
+def cosines_with_text(pictures: PictureVectors, text_P: Tensor) -> Tensor:
+    """Return the cosine_N of the items' pictures with a text's vector; NaN without a picture.
+
+    Texts lie apart from pictures in their common space, so what pictures share stays in.
+    """
+    return picture_cosines(replace(pictures, mean_P=torch.zeros_like(pictures.mean_P)), text_P)
 
 
 def picture_cosines(pictures: PictureVectors, vector_P: Tensor | None) -> Tensor:

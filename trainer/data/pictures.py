@@ -97,7 +97,9 @@ def with_pictures(
         grown = replace(grown, mean_P=mean_of(grown))
     return replace(
         bundle,
-        manifest=replace(manifest, picture_digest=encoding.digest),
+        manifest=replace(
+            manifest, picture_digest=encoding.digest, pictures_read_texts=encoding.reads_texts
+        ),
         pictures=grown,
         picture_encoder=encoding.encoder,
     )
@@ -128,12 +130,18 @@ class _Encoding:
         self._cache = cache
         self._folder = bundle.picture_encoder_folder
         self._known = bundle.manifest.picture_digest
+        self._known_reads_texts = bundle.manifest.pictures_read_texts
         self.encoder: PictureEncoder | None = None
 
     @property
     def digest(self) -> str:
         """Return the encoder's digest."""
         return self._known if self._known is not None else self._load().digest
+
+    @property
+    def reads_texts(self) -> bool:
+        """Return whether the encoder reads texts too."""
+        return self._known_reads_texts if self._known is not None else self._load().reads_texts
 
     def vectors_of(
         self, pictures: SnapshotPictures, wanted: Sequence[str]

@@ -17,7 +17,7 @@ from recommender.encoder.picture_encoder import (
     load_picture_encoder,
 )
 from tests.pictures import render
-from tests.vision_models import VISION_MODELS, write_vision_model
+from tests.vision_models import TWO_TOWERS, VISION_MODELS, write_vision_model
 
 PICTURES = [render("red"), render("blue", shape="square"), render("red", kind="BMP")]
 
@@ -78,3 +78,31 @@ def test_a_model_that_is_no_vision_model_is_refused(tmp_path: Path) -> None:
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
     with pytest.raises(EncoderError, match="lacks the weights"):
         encoder_of(folder)
+
+
+@pytest.mark.parametrize("kind", TWO_TOWERS)
+def test_texts_share_the_space_of_pictures(kind: str, tmp_path: Path) -> None:
+    encoder = encoder_of(write_vision_model(tmp_path / "model", kind))
+    texts = ["a red circle", "a blue square", "lamp " * 200]
+    vectors_MP = encoder.encode_texts(texts)
+    assert vectors_MP.shape == (3, encoder.width)
+    assert torch.allclose(vectors_MP.norm(dim=1), torch.ones(3))
+    assert vectors_MP[0] @ vectors_MP[1] < 0.9999
+    alone = torch.cat([encoder.encode_texts([text]) for text in texts])
+    assert torch.allclose(vectors_MP, alone, atol=1e-5)
+    encoder.save(tmp_path / "packed")
+    packed = encoder_of(tmp_path / "model", tmp_path / "packed")
+    assert packed.digest == encoder.digest
+    assert torch.equal(packed.encode_texts(texts), vectors_MP)
+
+
+def test_without_a_tokenizer_texts_find_no_pictures(tmp_path: Path) -> None:
+    folder = write_vision_model(tmp_path / "clip", "clip")
+    whole = encoder_of(folder)
+    for file in folder.glob("tokenizer*"):
+        file.unlink()
+    bare = encoder_of(folder)
+    assert (whole.reads_texts, bare.reads_texts) == (True, False)
+    assert bare.digest != whole.digest
+    assert torch.equal(bare.encode(PICTURES), whole.encode(PICTURES))
+    assert not encoder_of(write_vision_model(tmp_path / "dinov2")).reads_texts

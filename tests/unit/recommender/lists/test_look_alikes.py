@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -19,7 +20,7 @@ from recommender.retrieval.picture_vectors import PictureVectors, no_vectors, pi
 from tests.pictures import render
 from tests.planted import planted_bundle
 from tests.unit.recommender.lists.answers import ask, refusal
-from tests.vision_models import write_vision_model
+from tests.vision_models import TWO_TOWERS, write_vision_model
 
 PICTURES = {
     "i1": render("red"),
@@ -31,17 +32,25 @@ PICTURES = {
 
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    """Return a bundle of which four items have pictures."""
-    folder = tmp_path_factory.mktemp("look")
-    plain = planted_bundle(folder / "bundle", tower="transformer")
-    config = PictureEncoderConfig(model=str(write_vision_model(folder / "vision")))
+    return pictured_bundle(tmp_path_factory.mktemp("look"), "dinov2")
+
+
+def pictured_bundle(folder: Path, kind: str) -> Bundle:
+    """Return a bundle of which four items have pictures, encoded by a kind of model."""
+    plain = planted_bundle(folder / "bundle", tower="transformer", encoder="tiny")
+    config = PictureEncoderConfig(model=str(write_vision_model(folder / "vision", kind)))
     encoder = load_picture_encoder(config, device="cpu")
     vectors = no_vectors(len(plain.catalogue), encoder.width)
     for item_id, picture in PICTURES.items():
         row = plain.catalogue.row(item_id)
         vectors.has_N[row] = True
         vectors.vectors_NP[row] = encoder.encode([picture])[0].half()
-    manifest = replace(plain.manifest, picture_encoder=config, picture_digest=encoder.digest)
+    manifest = replace(
+        plain.manifest,
+        picture_encoder=config,
+        picture_digest=encoder.digest,
+        pictures_read_texts=encoder.reads_texts,
+    )
     return replace(plain, manifest=manifest, pictures=vectors)
 
 
@@ -117,3 +126,33 @@ def test_what_all_pictures_share_does_not_count() -> None:
     centred = replace(plain, mean_P=vectors_NP.mean(0))
     assert picture_cosines(plain, vectors_NP[0])[1] > 0.9
     assert picture_cosines(centred, vectors_NP[0])[1] == pytest.approx(-1.0, abs=1e-2)
+
+
+@pytest.mark.parametrize("kind", TWO_TOWERS)
+def test_a_text_finds_pictures_where_both_share_a_space(kind: str, tmp_path: Path) -> None:
+    """The items without a picture are not compared, and the nearest picture is the first."""
+    one = Ranker(pictured_bundle(tmp_path, kind))
+    text = "a red circle"
+    found = ask(one, {"similar_to": {"text": text}, "by": "picture", "k": 9})
+    assert found["resolved_items"] == ["text"]
+    assert sorted(found_ids(found)) == sorted(PICTURES)
+    encoder = load_picture_encoder(one.bundle.manifest.picture_encoder, device="cpu")
+    cosine_M = encoder.encode(list(PICTURES.values())) @ encoder.encode_texts([text])[0]
+    assert found_ids(found)[0] == list(PICTURES)[int(cosine_M.argmax())]
+
+
+def test_a_search_finds_items_by_their_pictures(tmp_path: Path) -> None:
+    """The pictured items come earlier than without pictures, and say so where only they match."""
+    bundle = pictured_bundle(tmp_path, "clip")
+    question = {"search": "a red circle", "k": 1_000}
+    seeing, blind = (
+        found_ids(ask(Ranker(one), question)) for one in (bundle, replace(bundle, pictures=None))
+    )
+    assert sorted(seeing) == sorted(blind)
+    assert sum(map(seeing.index, PICTURES)) < sum(map(blind.index, PICTURES))
+    no_texts = replace(bundle.facts, has_text_N=bundle.facts.has_text_N * 0.0)
+    answer = ask(Ranker(replace(bundle, facts=no_texts)), question)
+    assert sorted(found_ids(answer)) == sorted(PICTURES)
+    items = answer["items"]
+    assert isinstance(items, list)
+    assert {one["match"] for one in items} == {"picture"}
