@@ -7,9 +7,9 @@ import io
 from PIL import Image
 
 from cron.errors import BadPicture
-from recommender.encoder.pixels import coloured, on_white
 from recommender.records.excerpt import shorten
 from recommender.records.images import FORMATS
+from recommender.records.pixels import coloured, on_white
 
 _QUALITY = 85
 _MAX_ERROR_CHARS = 200

@@ -23,9 +23,9 @@ from torch import Tensor
 from recommender.config import PictureEncoderConfig
 from recommender.encoder.encoder_model import in_one_line, silence_loading, weights_missing
 from recommender.encoder.encoder_source import EncoderError, EncoderSource, find_source
-from recommender.encoder.pixels import coloured, on_white
 from recommender.encoder.text_tower import TextTower, features, open_text_tower
 from recommender.records.images import FORMATS
+from recommender.records.pixels import coloured, on_white
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -23,6 +23,7 @@ HEAVY = ("torch", "transformers", "pandas", "pyarrow", "sklearn", "scipy")
 # The values that pass between the rooms.
 VALUES = (
     "recommender.records.images",
+    "recommender.records.pixels",
     "recommender.records.events",
     "recommender.records.event_lines",
     "recommender.records.excerpt",
