@@ -450,7 +450,7 @@ export interface FoundItem {
   score: number;
   /**
    * How the item was found. `exact`: its title has just the words of `q`. `title`: its title has
-   * some of them. `text`: by what its text means alone.
+   * some of them. `text`: by what its text means. `picture`: by what its picture shows alone.
    */
   match: "exact" | "title" | "text" | "picture";
   /**
