@@ -32,11 +32,11 @@ class PictureSearch:
 
     def vector_of(self, picture: bytes) -> Tensor:
         """Return the vector_P of a picture; raise UnreadablePicture, or EncoderError."""
-        return self._loaded().encode([picture])[0]
+        return self._open_encoder().encode([picture])[0]
 
     def text_vectors(self, texts: Sequence[str]) -> Tensor:
         """Return the vectors_MP of texts, of a release that reads them; raise EncoderError."""
-        return self._loaded().encode_texts(texts)
+        return self._open_encoder().encode_texts(texts)
 
     def vector_at(self, row: int) -> Tensor | None:
         """Return the vector_P of an item's picture; None if it has none."""
@@ -52,7 +52,7 @@ class PictureSearch:
         """Return the cosine_N of the items' pictures with a vector; NaN where one is missing."""
         return picture_cosines(self._vectors, vector_P)
 
-    def _loaded(self) -> PictureEncoder:
+    def _open_encoder(self) -> PictureEncoder:
         if self._encoder is None:
             self._encoder = self._bundle.load_picture_encoder()
         return self._encoder
