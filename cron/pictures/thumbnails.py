@@ -9,7 +9,7 @@ from PIL import Image
 from cron.errors import BadPicture
 from recommender.records.excerpt import shorten
 from recommender.records.images import FORMATS
-from recommender.records.pixels import coloured, on_white
+from recommender.records.pixels import on_white, upright_colours
 
 _QUALITY = 85
 _MAX_ERROR_CHARS = 200
@@ -38,7 +38,7 @@ def thumbnail_of(content: bytes, *, side_px: int, max_pixels: int) -> bytes:
 
 def _small(picture: Image.Image, side_px: int) -> bytes:
     picture.draft("RGB", (2 * side_px, 2 * side_px))  # a JPEG is unpacked no larger than needed
-    small = coloured(picture)
+    small = upright_colours(picture)
     small.thumbnail((side_px, side_px), Image.Resampling.LANCZOS)
     file = io.BytesIO()
     on_white(small).save(file, "JPEG", quality=_QUALITY)

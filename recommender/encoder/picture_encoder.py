@@ -25,7 +25,7 @@ from recommender.encoder.encoder_model import in_one_line, silence_loading, weig
 from recommender.encoder.encoder_source import EncoderError, EncoderSource, find_source
 from recommender.encoder.text_tower import TextTower, features, open_text_tower
 from recommender.records.images import FORMATS
-from recommender.records.pixels import coloured, on_white
+from recommender.records.pixels import on_white, upright_colours
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -139,7 +139,7 @@ def open_picture(content: bytes) -> Image:
                 raise UnreadablePicture(
                     f"a picture of {picture.width:,} × {picture.height:,} pixels"
                 )
-            return on_white(coloured(picture))
+            return on_white(upright_colours(picture))
     except UnreadablePicture:
         raise
     except Exception as error:  # a damaged picture may raise anything

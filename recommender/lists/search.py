@@ -54,7 +54,7 @@ def searches(
         assert texts_MT is not None
         titles = ranker.catalogue.title_search.scores(one.request.text)
         text_T = texts_MT[one.items[0].text_row]
-        found = _Found(
+        found = _FoundRows(
             titles=titles,
             by_title=_best_titles(ranker, one, titles, state_BD[[reader]]),
             by_text=_best(ranker, one, text_cosines(ranker.bundle.facts, text_T=text_T)),
@@ -68,7 +68,7 @@ def searches(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Found:
+class _FoundRows:
     """The rows of each list, best first."""
 
     titles: TitleScores
@@ -94,7 +94,7 @@ def _picture_scores(ranker: Ranker, plans: Sequence[Plan]) -> list[Tensor]:
     return [pictures.cosines_with_text(text_P) for text_P in pictures.text_vectors(texts)]
 
 
-def _best_items(ranker: Ranker, found: _Found, state_1D: Tensor, k: int) -> list[JsonObject]:
+def _best_items(ranker: Ranker, found: _FoundRows, state_1D: Tensor, k: int) -> list[JsonObject]:
     rows_X = np.unique(np.concatenate([found.by_title, found.by_text, found.by_picture]))
     by_reader, _ = ranker.best_of(rows_X, state_1D, len(rows_X))
     tied = _tied_ranks(found.titles, found.by_title)

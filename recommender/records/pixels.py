@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 _HAVE_ALPHA = ("RGBA", "LA", "PA", "RGBa", "La")
 
 
-def coloured(picture: Image) -> Image:
+def upright_colours(picture: Image) -> Image:
     """Return a picture upright, in colours; those that may be transparent keep that."""
     from PIL import ImageOps
 
@@ -21,7 +21,7 @@ def coloured(picture: Image) -> Image:
 
 
 def on_white(picture: Image) -> Image:
-    """Return what `coloured` made without transparency, on white."""
+    """Return what `upright_colours` made without transparency, on white."""
     from PIL import Image
 
     if picture.mode != "RGBA":
