@@ -51,12 +51,14 @@ class BriefItem:
 class SharedFact:
     """What the item has in common with an item of the reader's history, by that one's title.
 
-    Without a `name` the two are related to each other: the item is the `relation` of the other.
+    Both have the same `relation` to something, whose name may be unknown. If `is_direct`, a fact
+    relates the two to each other, and there is no name.
     """
 
     title: str
     relation: str
     name: str | None = None
+    is_direct: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from copywriter.brief import Brief
+from copywriter.verifier.reading import Reading
 from copywriter.verifier.verdict import Violation
 
 
-def length(text: str, brief: Brief) -> Sequence[Violation]:
+def length(reading: Reading) -> Sequence[Violation]:
     """Return a violation if the text is empty, too long, or has several lines."""
+    text = reading.text
     if not text.strip():
         return (Violation(rule="length", words="no text"),)
-    if len(text) > brief.max_chars:
+    if len(text) > reading.brief.max_chars:
         return (Violation(rule="length", words=f"{len(text)} characters"),)
     if len(text.splitlines()) > 1:
         return (Violation(rule="length", words="several lines"),)

@@ -1,0 +1,69 @@
+"""The rule on claims that need a reason: popular, new, prizes, prices, and what the reader did."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from copywriter.verifier.reading import Reading
+from copywriter.verifier.verdict import Violation
+
+_POPULAR = re.compile(
+    r"\bpopular\w*|\bbest-?sell\w+|\bhits?\b|\bblockbusters?\b|\btrending\b|\bbeloved\b"
+    r"|\b(?:well|much)[- ](?:loved|watched)\b|\bcrowd[- ]pleas\w+|\bevery(?:one|body)\b"
+    r"|热门|受(?:到)?.{0,8}(?:欢迎|喜爱|追捧)|人气|畅销|大热|热播|大家都",
+    re.IGNORECASE,
+)
+_NEW = re.compile(
+    r"\b(?:brand-)?new\b|\bnewcomers?\b|\bnewly\b|\bfresh arrivals?\b"
+    r"|\bjust (?:in|arrived|added|released|landed)\b"
+    r"|新品|新作|新片|新书|新上|新到|全新|上新|刚刚?(?:上|到)|首次上架",
+    re.IGNORECASE,
+)
+_NEVER = re.compile(
+    r"\bawards?\b|\baward[- ]winning\b|\boscars?\b|\bprizes?\b|\bnominated\b"
+    r"|\bcritic(?:s|ally)\b|\bacclaimed\b|\bfamous\b|\brenowned\b|\bcelebrated\b|\blegendary\b"
+    r"|\biconic\b|\bcult\b|\bmasterpieces?\b|\bmust[- ]see\b"
+    r"|\bfree\b|\bdiscount\w*|\bcheap\w*|\bon sale\b|\bbargains?\b|\blimited\b|\bin stock\b"
+    r"|\btrue story\b|\bbased on\b|\bsequels?\b|\bprequels?\b|\bremakes?\b|\btrilogy\b|\badapt\w+"
+    r"|\bstudies\b|\bproven\b|\bdoctors?\b|\bratings?\b|\brated\b|\bfive-star\b"
+    r"|获奖|奥斯卡|金像|大奖|著名|知名|家喻户晓|经典之作|传奇|杰作|神作|必看"
+    r"|免费|折扣|优惠|特价|促销|限时|限量|真实(?:故事|事件)|改编|续集|前传|翻拍|三部曲"
+    r"|评分|好评|口碑",
+    re.IGNORECASE,
+)
+_DID = "liked|loved|enjoyed|watched|saw|seen|read|bought|viewed|rated|picked|chose|chosen|looked"
+_HISTORY = re.compile(
+    r"\b(?:because|since|after|as|that|which|what) you(?:['’]ve)?\b"
+    r"|\byou(?:['’]ve)?(?: have)?(?: just| recently| really| also| already| clearly)?"
+    rf" (?:{_DID}|browsed|followed)\b"
+    r"|\byour (?:history|love|tastes?|favou?rites?|interest|viewing|watchlist)\b"
+    r"|\bcaught your eye\b"
+    r"|你(?:曾|刚刚?|已经?|最近)?(?:看|喜欢|爱|买|关注|浏览|收藏|欣赏|读|选)(?:过|了|的)"
+    r"|因为你|既然你|你的(?:喜好|口味|兴趣|历史)",
+    re.IGNORECASE,
+)
+_CONDITION = re.compile(
+    r"\b(?:if|when|whether|in case)\b[^,.;]*$|(?:如果|若)[^，。]*$", re.IGNORECASE
+)
+
+
+def claims(reading: Reading) -> Sequence[Violation]:
+    """Return what the text claims without a reason in the brief for it."""
+    return [Violation(rule="claims", words=one) for one in dict.fromkeys(_found(reading))]
+
+
+def _found(reading: Reading) -> Iterator[str]:
+    reason, text = reading.brief.reason, reading.masked
+    if reason is None or reason.popular_among is None:
+        yield from (found[0] for found in _POPULAR.finditer(text))
+    if reason is None or not reason.new:
+        yield from (found[0] for found in _NEW.finditer(text))
+    strings = [one.lower() for one in reading.of_brief.strings]
+    for found in _NEVER.finditer(text):
+        if not any(found[0].lower() in one for one in strings):
+            yield found[0]
+    if reason is None or not (reason.nearest or reason.facts or reason.shared):
+        for history in _HISTORY.finditer(text):
+            if not _CONDITION.search(text[: history.start()]):
+                yield history[0]

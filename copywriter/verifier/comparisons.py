@@ -1,0 +1,55 @@
+"""The rule on comparisons: a brief compares nothing, so a text says neither better nor best."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from copywriter.verifier.reading import Reading
+from copywriter.verifier.verdict import Violation
+
+_AMONG_POPULAR = re.compile(
+    r"\b(?:one of|among)(?: our| the)* most (?:popular|watched)\b", re.IGNORECASE
+)
+_COMPARISON = re.compile(
+    r"""
+    \b(?:better|worse|superior|inferior|outshines?|outclass\w*|outdo\w*|surpass\w*|beats?|tops
+       |rivals?|unrivall?ed|unmatched|unbeatable|unparallell?ed|incomparable|peerless)\b
+  | \b(?:best|worst|greatest|finest|ultimate|favou?rites?|supreme|unique)\b
+  | \bonly \s (?:film|one|movie|item|book)\b | \bsecond \s to \s none\b
+  | \b(?:most|least|more|less) (?: \s+ \w+){0,3} \s+ (?:ever|than|of \s all)\b
+  | \bthe \s+ (?:most|least)\b
+  | \b(?:most|least) \s+ (?!of\b)
+        \w+(?:ed|ing|ful|ous|ive|al|ant|ent|ic|ar|able|ible|y)\b
+  | \bthan\b | \btop[- ](?:\d+|rated|selling|notch|tier)\b
+  | \bnumber[- ]one\b | \bno\.? \s? 1\b | \# \s? 1\b
+  | \bof \s all \s time\b | \bever \s (?:made|written|seen|filmed)\b | \blike \s no \s other\b
+  | \bthe \s+ \w{2,} (?:i?est)\b
+  | \b(?:latest|newest|biggest|funniest|scariest|smartest|largest|longest|earliest|highest
+       |strongest)\b
+  | 最(?![近后终初]) | 比[^如较赛例]{1,12}(?:更|还|要|好|强|高|精彩) | 更(?!多|新)
+  | 胜过 | 超越 | 不如 | 优于 | 好于 | 媲美 | 之最
+  | 第一(?!次) | 唯一 | 独一无二 | 无与伦比 | 首屈一指 | 史上 | 顶级 | 榜首 | 冠军 | 无人能及
+    """,
+    re.IGNORECASE | re.VERBOSE,
+)
+_NOUNS_IN_EST = frozenset(
+    (
+        *("forest", "west", "interest", "guest", "quest", "request", "rest", "test", "contest"),
+        *("protest", "chest", "midwest", "tempest", "conquest", "crest", "nest", "vest", "harvest"),
+    )
+)
+
+
+def comparisons(reading: Reading) -> Sequence[Violation]:
+    """Return comparisons and superlatives, but for "one of the most popular" of a popular item."""
+    return [Violation(rule="comparisons", words=one) for one in dict.fromkeys(_found(reading))]
+
+
+def _found(reading: Reading) -> Iterator[str]:
+    text, reason = reading.masked, reading.brief.reason
+    if reason is not None and reason.popular_among is not None:
+        text = _AMONG_POPULAR.sub("popular", text)
+    for found in _COMPARISON.finditer(text):
+        if found[0].split()[-1].lower() not in _NOUNS_IN_EST:
+            yield reading.unmask(found[0])

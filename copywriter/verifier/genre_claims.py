@@ -1,0 +1,37 @@
+"""The rule on genres: a text calls an item a thriller only if the brief does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from copywriter.brief import Brief
+from copywriter.verifier.reading import Reading
+from copywriter.verifier.verdict import Violation
+from copywriter.wording.genres import GENRES, genres_in
+
+
+def genres(reading: Reading) -> Sequence[Violation]:
+    """Return the genres that no value of the brief supports. Titles support none."""
+    claims = genres_in(reading.masked)
+    if not claims:
+        return ()
+    supported = _supported(reading.brief)
+    return [
+        Violation(rule="genres", words=words)
+        for genre, words in claims
+        if genre.en not in supported
+    ]
+
+
+def _supported(brief: Brief) -> frozenset[str]:
+    parts = [part for item in brief.items for part in item.attributes]
+    names = [fact.name for item in brief.items for fact in item.facts]
+    if brief.reason is not None:
+        parts += brief.reason.shared
+        names += [fact.name for fact in brief.reason.facts if fact.name is not None]
+    if brief.audience is not None:
+        parts.append(brief.audience)
+    texts = [*names, *(str(value) for part in parts for value in part.values)]
+    return frozenset(
+        genre.en for genre in GENRES if any(genre.words.search(text) for text in texts)
+    )

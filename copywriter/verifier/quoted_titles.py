@@ -1,0 +1,37 @@
+"""The rule on quoted titles: what stands in quotation marks is a title or a name of the brief."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from copywriter.verifier.reading import MASKS, Reading
+from copywriter.verifier.verdict import Violation
+from copywriter.wording.titles import is_cut_form
+
+_QUOTED = re.compile(
+    r"“(?P<a>[^“”]*)”|\"(?P<b>[^\"]*)\"|《(?P<c>[^《》]*)》|「(?P<d>[^「」]*)」|『(?P<e>[^『』]*)』"
+    r"|«(?P<f>[^«»]*)»|(?<!\w)[‘'](?P<g>[^‘’']{2,}(?:[’'][a-z]{1,2}\b[^‘’']*)?)[’'](?!\w)"
+)
+_ONE_NAME = re.compile(rf"[\s]*[{MASKS}](?:\s*\(\d{{4}}\))?[\s,.!?…]*")
+_UNBALANCED = (("“", "”"), ("《", "》"), ("「", "」"))
+
+
+def titles(reading: Reading) -> Sequence[Violation]:
+    """Return the quotations that are not exactly one name of the brief, or half of one."""
+    return [Violation(rule="titles", words=reading.unmask(one)) for one in _wrong(reading)]
+
+
+def _wrong(reading: Reading) -> Iterator[str]:
+    for opening, closing in _UNBALANCED:
+        if reading.masked.count(opening) != reading.masked.count(closing):
+            yield opening
+    brief = reading.brief
+    history = () if brief.reason is None else brief.reason.nearest
+    known = [*(item.title for item in brief.items), *history]
+    for found in _QUOTED.finditer(reading.masked):
+        inside = next(one for one in found.groups() if one is not None)
+        if _ONE_NAME.fullmatch(inside):
+            continue
+        if not any(title is not None and is_cut_form(inside, title) for title in known):
+            yield inside

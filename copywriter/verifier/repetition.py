@@ -1,0 +1,38 @@
+"""The rule on repeated wording: no doubled word, no sentence or run of words twice."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from copywriter.verifier.names_of_brief import WORD
+from copywriter.verifier.reading import MASKS, Reading
+from copywriter.verifier.verdict import Violation
+
+RUN_WORDS = 4  # "if you like it" twice in a text
+RUN_CHARS = 6  # of Chinese
+_DOUBLED = re.compile(
+    rf"(?<![\w{MASKS}])([^\W\d_{MASKS}]{{2,}})[\s,]+\1(?![\w{MASKS}])", re.IGNORECASE
+)
+_HAN_RUN = re.compile(rf"([\u4e00-\u9fff]{{{RUN_CHARS},}}).*\1")
+_HAN_DOUBLED = re.compile(r"([\u4e00-\u9fff]{2,4})\1\1")
+
+
+def repetition(reading: Reading) -> Sequence[Violation]:
+    """Return repeated words, runs or sentences. Names may return in a text."""
+    masked = reading.masked
+    for pattern in (_DOUBLED, _HAN_RUN, _HAN_DOUBLED):
+        found = pattern.search(masked)
+        if found is not None:
+            return (Violation(rule="repetition", words=found[1]),)
+    seen: set[tuple[str, ...]] = set()
+    for part in re.split(f"[{MASKS}]", masked):
+        words = [word.lower() for word in WORD.findall(part)]
+        for start in range(len(words) - RUN_WORDS + 1):
+            run = tuple(words[start : start + RUN_WORDS])
+            if run in seen:
+                return (Violation(rule="repetition", words=" ".join(run)),)
+            seen.add(run)
+    sentences = [one.strip().lower() for one in reading.sentences]
+    twice = [one for one in sentences if len(one) > 1 and sentences.count(one) > 1]
+    return (Violation(rule="repetition", words=reading.unmask(twice[0])),) if twice else ()
