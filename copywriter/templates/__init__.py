@@ -1,1 +1,1 @@
-"""Texts without any model: what a template says of each kind of brief, in English and Chinese."""
+"""Texts without any model, for each kind of brief, in English and Chinese."""
