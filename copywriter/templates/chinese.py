@@ -107,7 +107,7 @@ def _blurbs(material: Material, tone: Tone) -> Iterator[Group]:
     for item in material.items[:1]:
         audience = f"适合喜欢{_list(material.audience)}的你。" if material.audience else ""
         credits = "".join(_credits(item))
-        name = _named(item)
+        name = _title_and_year(item)
         genres = _list(item.genres)
         if name is None:
             yield (f"{genres}题材。{credits}{audience}",) if genres else ()
@@ -164,13 +164,13 @@ def _newsletters(material: Material) -> Iterator[Group]:
 
 
 def _in_newsletter(item: ItemMaterial) -> str:
-    name = _named(item)
+    name = _title_and_year(item)
     if name is None:
         return ""
     return f"{name}，{_list(item.genres[:2])}" if item.genres else name
 
 
-def _named(item: ItemMaterial) -> str | None:
+def _title_and_year(item: ItemMaterial) -> str | None:
     """Return the title in its marks with its year, if the title can be quoted."""
     if item.title is None:
         return None

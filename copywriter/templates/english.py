@@ -121,7 +121,7 @@ def _blurbs(material: Material, tone: Tone) -> Iterator[Group]:
         audience = f" For fans of {_list(material.audience)}." if material.audience else ""
         credits = " ".join(_credits(item))
         genres = _list(item.genres)
-        name = _named(item)
+        name = _title_and_year(item)
         if name is None:
             whole = _sentences(f"{_capital(genres)}.", credits, audience.strip())
             yield (whole,) if genres else ()
@@ -190,13 +190,13 @@ def _newsletter_closings(material: Material) -> Iterator[str]:
 
 
 def _in_newsletter(item: ItemMaterial) -> str:
-    name = _named(item)
+    name = _title_and_year(item)
     if name is None:
         return ""
     return f"{name}, {_list(item.genres[:2])}" if item.genres else name
 
 
-def _named(item: ItemMaterial) -> str | None:
+def _title_and_year(item: ItemMaterial) -> str | None:
     """Return the title in quotation marks with its year, if the title can be quoted."""
     if item.title is None:
         return None

@@ -76,14 +76,14 @@ def _item(item: BriefItem, language: Language) -> ItemMaterial:
         title=shown_title(item.title) if item.title is not None and is_named else None,
         year=year or (years[0] if years else None),
         genres=genres,
-        directors=_credited(item, "director"),
-        cast=_credited(item, "cast"),
-        brand=next(iter(_credited(item, "brand")), None),
-        is_work=year is not None or bool(genres) or bool(_credited(item, "director")),
+        directors=_names_in_role(item, "director"),
+        cast=_names_in_role(item, "cast"),
+        brand=next(iter(_names_in_role(item, "brand")), None),
+        is_work=year is not None or bool(genres) or bool(_names_in_role(item, "director")),
     )
 
 
-def _credited(item: BriefItem, role: RoleName) -> tuple[str, ...]:
+def _names_in_role(item: BriefItem, role: RoleName) -> tuple[str, ...]:
     """Return the names of a role, from facts and attributes."""
     named = [one.name for one in item.facts if role_of(one.relation) == role]
     found = [one for one in named if is_quotable(one) and len(one) <= MAX_VALUE_CHARS]

@@ -19,12 +19,12 @@ from copywriter.verifier.length import length
 from copywriter.verifier.numbers import numbers
 from copywriter.verifier.proper_names import names
 from copywriter.verifier.quoted_titles import titles
-from copywriter.verifier.reading import Reading, read
+from copywriter.verifier.reading import CopyReading, read
 from copywriter.verifier.repetition import repetition
 from copywriter.verifier.safety import instructions, unsafe
 from copywriter.verifier.verdict import CopyVerdict, Violation
 
-RULES: tuple[Callable[[Reading], Sequence[Violation]], ...] = (
+RULES: tuple[Callable[[CopyReading], Sequence[Violation]], ...] = (
     length,
     unsafe,
     instructions,

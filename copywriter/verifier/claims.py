@@ -1,11 +1,11 @@
-"""The rule on claims that need a reason: popular, new, prizes, prices, and what the reader did."""
+"""The rule on claims that need a reason: popular, new, prizes, and what the reader did."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
 
-from copywriter.verifier.reading import Reading
+from copywriter.verifier.reading import CopyReading
 from copywriter.verifier.verdict import Violation
 
 _POPULAR = re.compile(
@@ -48,12 +48,14 @@ _CONDITION = re.compile(
 )
 
 
-def claims(reading: Reading) -> Sequence[Violation]:
+def claims(reading: CopyReading) -> Sequence[Violation]:
     """Return what the text claims without a reason in the brief for it."""
-    return [Violation(rule="claims", words=one) for one in dict.fromkeys(_found(reading))]
+    return [
+        Violation(rule="claims", words=one) for one in dict.fromkeys(_unfounded_claims(reading))
+    ]
 
 
-def _found(reading: Reading) -> Iterator[str]:
+def _unfounded_claims(reading: CopyReading) -> Iterator[str]:
     reason, text = reading.brief.reason, reading.masked
     if reason is None or reason.popular_among is None:
         yield from (found[0] for found in _POPULAR.finditer(text))

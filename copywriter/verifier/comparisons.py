@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from copywriter.verifier.reading import Reading
+from copywriter.verifier.reading import CopyReading
 from copywriter.verifier.verdict import Violation
 
 _AMONG_POPULAR = re.compile(
@@ -41,12 +41,14 @@ _NOUNS_IN_EST = frozenset(
 )
 
 
-def comparisons(reading: Reading) -> Sequence[Violation]:
+def comparisons(reading: CopyReading) -> Sequence[Violation]:
     """Return comparisons and superlatives, but for "one of the most popular" of a popular item."""
-    return [Violation(rule="comparisons", words=one) for one in dict.fromkeys(_found(reading))]
+    return [
+        Violation(rule="comparisons", words=one) for one in dict.fromkeys(_superlatives(reading))
+    ]
 
 
-def _found(reading: Reading) -> Iterator[str]:
+def _superlatives(reading: CopyReading) -> Iterator[str]:
     text, reason = reading.masked, reading.brief.reason
     if reason is not None and reason.popular_among is not None:
         text = _AMONG_POPULAR.sub("popular", text)

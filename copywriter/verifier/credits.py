@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from copywriter.verifier.reading import MASKS, Reading
+from copywriter.verifier.reading import MASKS, CopyReading
 from copywriter.verifier.verdict import Violation
 from copywriter.wording.roles import ROLES, role_of
 
@@ -25,13 +25,13 @@ _EYE = re.compile(
 )
 
 
-def roles(reading: Reading) -> Sequence[Violation]:
+def roles(reading: CopyReading) -> Sequence[Violation]:
     """Return the names that stand in a role which the brief does not give them."""
     found = [*_wrong_credits(reading), *_wrong_history(reading)]
     return [Violation(rule="roles", words=one) for one in dict.fromkeys(found)]
 
 
-def _wrong_credits(reading: Reading) -> Iterator[str]:
+def _wrong_credits(reading: CopyReading) -> Iterator[str]:
     text = reading.masked
     for found in _NAME.finditer(text):
         name = reading.names.get(found[0])
@@ -55,7 +55,7 @@ def _is_title(title: str | None, after: str) -> bool:
     return title is not None and after[:1] in "”\"'》」" and after != ""
 
 
-def _wrong_history(reading: Reading) -> Iterator[str]:
+def _wrong_history(reading: CopyReading) -> Iterator[str]:
     """Yield where the item itself stands for something that the reader saw before."""
     text = reading.masked
     for found in _NAME.finditer(text):

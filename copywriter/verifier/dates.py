@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from copywriter.verifier.reading import Reading
+from copywriter.verifier.reading import CopyReading
 from copywriter.verifier.verdict import Violation
 
 _DECADE = re.compile(r"(?<![\d])(?:(?P<century>1[5-9]|20)|['’]?)(?P<tens>\d)0(?:['’]?s\b|年代)")
@@ -47,13 +47,13 @@ _TIME = re.compile(
 )
 
 
-def dates(reading: Reading) -> Sequence[Violation]:
+def dates(reading: CopyReading) -> Sequence[Violation]:
     """Return the times that the brief does not have."""
     found = [*_decades(reading), *_times(reading)]
     return [Violation(rule="dates", words=one) for one in dict.fromkeys(found)]
 
 
-def _decades(reading: Reading) -> Iterator[str]:
+def _decades(reading: CopyReading) -> Iterator[str]:
     years = [one for one in reading.of_brief.numbers if len(one) == 4]
     for found in _DECADE.finditer(reading.masked):
         start = f"{found['century'] or ''}{found['tens']}"
@@ -65,7 +65,7 @@ def _decades(reading: Reading) -> Iterator[str]:
             yield word[0]
 
 
-def _times(reading: Reading) -> Iterator[str]:
+def _times(reading: CopyReading) -> Iterator[str]:
     strings = [one.lower() for one in reading.of_brief.strings]
     for found in _TIME.finditer(reading.masked):
         if not any(found[0].lower() in one for one in strings):

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from copywriter.brief import Brief
-from copywriter.verifier.reading import Reading
+from copywriter.verifier.reading import CopyReading
 from copywriter.verifier.verdict import Violation
 from copywriter.wording.genres import GENRES, genres_in
 
 
-def genres(reading: Reading) -> Sequence[Violation]:
+def genres(reading: CopyReading) -> Sequence[Violation]:
     """Return the genres that no value of the brief supports. Titles support none."""
     claims = genres_in(reading.masked)
     if not claims:
         return ()
-    supported = _supported(reading.brief)
+    supported = _supported_genres(reading.brief)
     return [
         Violation(rule="genres", words=words)
         for genre, words in claims
@@ -23,7 +23,7 @@ def genres(reading: Reading) -> Sequence[Violation]:
     ]
 
 
-def _supported(brief: Brief) -> frozenset[str]:
+def _supported_genres(brief: Brief) -> frozenset[str]:
     parts = [part for item in brief.items for part in item.attributes]
     names = [fact.name for item in brief.items for fact in item.facts]
     if brief.reason is not None:

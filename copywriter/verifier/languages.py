@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from copywriter.verifier.names_of_brief import LATIN_WORD
-from copywriter.verifier.reading import Reading
+from copywriter.verifier.reading import CopyReading
 from copywriter.verifier.verdict import Violation
 
 _HAN = "\u3400-\u4dbf\u4e00-\u9fff"
@@ -17,7 +17,7 @@ _NOT_LATIN = re.compile(rf"[^\W\d_{_LATIN}]+")
 _NEITHER = re.compile(rf"[^\W\d_{_LATIN}{_HAN}]+")
 
 
-def language(reading: Reading) -> Sequence[Violation]:
+def language(reading: CopyReading) -> Sequence[Violation]:
     """Return the words that are not in the brief's language. Names of the brief may be in any."""
     is_chinese = reading.brief.language == "zh"
     foreign = (_NEITHER if is_chinese else _NOT_LATIN).findall(reading.masked)
@@ -31,5 +31,5 @@ def language(reading: Reading) -> Sequence[Violation]:
     return [Violation(rule="language", words=one) for one in foreign[:3]]
 
 
-def _latin_words(reading: Reading) -> list[str]:
+def _latin_words(reading: CopyReading) -> list[str]:
     return [one for one in LATIN_WORD.findall(reading.masked) if len(one) > 1]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from copywriter.verifier.reading import Reading
+from copywriter.verifier.reading import CopyReading
 from copywriter.verifier.verdict import Violation
 
 
-def length(reading: Reading) -> Sequence[Violation]:
+def length(reading: CopyReading) -> Sequence[Violation]:
     """Return a violation if the text is empty, too long, or has several lines."""
     text = reading.text
     if not text.strip():

@@ -62,7 +62,7 @@ def names_of(brief: Brief) -> BriefNames:
     forms = sorted(cased, key=lambda form: (-len(form), form))[:MAX_NAMES]
     strings = tuple(dict.fromkeys(_strings(brief)))
     own = [one for item in brief.items for one in _item_strings(item)]
-    own += [_text_of(one) for part in _shared(brief) for one in part.values]
+    own += [_text_of(one) for part in _shared_values(brief) for one in part.values]
     return BriefNames(
         pattern=re.compile("|".join(_form_pattern(one, cased[one]) for one in forms))
         if forms
@@ -95,7 +95,7 @@ def _named_forms(brief: Brief) -> Iterator[tuple[str, SupportedName, bool]]:
         for fact in item.facts:
             if is_quotable(fact.name):
                 yield fact.name, SupportedName(relations=frozenset({fact.relation})), True
-    for part in _shared(brief):
+    for part in _shared_values(brief):
         yield from _values(part)
     for title in _history_titles(brief):
         for form in _quotable_forms(title):
@@ -144,7 +144,7 @@ def _history_titles(brief: Brief) -> tuple[str, ...]:
     return (*brief.reason.nearest, *(fact.title for fact in brief.reason.facts))
 
 
-def _shared(brief: Brief) -> tuple[BriefAttribute, ...]:
+def _shared_values(brief: Brief) -> tuple[BriefAttribute, ...]:
     shared = brief.reason.shared if brief.reason is not None else ()
     return shared if brief.audience is None else (*shared, brief.audience)
 
@@ -153,7 +153,7 @@ def _strings(brief: Brief) -> Iterator[str]:
     """Yield every string of a brief that may be quoted."""
     for item in brief.items:
         yield from _item_strings(item)
-    for part in _shared(brief):
+    for part in _shared_values(brief):
         yield from map(_text_of, part.values)
     yield from (one for title in _history_titles(brief) for one in _quotable_forms(title))
     for fact in brief.reason.facts if brief.reason is not None else ():
@@ -178,5 +178,5 @@ def _counts(brief: Brief) -> frozenset[int]:
     sizes = {len(brief.items)}
     if brief.reason is not None:
         sizes |= {len(brief.reason.nearest), len(set(_history_titles(brief)))}
-    parts = [*_shared(brief), *(part for item in brief.items for part in item.attributes)]
+    parts = [*_shared_values(brief), *(part for item in brief.items for part in item.attributes)]
     return frozenset(sizes | {len(part.values) for part in parts})

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from copywriter.verifier.names_of_brief import NUMBER, numbers_in
-from copywriter.verifier.reading import MASKS, Reading
+from copywriter.verifier.reading import MASKS, CopyReading
 from copywriter.verifier.verdict import Violation
 
 _WORDS = {
@@ -52,13 +52,13 @@ _DECADE = re.compile(r"(?:'|’)?\d{2,4}s\b|\d{2,4}年代")  # the rule on dates
 _YEAR_OF_NAME = re.compile(rf"(?P<name>[{MASKS}])[”\"'》」]?\s*[(（,，]\s*$")
 
 
-def numbers(reading: Reading) -> Sequence[Violation]:
+def numbers(reading: CopyReading) -> Sequence[Violation]:
     """Return the numbers, in digits or words, that the brief does not have."""
     found = [*_digits(reading), *_in_words(reading)]
     return [Violation(rule="numbers", words=one) for one in dict.fromkeys(found)]
 
 
-def _digits(reading: Reading) -> Iterator[str]:
+def _digits(reading: CopyReading) -> Iterator[str]:
     text = _DECADE.sub("", reading.masked)
     for found in NUMBER.finditer(text):
         (number,) = numbers_in(found[0])
@@ -69,7 +69,7 @@ def _digits(reading: Reading) -> Iterator[str]:
             yield found[0]
 
 
-def _numbers_of_name(reading: Reading, before: str) -> list[str] | None:
+def _numbers_of_name(reading: CopyReading, before: str) -> list[str] | None:
     """Return the numbers of the history's title right before a bracket; None without one."""
     found = _YEAR_OF_NAME.search(before)
     name = reading.names.get(found["name"]) if found is not None else None
@@ -78,7 +78,7 @@ def _numbers_of_name(reading: Reading, before: str) -> list[str] | None:
     return numbers_in(name.title)
 
 
-def _in_words(reading: Reading) -> Iterator[str]:
+def _in_words(reading: CopyReading) -> Iterator[str]:
     known, counts = reading.of_brief.words, reading.of_brief.counts
     for found in _COUNTED.finditer(reading.masked):
         word = found[0].lower()

@@ -1,4 +1,4 @@
-"""The rule on names: a capitalised word is in the brief, or an ordinary one begins a sentence.
+"""The rule on names: a capitalised word is in the brief, or an ordinary first word.
 
 Chinese names have no capitals: names with dots inside, and those next to a role, are looked up.
 """
@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from copywriter.verifier.names_of_brief import LATIN_WORD
-from copywriter.verifier.reading import MASKS, Reading
+from copywriter.verifier.reading import MASKS, CopyReading
 from copywriter.verifier.verdict import Violation
 from copywriter.wording.ordinary_words import ordinary_words
 
@@ -29,13 +29,13 @@ _HAN_CREDIT = re.compile(
 _HAN_NOT_NAMES = re.compile(r"^(?:同一|这位|这|该|一位|同样|他|她|两位|相同|原班|知|和|与)")
 
 
-def names(reading: Reading) -> Sequence[Violation]:
+def names(reading: CopyReading) -> Sequence[Violation]:
     """Return the names that the brief does not have."""
     found = [*_latin(reading), *_han(reading)]
     return [Violation(rule="names", words=one) for one in dict.fromkeys(found)]
 
 
-def _latin(reading: Reading) -> Iterator[str]:
+def _latin(reading: CopyReading) -> Iterator[str]:
     """Yield runs of capitalised words that are not part of a string of the brief."""
     strings = [one.lower() for one in reading.of_brief.strings]
     is_title_case = reading.brief.kind == "row_title"
@@ -46,11 +46,11 @@ def _latin(reading: Reading) -> Iterator[str]:
             if not _is_name(word, sentence, is_title_case=is_title_case):
                 continue
             if run and sentence[end : word.start()] != " ":
-                yield from _unsupported(run, strings)
+                yield from _unsupported_name(run, strings)
                 run = []
             run.append(word[0])
             end = word.end()
-        yield from _unsupported(run, strings)
+        yield from _unsupported_name(run, strings)
 
 
 def _is_name(word: re.Match[str], sentence: str, *, is_title_case: bool) -> bool:
@@ -66,7 +66,7 @@ def _is_name(word: re.Match[str], sentence: str, *, is_title_case: bool) -> bool
     return not (begins and all(part in ordinary_words() for part in parts))
 
 
-def _unsupported(run: Sequence[str], strings: Sequence[str]) -> Iterator[str]:
+def _unsupported_name(run: Sequence[str], strings: Sequence[str]) -> Iterator[str]:
     if not run:
         return
     words = " ".join(run)
@@ -76,7 +76,7 @@ def _unsupported(run: Sequence[str], strings: Sequence[str]) -> Iterator[str]:
         yield words
 
 
-def _han(reading: Reading) -> Iterator[str]:
+def _han(reading: CopyReading) -> Iterator[str]:
     strings = reading.of_brief.strings
     for found in _HAN_DOTTED.finditer(reading.masked):
         if not any(found[0] in one for one in strings):

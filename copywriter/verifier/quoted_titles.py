@@ -1,11 +1,11 @@
-"""The rule on quoted titles: what stands in quotation marks is a title or a name of the brief."""
+"""The rule on quoted titles: what stands in quotation marks is a name of the brief."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
 
-from copywriter.verifier.reading import MASKS, Reading
+from copywriter.verifier.reading import MASKS, CopyReading
 from copywriter.verifier.verdict import Violation
 from copywriter.wording.titles import is_cut_form
 
@@ -17,12 +17,12 @@ _ONE_NAME = re.compile(rf"[\s]*[{MASKS}](?:\s*\(\d{{4}}\))?[\s,.!?…]*")
 _UNBALANCED = (("“", "”"), ("《", "》"), ("「", "」"))
 
 
-def titles(reading: Reading) -> Sequence[Violation]:
+def titles(reading: CopyReading) -> Sequence[Violation]:
     """Return the quotations that are not exactly one name of the brief, or half of one."""
     return [Violation(rule="titles", words=reading.unmask(one)) for one in _wrong(reading)]
 
 
-def _wrong(reading: Reading) -> Iterator[str]:
+def _wrong(reading: CopyReading) -> Iterator[str]:
     for opening, closing in _UNBALANCED:
         if reading.masked.count(opening) != reading.masked.count(closing):
             yield opening

@@ -14,7 +14,7 @@ _END = re.compile(r"(?<=[.!?…])[”\"’)]*\s+|(?<=[。！？])[”」》]*\s*
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
+class CopyReading:
     """A text, the same with one character for each name of the brief, and the names by these.
 
     In `masked` a name is one character of `MASKS`; `sentences` are those of `masked`.
@@ -32,7 +32,7 @@ class Reading:
         return re.sub(f"[{MASKS}]", "…", words).strip()
 
 
-def read(text: str, brief: Brief) -> Reading:
+def read(text: str, brief: Brief) -> CopyReading:
     """Read a text by its brief. A character of the masks itself is left to the rule on safety."""
     of_brief = names_of(brief)
     names: dict[str, SupportedName] = {}
@@ -47,7 +47,7 @@ def read(text: str, brief: Brief) -> Reading:
 
     masked = text if of_brief.pattern is None else of_brief.pattern.sub(mask, text)
     sentences = [one for one in _END.split(masked) if one.strip()]
-    return Reading(
+    return CopyReading(
         text=text,
         masked=masked,
         names=names,

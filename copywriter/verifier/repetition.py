@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from copywriter.verifier.names_of_brief import WORD
-from copywriter.verifier.reading import MASKS, Reading
+from copywriter.verifier.reading import MASKS, CopyReading
 from copywriter.verifier.verdict import Violation
 
 RUN_WORDS = 4  # "if you like it" twice in a text
@@ -18,7 +18,7 @@ _HAN_RUN = re.compile(rf"([\u4e00-\u9fff]{{{RUN_CHARS},}}).*\1")
 _HAN_DOUBLED = re.compile(r"([\u4e00-\u9fff]{2,4})\1\1")
 
 
-def repetition(reading: Reading) -> Sequence[Violation]:
+def repetition(reading: CopyReading) -> Sequence[Violation]:
     """Return repeated words, runs or sentences. Names may return in a text."""
     masked = reading.masked
     for pattern in (_DOUBLED, _HAN_RUN, _HAN_DOUBLED):

@@ -1,4 +1,4 @@
-"""What no text may contain, whatever its brief: instructions to a model, unsafe words, markup.
+"""What no text may contain, whatever its brief: instructions, unsafe words, markup.
 
 A name that contains one of these is not quoted in a text, so a hidden instruction in the title of
 an item goes nowhere.

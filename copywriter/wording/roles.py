@@ -1,4 +1,4 @@
-"""Roles of people and things: which relations and attributes mean a director, an actor, a brand."""
+"""Roles: which relations and attributes mean a director, an actor or a brand."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Briefs for tests: one of a film, and any brief at all, with hostile names among ordinary ones."""
+"""Briefs for tests: one of a film, and any at all, with hostile names among ordinary ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Templates: the verifier accepts what they say of any brief, and they read like an editor's."""
+"""Templates: the verifier accepts them for any brief, and they read like an editor's."""
 
 from __future__ import annotations
 

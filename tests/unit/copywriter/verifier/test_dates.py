@@ -1,4 +1,4 @@
-"""The rule on dates: months, days, decades and relative times need a year or word of the brief."""
+"""The rule on dates: months, decades and relative times need a year or word of the brief."""
 
 from __future__ import annotations
 
