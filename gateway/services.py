@@ -17,8 +17,8 @@ from cron.ledger import (
     experiment_rows,
     journal_rows,
     key_rows,
-    picture_rows,
     release_rows,
+    shown_pictures,
     switches,
     trial_rows,
 )
@@ -264,7 +264,12 @@ def _pictures(settings: Settings, ledger: Ledger, histories: Histories) -> ItemP
         artifacts = wiring.open_artifacts(settings.store.artifacts)
         return ThumbnailFiles(artifacts, Paths(var=var_folder(settings)).pictures)
 
-    return ItemPictures(partial(picture_rows.thumbnails_of, ledger), histories, open_files)
+    return ItemPictures(
+        partial(shown_pictures.thumbnails_of, ledger),
+        partial(shown_pictures.more_thumbnails_of, ledger),
+        histories,
+        open_files,
+    )
 
 
 def _recommendations(

@@ -41,7 +41,10 @@ class Page:
 
 @dataclass(frozen=True, kw_only=True)
 class PictureServer:
-    """A running server; pages may be changed at any time, and `asked` has the paths asked for."""
+    """A running server; pages may be changed at any time, and `asked` has the paths asked for.
+
+    Who knows the ETag or the time of change of a page is answered 304.
+    """
 
     host: str
     pages: dict[str, Page]
@@ -61,6 +64,8 @@ def picture_server(pages: Mapping[str, Page]) -> Iterator[PictureServer]:
         def do_GET(self) -> None:
             asked.append(self.path)
             page = served.get(self.path, Page(status=404))
+            if self._knows(page):
+                page = Page(status=304)
             self.send_response(page.status)
             for name, value in {"Content-Length": str(len(page.content)), **page.headers}.items():
                 self.send_header(name, value)
@@ -73,6 +78,13 @@ def picture_server(pages: Mapping[str, Page]) -> Iterator[PictureServer]:
                     self.wfile.write(bytes([byte]))
             except OSError:
                 pass  # the client had enough
+
+        def _knows(self, page: Page) -> bool:
+            conditions = {"ETag": "If-None-Match", "Last-Modified": "If-Modified-Since"}
+            return any(
+                name in page.headers and self.headers[condition] == page.headers[name]
+                for name, condition in conditions.items()
+            )
 
         def log_message(self, format: str, *args: object) -> None:
             pass

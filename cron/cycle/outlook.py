@@ -9,7 +9,7 @@ import msgspec
 from cron.cycle.plan import PlanState
 from cron.errors import TrainingFailed
 from cron.journal.journal import Journal
-from cron.ledger import holds, journal_rows, release_rows, run_rows
+from cron.ledger import holds, journal_rows, release_rows, run_rows, shown_pictures
 from cron.ledger.ledger import Ledger
 from cron.lineage import Manifest, Range, Run
 from recommender.config import BUNDLE_FORMAT, PictureEncoderConfig
@@ -48,6 +48,7 @@ def observe(
         hold=holds.current(ledger),
         num_new_events=num_new_events(ledger, journal),
         num_new_items=new_records.items,
+        num_new_pictures=_num_new_pictures(ledger, manifest, config),
         num_refusals=sum(map(_is_verdict, unpublished)),
         num_unpublished=len(unpublished),
         last_ended_at=unpublished[0].ended_at if unpublished else None,
@@ -66,6 +67,13 @@ def num_new_events(ledger: Ledger, journal: Journal) -> int:
         first_seq = max(first_seq, live.manifest.trained_through + 1)
     span = (first_seq, journal_rows.last_seq(ledger))
     return num_usable_events(journal, span, holds.excluded_ranges(ledger))
+
+
+def _num_new_pictures(ledger: Ledger, live: Manifest | None, config: TrainConfig) -> int:
+    """Return how many items have a picture that the live release lacks; 0 if none is encoded."""
+    if live is None or config.pictures.model is None:
+        return 0
+    return shown_pictures.num_new_thumbnails(ledger, live.pictures_through)
 
 
 def num_usable_events(journal: Journal, span: Range, excluded: tuple[Range, ...]) -> int:

@@ -20,7 +20,8 @@ MAX_BACKOFF = timedelta(hours=1)  # somebody who repaired the data should not wa
 class PlanState:
     """The state on which the choice depends.
 
-    `num_new_*` count journal records after the live release's ranges, without excluded ones.
+    `num_new_*` count journal records after the live release's ranges, without excluded ones, and
+    items whose pictures came since, if pictures are encoded.
     `settings_changed`: the live release was made with another encoder or model than the settings
     ask for now. `format_changed`: it was made by a version of this program whose bundles this one
     cannot continue from. `last_full_s` is how long the last full retrain's training took.
@@ -45,6 +46,7 @@ class PlanState:
     last_full_s: float | None = None
     settings_changed: bool = False
     format_changed: bool = False
+    num_new_pictures: int = 0
     force_full: bool = False
 
 
@@ -102,8 +104,8 @@ def _after_baseline(state: PlanState, settings: WorkerSettings) -> Turn | Skip:
             f"{state.num_new_events:,} events wait and only a baseline is live: the first training"
         )
         return _turn("full", "first_training", text)
-    if state.num_new_items:
-        text = f"{state.num_new_items:,} new items"
+    if state.num_new_items + state.num_new_pictures:
+        text = _new_items(state)
         return _baseline(state, settings, name="new_items", text=text)
     return _too_few_events(state, settings)
 
@@ -137,10 +139,17 @@ def _needed_full(state: PlanState, settings: WorkerSettings) -> Turn | None:
 def _by_what_waits(state: PlanState, settings: WorkerSettings) -> Turn | Skip:
     if state.num_new_events >= settings.min_events:
         return _turn("update", "new_events", f"{state.num_new_events:,} new events")
-    if state.num_new_items > 0:
-        text = f"{state.num_new_items:,} new or changed items and facts"
-        return _turn("items", "new_items", text)
+    if state.num_new_items + state.num_new_pictures > 0:
+        return _turn("items", "new_items", _new_items(state))
     return _too_few_events(state, settings)
+
+
+def _new_items(state: PlanState) -> str:
+    items = f"{state.num_new_items:,} new or changed items and facts"
+    pictures = f"{state.num_new_pictures:,} new pictures of items"
+    if not state.num_new_pictures:
+        return items
+    return f"{items}, {pictures}" if state.num_new_items else pictures
 
 
 def _is_full_due(state: PlanState, settings: WorkerSettings) -> bool:

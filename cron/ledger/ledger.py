@@ -25,6 +25,7 @@ Each table's functions have a file of their own:
 | `experiment_day_rows` | what the visitors of experiments were shown and did, by day   |
 | `ranked_rows`  | choices of the Personalizer calls, and the model that learns from them |
 | `picture_rows` | the pictures of items, and what became of fetching them               |
+| `shown_pictures` | the thumbnails of items, and which are new                         |
 | `pruning`      | removal of rows that nothing needs                                    |
 
 Every function there takes a `Ledger` and is one transaction. A write that belongs to a run names

@@ -1,8 +1,8 @@
 """The pictures of items: which the worker has to fetch, when, and what became of it.
 
 A picture is one row by the sha256 of its name, however many items have it. It is ready when it has
-a thumbnail. Each change of a row has a number, so that an update reads what changed since its
-parent.
+a thumbnail, and is checked again later. Each change of a row has a number, so that an update reads
+what changed since its parent. `item_pictures` has what items show.
 """
 
 from __future__ import annotations
@@ -22,49 +22,52 @@ _IDS_AT_ONCE = 500  # SQLite takes some thousand values in a statement
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NamedPicture:
+    """The name of a picture, and the place where it is."""
+
+    source: str
+    host: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ItemPicture:
-    """The main picture of an item by one of its records; None if that has none."""
+    """The main picture of an item by one of its records, None if that has none; and the others."""
 
     item_id: str
     source: str | None
     host: str
     at: datetime
     event_id: str
+    more: tuple[NamedPicture, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WaitingPicture:
-    """A picture to fetch, and how often that failed."""
+    """A picture to fetch, or to check if it has a thumbnail; and how often that failed.
+
+    `etag` and `modified` are what the server said of it the last time.
+    """
 
     source: str
     tries: int
+    thumbnail: str | None = None
+    etag: str | None = None
+    modified: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FetchedPicture:
-    """What became of fetching: the sha256 of a thumbnail, or why there is none and what is next."""
+    """What became of fetching: the sha256 of a thumbnail, or why there is none; and what is next.
+
+    Without a thumbnail a picture that was ready keeps its own.
+    """
 
     source: str
     thumbnail: str | None
     why: str | None = None
     due_at: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PictureCounts:
-    """Pictures of items, by what became of them. `waiting` ones were never tried."""
-
-    ready: int
-    failed: int
-    waiting: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ItemThumbnail:
-    """The thumbnail of an item now; None if it has none any more."""
-
-    item_id: str
-    thumbnail: str | None
+    etag: str | None = None
+    modified: str | None = None
 
 
 def through_seq(ledger: Ledger) -> int:
@@ -89,46 +92,64 @@ def note_items(ledger: Ledger, items: Sequence[ItemPicture], *, through: int, le
         stored = _stored_rows(connection, [one.item_id for one in items])
         newest = _newer_ones(items, stored)
         _add_sources(connection, newest, change, due_at=ledger.now().isoformat())
-        rows = schema.item_pictures
         for start in range(0, len(newest), _IDS_AT_ONCE):
             part = newest[start : start + _IDS_AT_ONCE]
-            ids = [one.item_id for one in part]
-            connection.execute(rows.delete().where(rows.c.item_id.in_(ids)))
-            values = [_item_row(one, stored.get(one.item_id), change) for one in part]
-            connection.execute(rows.insert(), values)
+            before = _keys_of_items(connection, [one.item_id for one in part])
+            _replace_items(connection, part, stored, change)
+            _drop_unused(connection, before)
 
 
-def due(ledger: Ledger, hosts: Collection[str], *, limit: int) -> tuple[WaitingPicture, ...]:
-    """Return pictures to fetch now from these hosts, which some item has, the longest due first.
+def due(
+    ledger: Ledger, hosts: Collection[str], *, checked: Collection[str] = (), limit: int
+) -> tuple[WaitingPicture, ...]:
+    """Return pictures to fetch now from these hosts, the longest due first; then those to check.
 
-    The index has the order of one host, so a million pictures of others cost nothing.
+    Main pictures come before others. Those that are ready are checked on the hosts of `checked`.
+    The indices have the order of one host, so a million pictures of others cost nothing.
     """
-    rows, items = schema.pictures.c, schema.item_pictures.c
-    is_used = sa.exists().where(items.source_key == rows.source_key)
+    rows = schema.pictures.c
+    is_waiting = rows.thumbnail.is_(None)
+    kinds = (
+        (sa.and_(is_waiting, rows.is_extra == 0), hosts),
+        (sa.and_(is_waiting, rows.is_extra == 1), hosts),
+        (rows.thumbnail.is_not(None), checked),
+    )
     query = (
-        sa.select(rows.due_at, rows.source, rows.tries)
-        .where(rows.thumbnail.is_(None), rows.host == sa.bindparam("a_host"))
-        .where(rows.due_at <= ledger.now().isoformat(), is_used)
+        sa.select(rows.due_at, *(rows[name] for name in WaitingPicture.__dataclass_fields__))
+        .where(rows.host == sa.bindparam("a_host"), _is_used())
+        .where(rows.due_at <= ledger.now().isoformat())
         .order_by(rows.due_at, rows.source_key)
         .limit(limit)
     )
     found: list[schema.Row] = []
     with ledger.read() as connection:
-        for host in sorted(hosts):
-            found.extend(connection.execute(query, {"a_host": host}))
-    found.sort(key=lambda row: str(row.due_at))
-    return tuple(WaitingPicture(source=row.source, tries=row.tries) for row in found[:limit])
+        for kind, of_hosts in kinds:
+            of_kind: list[schema.Row] = []
+            for host in sorted(of_hosts):
+                of_kind.extend(connection.execute(query.where(kind), {"a_host": host}))
+            found.extend(sorted(of_kind, key=lambda row: str(row.due_at)))
+            if len(found) >= limit:
+                break
+    return tuple(map(_waiting_picture, found[:limit]))
 
 
 def record(ledger: Ledger, fetched: Sequence[FetchedPicture], *, lease: Lease) -> None:
-    """Store what became of pictures, all in one transaction."""
+    """Store what became of pictures, all in one transaction.
+
+    A thumbnail that is the same as before is no change.
+    """
     rows = schema.pictures
     with ledger.write(lease) as connection:
         change = _next_change(connection)
         for one in fetched:
-            values: dict[str, object] = {"why": one.why, "changed": change}
+            values: dict[str, object] = {"why": one.why}
             if one.thumbnail is not None:
-                values["thumbnail"] = one.thumbnail
+                is_new = rows.c.thumbnail.is_distinct_from(one.thumbnail)
+                is_replaced = sa.and_(is_new, rows.c.thumbnail.is_not(None))
+                values |= {"thumbnail": one.thumbnail, "tries": 0}
+                values |= {"etag": one.etag, "modified": one.modified}
+                values["changed"] = sa.case((is_new, change), else_=rows.c.changed)
+                values["dropped"] = sa.case((is_replaced, rows.c.thumbnail), else_=rows.c.dropped)
             else:
                 values["tries"] = rows.c.tries + 1
             if one.due_at is not None:
@@ -137,50 +158,23 @@ def record(ledger: Ledger, fetched: Sequence[FetchedPicture], *, lease: Lease) -
             connection.execute(rows.update().where(is_this).values(**values))
 
 
-def changed_since(ledger: Ledger, change: int) -> list[ItemThumbnail]:
-    """Return the items whose picture changed after a change; with 0, those that have one.
-
-    They are ordered by id. An item whose new picture is not ready yet has none: the old one may
-    show something else.
-    """
-    rows, items = schema.pictures.c, schema.item_pictures.c
-    joined = schema.item_pictures.outerjoin(schema.pictures, items.source_key == rows.source_key)
-    query = sa.select(items.item_id, rows.thumbnail).select_from(joined).order_by(items.item_id)
-    if change:
-        query = query.where((items.changed > change) | (rows.changed > change))
-    else:
-        query = query.where(rows.thumbnail.is_not(None))
+def dropped(ledger: Ledger, *, limit: int) -> Mapping[str, bool]:
+    """Return thumbnails that were dropped, and of each whether another picture has it."""
+    rows, others = schema.pictures, schema.pictures.alias()
+    is_needed = sa.exists().where(others.c.thumbnail == rows.c.dropped).label("is_needed")
+    query = sa.select(rows.c.dropped, is_needed).where(rows.c.dropped.is_not(None)).limit(limit)
     with ledger.read() as connection:
-        found = connection.execute(query).all()
-    return [ItemThumbnail(item_id=row.item_id, thumbnail=row.thumbnail) for row in found]
+        return {row.dropped: bool(row.is_needed) for row in connection.execute(query)}
 
 
-def thumbnails_of(ledger: Ledger, item_ids: Sequence[str]) -> Mapping[str, str]:
-    """Return the thumbnails of those items that have one, by item id."""
-    rows, items = schema.pictures.c, schema.item_pictures.c
-    joined = schema.item_pictures.join(schema.pictures, items.source_key == rows.source_key)
-    query = sa.select(items.item_id, rows.thumbnail).select_from(joined)
-    found: dict[str, str] = {}
-    with ledger.read() as connection:
-        for start in range(0, len(item_ids), _IDS_AT_ONCE):
-            part = items.item_id.in_(item_ids[start : start + _IDS_AT_ONCE])
-            for row in connection.execute(query.where(part, rows.thumbnail.is_not(None))):
-                found[row.item_id] = row.thumbnail
-    return found
-
-
-def count(ledger: Ledger) -> PictureCounts:
-    """Count the pictures that some item has."""
-    rows, items = schema.pictures.c, schema.item_pictures.c
-    is_used = sa.exists().where(items.source_key == rows.source_key)
-    ready, failed = rows.thumbnail.is_not(None), rows.tries > 0
-    state = sa.case((ready, "ready"), (failed, "failed"), else_="waiting").label("state")
-    query = sa.select(state, sa.func.count().label("num")).where(is_used).group_by(state)
-    with ledger.read() as connection:
-        found = {row.state: int(row.num) for row in connection.execute(query)}
-    return PictureCounts(
-        ready=found.get("ready", 0), failed=found.get("failed", 0), waiting=found.get("waiting", 0)
-    )
+def forget_dropped(ledger: Ledger, thumbnails: Collection[str], *, lease: Lease) -> None:
+    """Store that dropped thumbnails are deleted, or another picture's; at most some hundred."""
+    rows = schema.pictures
+    done = rows.c.dropped.in_(sorted(thumbnails))
+    with ledger.write(lease) as connection:
+        unused = sa.and_(rows.c.thumbnail.is_(None), ~_is_used())
+        connection.execute(rows.delete().where(done, unused))
+        connection.execute(rows.update().where(done).values(dropped=None))
 
 
 def source_key(source: str) -> str:
@@ -226,28 +220,107 @@ def _is_news(one: ItemPicture, stored: schema.Row | None) -> bool:
     return (stored.at, stored.event_id) < (one.at.isoformat(), one.event_id)
 
 
+def _keys_of_items(connection: sa.Connection, ids: Sequence[str]) -> set[str]:
+    """Return the pictures that some items have."""
+    main, more = schema.item_pictures.c, schema.more_pictures.c
+    found = set(
+        connection.execute(
+            sa.select(main.source_key).where(main.item_id.in_(ids), main.source_key.is_not(None))
+        ).scalars()
+    )
+    query = sa.select(more.source_key).where(more.item_id.in_(ids))
+    return found | set(connection.execute(query).scalars())
+
+
+def _replace_items(
+    connection: sa.Connection,
+    items: Sequence[ItemPicture],
+    stored: Mapping[str, schema.Row],
+    change: int,
+) -> None:
+    ids = [one.item_id for one in items]
+    for rows in (schema.item_pictures, schema.more_pictures):
+        connection.execute(rows.delete().where(rows.c.item_id.in_(ids)))
+    main = [_item_row(one, stored.get(one.item_id), change) for one in items]
+    connection.execute(schema.item_pictures.insert(), main)
+    more = [
+        {"item_id": one.item_id, "place": place, "source_key": source_key(other.source)}
+        for one in items
+        for place, other in enumerate(one.more, 1)
+    ]
+    if more:
+        connection.execute(schema.more_pictures.insert(), more)
+
+
+def _drop_unused(connection: sa.Connection, keys: set[str]) -> None:
+    """Drop the thumbnails of those pictures that no item has any more, and rows without one.
+
+    An item that has such a picture again later waits for it as for a new one.
+    """
+    rows = schema.pictures
+    ordered = sorted(keys)
+    for start in range(0, len(ordered), _IDS_AT_ONCE):
+        part = rows.c.source_key.in_(ordered[start : start + _IDS_AT_ONCE])
+        unused = sa.and_(part, ~_is_used())
+        is_bare = sa.and_(rows.c.thumbnail.is_(None), rows.c.dropped.is_(None))
+        connection.execute(rows.delete().where(unused, is_bare))
+        values = {"dropped": rows.c.thumbnail, "thumbnail": None, "etag": None, "modified": None}
+        has_one = rows.c.thumbnail.is_not(None)
+        connection.execute(rows.update().where(unused, has_one).values(**values))
+
+
+def _is_used() -> sa.ColumnElement[bool]:
+    """Return whether some item has a picture."""
+    key = schema.pictures.c.source_key
+    return sa.or_(
+        sa.exists().where(schema.item_pictures.c.source_key == key),
+        sa.exists().where(schema.more_pictures.c.source_key == key),
+    )
+
+
+def _waiting_picture(row: schema.Row) -> WaitingPicture:
+    return WaitingPicture(
+        source=row.source,
+        tries=row.tries,
+        thumbnail=row.thumbnail,
+        etag=row.etag,
+        modified=row.modified,
+    )
+
+
 def _add_sources(
     connection: sa.Connection, items: Sequence[ItemPicture], change: int, *, due_at: str
 ) -> None:
     rows = schema.pictures
-    new = {_key_of(one): one for one in items if one.source is not None}
-    keys = [key for key in new if key is not None]
+    extra = {source_key(other.source): other for one in items for other in one.more}
+    main = {
+        source_key(one.source): NamedPicture(source=one.source, host=one.host)
+        for one in items
+        if one.source is not None
+    }
+    new = extra | main
+    keys = list(new)
     for start in range(0, len(keys), _IDS_AT_ONCE):
         part = keys[start : start + _IDS_AT_ONCE]
         query = sa.select(rows.c.source_key).where(rows.c.source_key.in_(part))
         known = set(connection.execute(query).scalars())
-        missing = [key for key in part if key not in known]
-        if missing:
-            values = [
-                {
-                    "source_key": key,
-                    "source": new[key].source,
-                    "host": new[key].host,
-                    "due_at": due_at,
-                    "changed": change,
-                }
-                for key in missing
-            ]
+        became_main = rows.c.source_key.in_([key for key in part if key in main])
+        connection.execute(
+            rows.update().where(became_main, rows.c.is_extra == 1).values(is_extra=0)
+        )
+        values = [
+            {
+                "source_key": key,
+                "source": new[key].source,
+                "host": new[key].host,
+                "due_at": due_at,
+                "changed": change,
+                "is_extra": int(key not in main),
+            }
+            for key in part
+            if key not in known
+        ]
+        if values:
             connection.execute(rows.insert(), values)
 
 

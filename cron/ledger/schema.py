@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from cron.ledger import experiment_tables
+from cron.ledger import experiment_tables, picture_tables
 
 metadata = experiment_tables.metadata
 arm_answers = experiment_tables.arm_answers
@@ -17,6 +17,10 @@ experiment_progress = experiment_tables.experiment_progress
 experiment_visitors = experiment_tables.experiment_visitors
 experiments = experiment_tables.experiments
 exploration_prices = experiment_tables.exploration_prices
+item_pictures = picture_tables.item_pictures
+more_pictures = picture_tables.more_pictures
+picture_place = picture_tables.picture_place
+pictures = picture_tables.pictures
 
 Row = sa.Row[tuple[object, ...]]
 
@@ -303,53 +307,6 @@ shadow_answers = sa.Table(
     sa.Column("rank_overlap", sa.Float, nullable=False),
     sa.Column("live_seconds", sa.Float, nullable=False),
     sa.Column("seconds", sa.Float, nullable=False),
-)
-
-# pictures by the sha256 of their names; tries: those that failed; changed: the number of the
-# change that made the row what it is
-pictures = sa.Table(
-    "pictures",
-    metadata,
-    sa.Column("source_key", sa.Text, primary_key=True),
-    sa.Column("source", sa.Text, nullable=False),
-    sa.Column("host", sa.Text, nullable=False),
-    sa.Column("thumbnail", sa.Text),
-    sa.Column("tries", sa.Integer, nullable=False, server_default="0"),
-    sa.Column("due_at", sa.Text, nullable=False),
-    sa.Column("why", sa.Text),
-    sa.Column("changed", sa.BigInteger, nullable=False),
-)
-_IS_WAITING = pictures.c.thumbnail.is_(None)
-sa.Index(
-    "pictures_due",
-    pictures.c.host,
-    pictures.c.due_at,
-    pictures.c.source_key,
-    sqlite_where=_IS_WAITING,
-    postgresql_where=_IS_WAITING,
-)
-sa.Index("pictures_changed", pictures.c.changed)
-
-# the main picture of each item that has or had one, by its newest record
-item_pictures = sa.Table(
-    "item_pictures",
-    metadata,
-    sa.Column("item_id", sa.Text, primary_key=True),
-    sa.Column("source_key", sa.Text),
-    sa.Column("at", sa.Text, nullable=False),
-    sa.Column("event_id", sa.Text, nullable=False),
-    sa.Column("changed", sa.BigInteger, nullable=False),
-)
-sa.Index("item_pictures_source", item_pictures.c.source_key)
-sa.Index("item_pictures_changed", item_pictures.c.changed)
-
-# one row, id 1: how far the journal was read for pictures, and how many changes there were
-picture_place = sa.Table(
-    "picture_place",
-    metadata,
-    sa.Column("id", sa.Integer, primary_key=True),
-    sa.Column("through_seq", sa.BigInteger, nullable=False),
-    sa.Column("changes", sa.BigInteger, nullable=False),
 )
 
 # what shown items earned, as sums; num_lists and num_rewards count all that were ever read;

@@ -14,11 +14,11 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from cron.errors import FreshetError
-from cron.ledger import picture_rows
+from cron.ledger import shown_pictures
 from cron.ledger.forgotten import oldest_pending
 from cron.ledger.ledger import Ledger
-from cron.ledger.picture_rows import PictureCounts
 from cron.ledger.pruning import count_by_outcome
+from cron.ledger.shown_pictures import PictureCounts
 from cron.metrics.overview import Overview
 from cron.metrics.snapshot_metrics import LEFT_OUT, LIMITS, MIXES, SHIFT
 
@@ -82,7 +82,7 @@ class LedgerMetrics(Collector):
         """Read everything once and yield it as metrics."""
         try:
             overview, runs = self._look(), count_by_outcome(self._ledger)
-            asked_at, pictures = oldest_pending(self._ledger), picture_rows.count(self._ledger)
+            asked_at, pictures = oldest_pending(self._ledger), shown_pictures.count(self._ledger)
         except FreshetError:
             yield gauge("freshet_ledger_up", "1 when the ledger answers", 0)
         else:

@@ -8,7 +8,9 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from cron.errors import ArtifactCorrupt, ArtifactMissing, BadPicture
+from cron.ledger.picture_rows import FetchedPicture, WaitingPicture
 from cron.pictures.addresses import Resolve, look_up
+from cron.pictures.originals import Original
 from cron.pictures.places import ARTIFACTS, FILES, hosts_of, place_of
 from cron.pictures.thumbnail_files import ThumbnailFiles
 from cron.pictures.thumbnails import thumbnail_of
@@ -30,22 +32,27 @@ class PictureFetcher:
     files: ThumbnailFiles
     resolve: Resolve = look_up
 
-    def fetch(self, source: str) -> str:
-        """Store a picture's thumbnail and return its sha256; raise BadPicture or Unavailable."""
-        content = self._content(source)
-        settings = self.settings
-        thumbnail = thumbnail_of(
-            content,
-            side_px=settings.thumbnail_px,
-            max_pixels=int(settings.max_megapixels * 1e6),
-        )
-        return self.files.put(thumbnail)
-
-    def _content(self, source: str) -> bytes:
+    def fetch(self, picture: WaitingPicture) -> FetchedPicture:
+        """Store a picture's thumbnail, if it is new or changed; raise BadPicture or Unavailable."""
+        source, settings, known = picture.source, self.settings, None
+        if picture.thumbnail is not None:
+            known = Original(etag=picture.etag, modified=picture.modified)
         read = {FILES: self._from_folder, ARTIFACTS: self._from_store}
-        return read.get(place_of(source), self._from_web)(source)
+        found = read.get(place_of(source), self._from_web)(source, known)
+        thumbnail = picture.thumbnail
+        if found is not None:
+            small = thumbnail_of(
+                found.content,
+                side_px=settings.thumbnail_px,
+                max_pixels=int(settings.max_megapixels * 1e6),
+            )
+            thumbnail = self.files.put(small)
+        original = found or known or Original()
+        return FetchedPicture(
+            source=source, thumbnail=thumbnail, etag=original.etag, modified=original.modified
+        )
 
-    def _from_web(self, url: str) -> bytes:
+    def _from_web(self, url: str, known: Original | None) -> Original | None:
         settings = self.settings
         rules = WebRules(
             hosts=hosts_of(settings.hosts),
@@ -54,9 +61,9 @@ class PictureFetcher:
             timeout_s=settings.timeout_s,
             resolve=self.resolve,
         )
-        return fetch_web(url, rules)
+        return fetch_web(url, rules, known)
 
-    def _from_folder(self, url: str) -> bytes:
+    def _from_folder(self, url: str, known: Original | None) -> Original | None:
         """Read a file of the allowed folder, whose links may not lead out of it."""
         if self.settings.folder is None:
             raise BadPicture("pictures.folder is not set, so no file may be read")
@@ -67,11 +74,14 @@ class PictureFetcher:
                 raise BadPicture(f"{path} is not in pictures.folder, {folder}")
             if not real.is_file():
                 raise BadPicture(f"{path} is not a file")
-            return self._bytes_of(real)
+            modified = f"{real.stat().st_mtime_ns} {real.stat().st_size}"
+            if known is not None and known.modified == modified:
+                return None
+            return Original(content=self._bytes_of(real), modified=modified)
         except (OSError, ValueError, RuntimeError) as error:
             raise BadPicture(f"{path} can't be read ({error})") from error
 
-    def _from_store(self, source: str) -> bytes:
+    def _from_store(self, source: str, _: Original | None) -> Original:
         name = artifact_of(source)
         assert name is not None
         with tempfile.TemporaryDirectory(prefix="freshet-") as folder:
@@ -80,7 +90,7 @@ class PictureFetcher:
                 self.artifacts.fetch(name, file)
             except (ArtifactMissing, ArtifactCorrupt) as error:
                 raise BadPicture(str(error)) from error
-            return self._bytes_of(file)
+            return Original(content=self._bytes_of(file))
 
     def _bytes_of(self, file: Path) -> bytes:
         size_bytes = file.stat().st_size

@@ -1,4 +1,6 @@
-"""A turn of fetching pictures: note those of new item records, then fetch what is due.
+"""A turn of fetching pictures: note those of new item records, fetch or check what is due.
+
+Thumbnails that no item needs any more are deleted.
 
 What became of each picture is stored in the ledger, so a worker that is killed loses the pictures
 of one batch at most, and they are fetched again.
@@ -8,10 +10,12 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -23,10 +27,10 @@ from cron.journal import segments
 from cron.journal.journal import Journal
 from cron.ledger import picture_rows
 from cron.ledger.ledger import Ledger
-from cron.ledger.picture_rows import FetchedPicture, ItemPicture, WaitingPicture
+from cron.ledger.picture_rows import FetchedPicture, ItemPicture, NamedPicture, WaitingPicture
 from cron.lineage import Lease
 from cron.pictures.fetching import PictureFetcher
-from cron.pictures.places import allowed_places, place_of
+from cron.pictures.places import ARTIFACTS, allowed_places, place_of
 from cron.settings.tree import PictureSettings
 
 log = logging.getLogger(__name__)
@@ -37,12 +41,13 @@ BATCH = 32  # pictures whose outcome is stored in one transaction
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PictureWork:
-    """What a turn needs; it ends early when `stop` is set."""
+    """What a turn needs; it ends early when `stop` is set, or after some seconds if they are."""
 
     ledger: Ledger
     journal: Journal
     fetcher: PictureFetcher
     stop: threading.Event
+    limit_s: float = math.inf
 
 
 def take_turn(work: PictureWork, lease: Lease) -> int:
@@ -51,18 +56,28 @@ def take_turn(work: PictureWork, lease: Lease) -> int:
     Raise LeaseLost, or Unavailable when the ledger or the store does not answer.
     """
     _note_new_items(work, lease)
+    _delete_dropped(work, lease)
     places, num_ready = allowed_places(work.fetcher.settings), 0
+    checked = places - {ARTIFACTS}  # what is in the store never changes
+    ends_at = time.monotonic() + work.limit_s
     with ThreadPoolExecutor(work.fetcher.settings.at_once) as threads:
-        while not work.stop.is_set():
-            waiting = picture_rows.due(work.ledger, places, limit=BATCH)
+        while not work.stop.is_set() and time.monotonic() < ends_at:
+            waiting = picture_rows.due(work.ledger, places, checked=checked, limit=BATCH)
             if not waiting:
                 break
             outcome = partial(_outcome, work.fetcher, now=work.ledger.now())
             found = list(threads.map(outcome, waiting))
             picture_rows.record(work.ledger, found, lease=lease)
-            num_ready += sum(one.thumbnail is not None for one in found)
+            num_ready += num_new(waiting, found)
             _report_failures(found)
+    _delete_dropped(work, lease)
     return num_ready
+
+
+def num_new(waiting: Sequence[WaitingPicture], found: Sequence[FetchedPicture]) -> int:
+    """Return how many pictures have a thumbnail that they did not have before."""
+    pairs = zip(waiting, found, strict=True)
+    return sum(after.thumbnail not in (None, before.thumbnail) for before, after in pairs)
 
 
 def retry_after(settings: PictureSettings, tries: int) -> timedelta:
@@ -76,30 +91,48 @@ def _note_new_items(work: PictureWork, lease: Lease) -> None:
     first = picture_rows.through_seq(work.ledger) + 1
     while first <= last_seq and not work.stop.is_set():
         through = min(first + RECORDS_AT_ONCE - 1, last_seq)
-        items = list(_pictures_of(segments.latest_items(work.journal.read_items(first, through))))
+        table = segments.latest_items(work.journal.read_items(first, through))
+        items = list(_pictures_of(table, work.fetcher.settings.per_item))
         picture_rows.note_items(work.ledger, items, through=through, lease=lease)
         first = through + 1
 
 
-def _pictures_of(items: pa.Table) -> Iterator[ItemPicture]:
-    """Yield the main picture of each item."""
+def _delete_dropped(work: PictureWork, lease: Lease) -> None:
+    """Delete the thumbnails that were dropped; only this thread of the lease's holder adds any."""
+    while thumbnails := picture_rows.dropped(work.ledger, limit=BATCH):
+        for thumbnail, is_needed in thumbnails.items():
+            if not is_needed:
+                work.fetcher.files.delete(thumbnail)
+        picture_rows.forget_dropped(work.ledger, thumbnails.keys(), lease=lease)
+
+
+def _pictures_of(items: pa.Table, per_item: int) -> Iterator[ItemPicture]:
+    """Yield the pictures of each item, at most so many."""
     columns = items.select(["item_id", "payload", "at_us", "event_id"]).to_pydict()
     for item_id, payload, at_us, event_id in zip(*columns.values(), strict=True):
-        images = json.loads(payload).get("images") or [None]
+        images = json.loads(payload).get("images") or []
+        main, *more = map(_named_picture, images[:per_item] or [None])
         yield ItemPicture(
             item_id=item_id,
-            source=images[0],
-            host=place_of(images[0]) if images[0] is not None else "",
+            source=main.source if main is not None else None,
+            host=main.host if main is not None else "",
             at=moment(at_us),
             event_id=event_id,
+            more=tuple(one for one in more if one is not None),
         )
 
 
+def _named_picture(source: str | None) -> NamedPicture | None:
+    return None if source is None else NamedPicture(source=source, host=place_of(source))
+
+
 def _outcome(fetcher: PictureFetcher, one: WaitingPicture, *, now: datetime) -> FetchedPicture:
+    settings = fetcher.settings
     try:
-        return FetchedPicture(source=one.source, thumbnail=fetcher.fetch(one.source))
+        found = fetcher.fetch(one)
+        return replace(found, due_at=now + timedelta(seconds=settings.check_again_s))
     except BadPicture as error:
-        due_at = now + retry_after(fetcher.settings, one.tries)
+        due_at = now + retry_after(settings, one.tries)
         return FetchedPicture(source=one.source, thumbnail=None, why=str(error), due_at=due_at)
 
 

@@ -34,6 +34,11 @@ class ThumbnailFiles:
             self._artifacts.put(thumbnail_name(sha256), Path(file.name))
         return sha256
 
+    def delete(self, sha256: str) -> None:
+        """Delete a thumbnail from the store and from here; raise Unavailable."""
+        self._artifacts.delete(thumbnail_name(sha256))
+        self._copy(sha256).unlink(missing_ok=True)
+
     def path(self, sha256: str) -> Path:
         """Return a file with the thumbnail; raise ArtifactMissing, ArtifactCorrupt, Unavailable.
 
@@ -43,8 +48,11 @@ class ThumbnailFiles:
         folder = self._artifacts.folder()
         if folder is not None and (folder / name).is_file():
             return folder / name
-        copy = self._folder / sha256[:2] / f"{sha256}.jpg"
+        copy = self._copy(sha256)
         if not copy.is_file():
             copy.parent.mkdir(parents=True, exist_ok=True)
             self._artifacts.fetch(name, copy, sha256=sha256)
         return copy
+
+    def _copy(self, sha256: str) -> Path:
+        return self._folder / sha256[:2] / f"{sha256}.jpg"

@@ -1,4 +1,7 @@
-"""Fetch a picture from a web server: allowed hosts alone, at checked addresses."""
+"""Fetch a picture from a web server: allowed hosts alone, at checked addresses.
+
+A server that gave an ETag or a time of change is asked whether the picture is still the same.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ from urllib.parse import SplitResult, quote, urljoin, urlsplit
 
 from cron.errors import BadPicture
 from cron.pictures.addresses import Resolve, address_of
+from cron.pictures.originals import Original
 from cron.pictures.places import place_of
 from recommender.records.images import is_web_image
 
@@ -20,6 +24,7 @@ MAX_REDIRECTS = 3
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _READ_BYTES = 65_536
 _AGENT = "Freshet"
+_MAX_VALIDATOR_CHARS = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,15 +38,15 @@ class WebRules:
     resolve: Resolve
 
 
-def fetch_web(url: str, rules: WebRules) -> bytes:
-    """Return what a web server has at a URL; raise BadPicture.
+def fetch_web(url: str, rules: WebRules, known: Original | None = None) -> Original | None:
+    """Return what a web server has at a URL, None if it still has what is known.
 
-    Each redirect leads to an allowed host too, whose address is checked again.
+    Raise BadPicture. Each redirect leads to an allowed host too, whose address is checked again.
     """
     with _Deadline(rules.timeout_s) as deadline:
         for _ in range(MAX_REDIRECTS + 1):
-            found = _ask(url, rules, deadline)
-            if isinstance(found, bytes):
+            found = _ask(url, rules, deadline, known)
+            if not isinstance(found, str):
                 return found
             url = urljoin(url, found)
             if not is_web_image(url):
@@ -89,8 +94,10 @@ class _Deadline:
                     socket.socket.shutdown(self._connected, socket.SHUT_RDWR)
 
 
-def _ask(url: str, rules: WebRules, deadline: _Deadline) -> bytes | str:
-    """Return the content of a URL, or where it is redirected to."""
+def _ask(
+    url: str, rules: WebRules, deadline: _Deadline, known: Original | None
+) -> Original | str | None:
+    """Return what a URL has, where it is redirected to, or None if it is the same as known."""
     place, parts = place_of(url), urlsplit(url)
     if place not in rules.hosts | rules.private_hosts:
         raise BadPicture(f"the host {place} is not in pictures.hosts")
@@ -107,7 +114,7 @@ def _ask(url: str, rules: WebRules, deadline: _Deadline) -> bytes | str:
             _channel(plain, parts) as connected,
             deadline.watching(connected),
         ):
-            found = _read(connected, parts, rules)
+            found = _read(connected, parts, rules, known)
     except (BadPicture, OSError, http.client.HTTPException, ValueError) as error:
         if deadline.is_over or isinstance(error, TimeoutError):
             raise BadPicture(f"{place} took longer than {deadline.timeout_s:g} s") from error
@@ -127,7 +134,9 @@ def _channel(plain: socket.socket, parts: SplitResult) -> socket.socket:
     return context.wrap_socket(plain, server_hostname=parts.hostname, do_handshake_on_connect=False)
 
 
-def _read(connected: socket.socket, parts: SplitResult, rules: WebRules) -> bytes | str:
+def _read(
+    connected: socket.socket, parts: SplitResult, rules: WebRules, known: Original | None
+) -> Original | str | None:
     if isinstance(connected, ssl.SSLSocket):
         connected.do_handshake()
     connection = http.client.HTTPConnection(parts.hostname or "", timeout=rules.timeout_s)
@@ -136,14 +145,38 @@ def _read(connected: socket.socket, parts: SplitResult, rules: WebRules) -> byte
     if parts.query:
         target += "?" + quote(parts.query, safe="/%:@!$&'()*+,;=~-._?")
     headers = {"Host": parts.netloc, "User-Agent": _AGENT, "Accept": "image/*"}
+    headers |= _conditions(known)
     connection.request("GET", target, headers=headers)
     with connection.getresponse() as response:
         location = response.getheader("Location")
         if response.status in _REDIRECTS and location:
             return location
+        if response.status == http.client.NOT_MODIFIED and _conditions(known):
+            return None
         if response.status != http.client.OK:
             raise BadPicture(f"{place_of(parts.geturl())} answers {response.status}")
-        return _content(response, rules.max_bytes)
+        return Original(
+            content=_content(response, rules.max_bytes),
+            etag=_short(response.getheader("ETag")),
+            modified=_short(response.getheader("Last-Modified")),
+        )
+
+
+def _conditions(known: Original | None) -> dict[str, str]:
+    """Return the headers that ask for a picture only if it changed."""
+    headers = {}
+    if known is not None and known.etag is not None:
+        headers["If-None-Match"] = known.etag
+    if known is not None and known.modified is not None:
+        headers["If-Modified-Since"] = known.modified
+    return headers
+
+
+def _short(header: str | None) -> str | None:
+    """Return a header that may be sent back and stored, None for a strange one."""
+    if header is None or len(header) > _MAX_VALIDATOR_CHARS or not header.isascii():
+        return None
+    return header if header.isprintable() else None
 
 
 def _content(response: http.client.HTTPResponse, max_bytes: int) -> bytes:

@@ -34,6 +34,7 @@ from cron.settings.rules import (
 )
 from cron.urls import stores
 from recommender.config import NEGATIVE_TYPES, POSITIVE_TYPES
+from recommender.records.images import MAX_IMAGES
 from trainer.config import TrainConfig
 
 PositiveFloat = Annotated[float, POSITIVE]
@@ -251,6 +252,10 @@ class PictureSettings:
     # the greatest side; vision models of today read 224 to 384 pixels
     thumbnail_px: Annotated[int, Bounds(16, 2048, "16 to 2048 pixels")] = 256
     at_once: Annotated[int, Bounds(1, 64, "1 to 64")] = 4  # fetches at the same time
+    # fetched of each item, the main one first: what a page of an item shows at a glance
+    per_item: Annotated[int, Bounds(1, MAX_IMAGES, f"1 to {MAX_IMAGES}")] = 5
+    # a week; a server that says what changed is not asked for the bytes again
+    check_again_s: PositiveFloat = 604_800.0
     first_retry_s: PositiveFloat = 60.0  # doubled with each failure
     last_retry_s: PositiveFloat = 604_800.0  # a week
 

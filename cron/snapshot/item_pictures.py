@@ -9,9 +9,9 @@ from pathlib import Path
 import pyarrow as pa
 
 from cron.errors import ArtifactCorrupt, ArtifactMissing
-from cron.ledger import picture_rows
+from cron.ledger import shown_pictures
 from cron.ledger.ledger import Ledger
-from cron.ledger.picture_rows import ItemThumbnail
+from cron.ledger.shown_pictures import ItemThumbnail
 from cron.pictures.thumbnail_files import ThumbnailFiles
 from cron.snapshot.tables import SnapshotTables
 from recommender.arrays.bases import link_or_copy
@@ -35,7 +35,9 @@ def add_pictures(
     A thumbnail that the store has lost is left out; raise Unavailable.
     """
     (folder / "pictures").mkdir()
-    rows = [_link(source, one, folder) for one in picture_rows.changed_since(source.ledger, after)]
+    rows = [
+        _link(source, one, folder) for one in shown_pictures.changed_since(source.ledger, after)
+    ]
     table = {
         "item_id": pa.array([one.item_id for one in rows], pa.string()),
         "thumbnail": pa.array([one.thumbnail for one in rows], pa.string()),

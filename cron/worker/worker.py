@@ -1,8 +1,7 @@
 """The worker: decides when a turn runs; reconciles the server and follows the log.
 
 Six jobs on APScheduler: `cycle` (an interval or a crontab line; sooner when enough events wait),
-`watch`, `follow`, `pictures`, `posterior`, `lease`. `cron.cycle.cycle` does the work of a turn. The
-process may be killed at any moment.
+`watch`, `follow`, `pictures`, `posterior`, `lease`. `cron.cycle.cycle` does the work of a turn.
 """
 
 from __future__ import annotations
@@ -43,7 +42,7 @@ from cron.services import Services
 from cron.serving.reconcile import Reconciler
 from cron.worker.lease import holder_of, only_one, working_alone
 from cron.worker.metrics_page import serve_metrics
-from cron.worker.picture_job import picture_work
+from cron.worker.picture_job import fetch_before_turn, picture_work
 from cron.worker.wall_clock import watch_clock
 
 log = logging.getLogger(__name__)
@@ -81,6 +80,7 @@ def run_worker(services: Services) -> int:
 def run_once(services: Services, *, force_full: bool = False) -> Run:
     """Run one turn now; raise AlreadyRunning or LeaseLost when a worker is running."""
     with working_alone(services) as lease:
+        fetch_before_turn(services, lease)
         return run_cycle(services, lease, force_full=force_full)
 
 

@@ -74,6 +74,15 @@ class ItemAnswer:
             exclude_if=is_none,
         ),
     ] = None
+    pictures: Annotated[
+        tuple[str, ...] | None,
+        Field(
+            description="The paths of the thumbnails on this gateway, the main one first. Only of "
+            "a single item that has any and is not hidden.",
+            examples=[[f"/v1/pictures/{'5e' * 32}.jpg"]],
+            exclude_if=is_none,
+        ),
+    ] = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -71,3 +71,11 @@ class PicturesAnswer:
             examples=[{"50": f"/v1/pictures/{'5e' * 32}.jpg"}],
         ),
     ]
+    more: Annotated[
+        dict[str, tuple[str, ...]],
+        Field(
+            description="By item id, the paths of its other pictures, in their order. Items "
+            "without any are left out.",
+            examples=[{"50": [f"/v1/pictures/{'7a' * 32}.jpg"]}],
+        ),
+    ]

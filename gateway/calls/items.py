@@ -153,7 +153,8 @@ def get_item(item_id: ItemIdInPath, services: UseServices) -> Response:
     if known is None:
         raise UnknownItem(item_id)
     facts = facts_of(item_id, services.item_records)
-    return json_response(replace(item_answer(known), facts=facts))
+    pictures = services.pictures.all_paths(item_id) or None
+    return json_response(replace(item_answer(known), facts=facts, pictures=pictures))
 
 
 @router.patch(

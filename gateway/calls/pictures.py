@@ -71,7 +71,10 @@ async def find_look_alikes(request: Request, services: UseServices, caller: UseC
         **answer(
             200,
             "Where the thumbnails are.",
-            found=PicturesAnswer(pictures={"50": f"/v1/pictures/{'5e' * 32}.jpg"}),
+            found=PicturesAnswer(
+                pictures={"50": f"/v1/pictures/{'5e' * 32}.jpg"},
+                more={"50": (f"/v1/pictures/{'7a' * 32}.jpg",)},
+            ),
         ),
         **refusals(400, 401, 403, 503),
     },
@@ -93,8 +96,9 @@ async def list_pictures(
             "item_id", f"item_id: found {len(item_ids)} items, expected 1 to {MAX_ITEMS}"
         )
     async with services.list_queue.turn():
-        found = await run_in_threadpool(services.pictures.paths, item_ids)
-    return json_response(PicturesAnswer(pictures=found))
+        main = await run_in_threadpool(services.pictures.paths, item_ids)
+        more = await run_in_threadpool(services.pictures.more_paths, item_ids)
+    return json_response(PicturesAnswer(pictures=main, more=more))
 
 
 @router.get("/pictures/{sha256}.jpg", include_in_schema=False)

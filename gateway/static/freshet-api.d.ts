@@ -584,6 +584,11 @@ export interface ItemAnswer {
   first_at: string;
   /** The first 200 facts about the item. Only of a single item that has any. */
   facts?: ItemFact[] | null;
+  /**
+   * The paths of the thumbnails on this gateway, the main one first. Only of a single item that has
+   * any and is not hidden.
+   */
+  pictures?: string[] | null;
 }
 
 /** What is known about an item. The record with the latest `at` replaces the others. */
@@ -879,6 +884,10 @@ export interface PicturesAnswer {
    * out, and so are hidden ones.
    */
   pictures: Record<string, string>;
+  /**
+   * By item id, the paths of its other pictures, in their order. Items without any are left out.
+   */
+  more: Record<string, string[]>;
 }
 
 /** An item at a position, from 1. */

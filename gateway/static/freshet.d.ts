@@ -70,6 +70,8 @@ export interface Freshet {
   lookAlikes(picture: Blob, parameters?: Omit<PictureBody, "picture">): Promise<LookAlikesAnswer>;
   /** Ask for the addresses of items' thumbnails, by item id. */
   pictures(itemIds: (string | number)[]): Promise<Record<string, string>>;
+  /** The addresses of all pictures of an item, the main one first; empty if it has none. */
+  picturesOf(itemId: string | number): Promise<string[]>;
   popular(parameters?: Parameters<"GET /v1/popular">): Promise<PopularAnswer>;
   trending(parameters?: Parameters<"GET /v1/trending">): Promise<TrendingAnswer>;
   newest(parameters?: Parameters<"GET /v1/new">): Promise<NewAnswer>;

@@ -291,6 +291,11 @@
     return call("/v1/similar", { body: { picture: btoa(binary), ...parameters } });
   }
 
+  async function picturesOf(itemId) {
+    const { pictures, more } = await call("/v1/pictures", { parameters: { item_id: [itemId] } });
+    return [pictures[itemId] ?? [], more[itemId] ?? []].flat().map((path) => base + path);
+  }
+
   async function pictures(itemIds) {
     const found = await call("/v1/pictures", { parameters: { item_id: itemIds } });
     const addresses = Object.entries(found.pictures).map(([id, path]) => [id, base + path]);
@@ -311,6 +316,7 @@
       call(`/v1/items/${encodeURIComponent(itemId)}/similar`, { parameters }),
     lookAlikes,
     pictures,
+    picturesOf,
     popular: listCall("/v1/popular"),
     trending: listCall("/v1/trending"),
     newest: listCall("/v1/new"),

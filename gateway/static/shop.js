@@ -134,6 +134,7 @@ function showItem(itemId) {
   byId("item").hidden = itemId === null;
   if (itemId === null) return closeRows("similar", "because");
   nameItem();
+  showAllPictures(itemId);
   byId("liked").textContent = "";
   byId("like").onclick = () => {
     freshet.track("like", itemId);
@@ -147,6 +148,14 @@ function showItem(itemId) {
   showRow("because", "Because you looked at it", () =>
     freshet.recommend({ ...WITH_FACTS, context: { item_id: itemId } }),
   );
+}
+
+// All pictures of the item on its page. An answer that comes after another item was opened is dropped.
+async function showAllPictures(itemId) {
+  byId("item-pictures").replaceChildren();
+  const found = await freshet.picturesOf(itemId).catch(() => []);
+  if (inAddress("item") !== itemId) return;
+  byId("item-pictures").replaceChildren(...found.map((src) => element("img", { src, alt: "" })));
 }
 
 function nameItem() {

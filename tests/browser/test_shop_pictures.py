@@ -19,3 +19,16 @@ def test_the_shop_shows_the_pictures_of_items(page: Page, shop: WebShop) -> None
     assert shown.evaluate(is_drawn) == 64
     cover = page.locator("#picked .cover", has=page.locator("img"))
     assert shown.bounding_box() == cover.bounding_box()  # so no title is hidden
+
+
+def test_the_page_of_an_item_shows_all_its_pictures(page: Page, shop: WebShop) -> None:
+    key = shop.add_own_key()
+    side = render("red", kind="JPEG", side_px=32)
+    store_thumbnails(shop.gateway, side, **{"2": render("red", kind="JPEG")})
+    page.goto(f"{shop.gateway_url}/shop?key={key}#item=2")
+    shown = page.locator("#item-pictures img")
+    expect(shown).to_have_count(2)
+    is_drawn = "image => image.decode().then(() => image.naturalWidth)"
+    assert [shown.nth(place).evaluate(is_drawn) for place in (0, 1)] == [64, 32]
+    page.goto(f"{shop.gateway_url}/shop?key={key}#item=1")
+    expect(shown).to_have_count(0)

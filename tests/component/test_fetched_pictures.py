@@ -12,12 +12,13 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from cron.ledger import picture_rows
-from cron.ledger.picture_rows import PictureCounts
+from cron.ledger import shown_pictures
+from cron.ledger.shown_pictures import PictureCounts
 from cron.pictures.fetching import PictureFetcher
 from cron.pictures.picture_turn import PictureWork, retry_after, take_turn
 from cron.pictures.thumbnail_files import ThumbnailFiles
 from cron.settings.tree import PictureSettings
+from recommender.encoder.picture_encoder import open_picture
 from tests.component.at_work import until
 from tests.component.house import House, open_house
 from tests.contracts.records import item, start_process
@@ -64,8 +65,8 @@ def send(house: House, **images: str | None) -> None:
     house.collect()
 
 
-def open_picture(house: House, folder: Path, item_id: str) -> Image.Image:
-    sha256 = picture_rows.thumbnails_of(house.ledger, [item_id])[item_id]
+def thumbnail_picture(house: House, folder: Path, item_id: str) -> Image.Image:
+    sha256 = shown_pictures.thumbnails_of(house.ledger, [item_id])[item_id]
     with Image.open(ThumbnailFiles(house.artifacts, folder / "elsewhere").path(sha256)) as picture:
         return picture.copy()
 
@@ -91,10 +92,10 @@ def test_pictures_of_items_become_thumbnails(
     assert take_turn(work, house.lease) == 3
     assert server.asked == ["/red.png"], "a picture of two items is fetched once"
     for item_id, place in (("red", 0), ("also_red", 0), ("green", 1)):
-        colours = open_picture(house, tmp_path, item_id).getpixel((16, 16))
+        colours = thumbnail_picture(house, tmp_path, item_id).getpixel((16, 16))
         assert isinstance(colours, tuple)
         assert max(range(3), key=colours.__getitem__) == place
-    assert open_picture(house, tmp_path, "black").size == (32, 32)
+    assert thumbnail_picture(house, tmp_path, "black").size == (32, 32)
     assert take_turn(work, house.lease) == 0
     assert server.asked == ["/red.png"]
 
@@ -106,7 +107,7 @@ def test_without_an_allow_list_nothing_is_fetched(
     assert take_turn(work_of(house, tmp_path, PictureSettings()), house.lease) == 0
     assert server.asked == []
     waiting = PictureCounts(ready=0, failed=0, waiting=2)
-    assert picture_rows.count(house.ledger) == waiting, "they wait until the settings allow them"
+    assert shown_pictures.count(house.ledger) == waiting, "they wait until the settings allow them"
     settings = PictureSettings(private_hosts=(server.host,))
     assert take_turn(work_of(house, tmp_path, settings), house.lease) == 1
 
@@ -125,7 +126,7 @@ def test_files_outside_the_allowed_folder_are_not_read(house: House, tmp_path: P
     )
     work = work_of(house, tmp_path, PictureSettings(folder=str(allowed)))
     assert take_turn(work, house.lease) == 0
-    assert picture_rows.count(house.ledger).failed == 4
+    assert shown_pictures.count(house.ledger).failed == 4
 
 
 def test_a_broken_picture_is_tried_again_with_growing_pauses(
@@ -137,7 +138,7 @@ def test_a_broken_picture_is_tried_again_with_growing_pauses(
     send(house, broken=server.url("/broken.png"), blue=server.url("/blue.jpg"))
     work = work_of(house, tmp_path, PictureSettings(private_hosts=(server.host,)))
     assert take_turn(work, house.lease) == 1
-    assert picture_rows.count(house.ledger) == PictureCounts(ready=1, failed=1, waiting=0)
+    assert shown_pictures.count(house.ledger) == PictureCounts(ready=1, failed=1, waiting=0)
     tries = []
     for _ in range(8):
         clock[0] += timedelta(seconds=60)
@@ -172,5 +173,92 @@ def test_a_killed_worker_loses_no_picture(tmp_path: Path, server: PictureServer)
     again = open_house(tmp_path)
     settings = PictureSettings(private_hosts=(server.host,))
     take_turn(work_of(again, tmp_path, settings), again.lease)
-    assert picture_rows.count(again.ledger) == PictureCounts(ready=40, failed=1, waiting=0)
+    assert shown_pictures.count(again.ledger) == PictureCounts(ready=40, failed=1, waiting=0)
     assert len(server.asked) <= 41 + 32 + 1, "at most one batch is fetched again"
+
+
+def test_all_pictures_of_an_item_are_fetched_up_to_a_limit(
+    house: House, tmp_path: Path, server: PictureServer
+) -> None:
+    paths = [f"/{number}.png" for number in range(4)]
+    for number, path in enumerate(paths):
+        server.pages[path] = Page(content=render(side_px=20 + number))
+    urls = tuple(map(server.url, paths))
+    house.log.append([replace(item(0, "lamp"), images=urls)])
+    house.collect()
+    settings = PictureSettings(private_hosts=(server.host,), per_item=3, at_once=1)
+    work = work_of(house, tmp_path, settings)
+    assert take_turn(work, house.lease) == 3
+    assert server.asked[0] == "/0.png", "the main picture comes first"
+    assert sorted(server.asked) == paths[:3]
+    more = shown_pictures.more_thumbnails_of(house.ledger, ["lamp"])["lamp"]
+    shown = [open_picture(work.fetcher.files.path(sha256).read_bytes()) for sha256 in more]
+    assert [one.size[0] for one in shown] == [21, 22]
+
+
+def test_a_picture_is_checked_again_and_replaced_if_it_changed(
+    house: House, tmp_path: Path, server: PictureServer
+) -> None:
+    """The same URL: its bytes are sent again only when they changed; a missing one stays."""
+    clock = [datetime(2030, 1, 1, tzinfo=UTC)]
+    house.ledger.now = lambda: clock[0]
+    (tmp_path / "files").mkdir()
+    (tmp_path / "files" / "green.png").write_bytes(render("green"))
+    tag, day = {"ETag": '"1"'}, {"Last-Modified": "Tue, 01 Jan 2030 00:00:00 GMT"}
+    server.pages["/red.png"] = Page(content=render("red"), headers=tag)
+    server.pages["/blue.jpg"] = Page(content=render("blue"), headers=day)
+    send(
+        house,
+        red=server.url("/red.png"),
+        blue=server.url("/blue.jpg"),
+        green=f"file://{tmp_path}/files/green.png",
+    )
+    settings = PictureSettings(
+        private_hosts=(server.host,), folder=str(tmp_path / "files"), check_again_s=3600.0
+    )
+    work = work_of(house, tmp_path, settings)
+    assert take_turn(work, house.lease) == 3
+    before = shown_pictures.thumbnails_of(house.ledger, ["red", "blue", "green"])
+    clock[0] += timedelta(seconds=3601)
+    assert take_turn(work, house.lease) == 0
+    assert server.asked.count("/red.png") == server.asked.count("/blue.jpg") == 2
+    assert take_turn(work, house.lease) == 0
+    assert len(server.asked) == 4, "the next check is an hour later"
+    server.pages["/red.png"] = Page(content=render("black"), headers={"ETag": '"2"'})
+    del server.pages["/blue.jpg"]
+    (tmp_path / "files" / "green.png").write_bytes(render("yellow", side_px=32))
+    clock[0] += timedelta(seconds=3601)
+    assert take_turn(work, house.lease) == 2
+    after = shown_pictures.thumbnails_of(house.ledger, ["red", "blue", "green"])
+    assert [name for name in before if after[name] != before[name]] == ["green", "red"]
+    assert shown_pictures.count(house.ledger) == PictureCounts(ready=3, failed=0, waiting=0)
+    stored = set(house.artifacts.names("pictures/thumbnails/"))
+    assert {name.rpartition("/")[2] for name in stored} == {f"{one}.jpg" for one in after.values()}
+
+
+def test_thumbnails_that_no_item_has_are_deleted(
+    house: House, tmp_path: Path, server: PictureServer
+) -> None:
+    send(house, a=server.url("/red.png"), b=server.url("/red.png"), c=server.url("/blue.jpg"))
+    work = work_of(house, tmp_path, PictureSettings(private_hosts=(server.host,)))
+    assert take_turn(work, house.lease) == 2
+    send(house, a=None, c=None)
+    take_turn(work, house.lease)
+    (left,) = house.artifacts.names("pictures/thumbnails/")
+    assert left.endswith(f"{shown_pictures.thumbnails_of(house.ledger, ['b'])['b']}.jpg")
+    send(house, c=server.url("/blue.jpg"))
+    assert take_turn(work, house.lease) == 1, "it comes back with the item that has it again"
+    send(house, b=None, c=None)
+    take_turn(work, house.lease)
+    assert house.artifacts.names("pictures/thumbnails/") == ()
+    assert not [path for path in (tmp_path / "thumbnails").rglob("*") if path.is_file()]
+
+
+def test_a_turn_ends_when_its_time_is_over(
+    house: House, tmp_path: Path, server: PictureServer
+) -> None:
+    send(house, a=server.url("/red.png"))
+    work = work_of(house, tmp_path, PictureSettings(private_hosts=(server.host,)))
+    assert take_turn(replace(work, limit_s=0.0), house.lease) == 0
+    assert server.asked == []
+    assert take_turn(work, house.lease) == 1

@@ -12,12 +12,14 @@ import pytest
 
 from cron.cycle.collecting import collect_records
 from cron.cycle.cycle import run_cycle
+from cron.cycle.outlook import observe
 from cron.cycle.release_files import bundle_of
 from cron.ledger import release_rows
 from cron.lineage import Lease
 from cron.pictures.picture_turn import take_turn
 from cron.services import Services
 from cron.worker.picture_job import picture_work
+from cron.worker.worker import run_once
 from recommender.bundle import load_bundle
 from recommender.config import PictureEncoderConfig
 from recommender.records.events import Item, Record
@@ -62,6 +64,11 @@ def fetch_and_run(services: Services, lease: Lease) -> dict[str, float]:
     take_turn(picture_work(services), lease)
     run = run_cycle(services, lease)
     assert run.outcome == "published", run.reasons
+    return pictures_of_live(services)
+
+
+def pictures_of_live(services: Services) -> dict[str, float]:
+    """Return the sum of each picture's vector in the live release, by item."""
     live = release_rows.live(services.ledger)
     assert live is not None
     folder = bundle_of(services.artifacts, services.paths.bundles, live.manifest)
@@ -95,3 +102,24 @@ def test_pictures_come_with_every_kind_of_run(seeing: Services) -> None:
     assert live is not None
     assert live.manifest.mode == "update"
     assert update == {"i0": full["i1"], "i5": full["i0"]}
+
+
+def test_a_picture_that_comes_later_starts_a_run(seeing: Services) -> None:
+    """Its item was in a run before; a release without an encoder would gain nothing by it."""
+    lease = lease_of(seeing.ledger)
+    send(seeing, [with_picture(item_records()[0], render()), *item_records()[1:]])
+    assert run_cycle(seeing, lease).mode == "baseline"
+    assert run_cycle(seeing, lease).outcome == "skipped"
+    take_turn(picture_work(seeing), lease)
+    blind = replace(seeing.settings.train, pictures=PictureEncoderConfig())
+    assert observe(seeing.ledger, seeing.journal, blind).num_new_pictures == 0
+    run = run_cycle(seeing, lease)
+    assert (run.outcome, run.reasons[0].text) == ("published", "1 new pictures of items")
+    assert sorted(pictures_of_live(seeing)) == ["i0"]
+    assert run_cycle(seeing, lease).outcome == "skipped"
+
+
+def test_run_once_fetches_the_pictures_of_its_turn(seeing: Services) -> None:
+    send(seeing, [with_picture(item_records()[0], render()), *item_records()[1:]])
+    assert run_once(seeing).outcome == "published"
+    assert sorted(pictures_of_live(seeing)) == ["i0"]

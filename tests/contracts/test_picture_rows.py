@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
 
-from cron.ledger import lease_row, picture_rows
+from cron.ledger import lease_row, picture_rows, shown_pictures
 from cron.ledger.ledger import Ledger, open_ledger
-from cron.ledger.picture_rows import FetchedPicture, ItemPicture, PictureCounts
+from cron.ledger.picture_rows import FetchedPicture, ItemPicture, NamedPicture
+from cron.ledger.shown_pictures import PictureCounts
 from cron.lineage import Lease
 from tests.contracts.ledgers import EMBEDDED, NOW, ON_SERVERS
 
@@ -47,7 +49,7 @@ def due(ledger: Ledger, *hosts: str) -> list[str]:
 
 
 def changes_of(ledger: Ledger, change: int) -> dict[str, str | None]:
-    return {one.item_id: one.thumbnail for one in picture_rows.changed_since(ledger, change)}
+    return {one.item_id: one.thumbnail for one in shown_pictures.changed_since(ledger, change)}
 
 
 def test_a_picture_of_two_items_is_fetched_once(ledger: Ledger, lease: Lease) -> None:
@@ -58,8 +60,8 @@ def test_a_picture_of_two_items_is_fetched_once(ledger: Ledger, lease: Lease) ->
     assert due(ledger, "b.example") == []
     picture_rows.record(ledger, [ready("x", "t1")], lease=lease)
     assert due(ledger) == ["y"]
-    assert picture_rows.thumbnails_of(ledger, ["1", "2", "3", "9"]) == {"1": "t1", "2": "t1"}
-    assert picture_rows.count(ledger) == PictureCounts(ready=1, failed=0, waiting=1)
+    assert shown_pictures.thumbnails_of(ledger, ["1", "2", "3", "9"]) == {"1": "t1", "2": "t1"}
+    assert shown_pictures.count(ledger) == PictureCounts(ready=1, failed=0, waiting=1)
     assert changes_of(ledger, 0) == {"1": "t1", "2": "t1"}
 
 
@@ -71,7 +73,7 @@ def test_a_failed_picture_is_due_again_later(ledger: Ledger, lease: Lease) -> No
         picture_rows.record(ledger, [failed], lease=lease)
     assert (waiting.source, waiting.tries) == ("x", 1)
     assert due(ledger) == []
-    assert picture_rows.count(ledger) == PictureCounts(ready=0, failed=1, waiting=0)
+    assert shown_pictures.count(ledger) == PictureCounts(ready=0, failed=1, waiting=0)
 
 
 def test_a_new_picture_of_an_item_replaces_the_old_one(ledger: Ledger, lease: Lease) -> None:
@@ -117,5 +119,73 @@ def test_thousands_of_pictures_fit_into_one_call(ledger: Ledger, lease: Lease) -
     items = [item(str(number), f"s{number}") for number in range(1_200)]
     picture_rows.note_items(ledger, items, through=1_200, lease=lease)
     picture_rows.note_items(ledger, items, through=1_200, lease=lease)
-    assert picture_rows.count(ledger).waiting == 1_200
-    assert picture_rows.thumbnails_of(ledger, [one.item_id for one in items]) == {}
+    assert shown_pictures.count(ledger).waiting == 1_200
+    assert shown_pictures.thumbnails_of(ledger, [one.item_id for one in items]) == {}
+
+
+def named(*sources: str) -> tuple[NamedPicture, ...]:
+    return tuple(NamedPicture(source=source, host="a.example") for source in sources)
+
+
+def test_main_pictures_come_before_others_and_others_before_checks(
+    ledger: Ledger, lease: Lease
+) -> None:
+    first = replace(item("1", "x"), more=named("z", "y"))
+    picture_rows.note_items(ledger, [first], through=1, lease=lease)
+    picture_rows.record(ledger, [replace(ready("z", "t3"), due_at=NOW)], lease=lease)
+    picture_rows.note_items(ledger, [item("2", "w")], through=2, lease=lease)
+    asked = picture_rows.due(ledger, HOSTS, checked=HOSTS, limit=10)
+    assert sorted(one.source for one in asked[:2]) == ["w", "x"]
+    assert [one.source for one in asked[2:]] == ["y", "z"]
+    assert due(ledger)[-1] == "y", "what is ready is only checked where that is asked for"
+    picture_rows.note_items(ledger, [item("3", "y")], through=3, lease=lease)
+    assert sorted(due(ledger)) == ["w", "x", "y"]
+    (last,) = picture_rows.due(ledger, HOSTS, checked=HOSTS, limit=10)[3:]
+    assert last.source == "z", "it became the main picture of an item, and comes with those"
+
+
+def test_other_pictures_are_shown_in_their_order(ledger: Ledger, lease: Lease) -> None:
+    first = replace(item("1", "x"), more=named("z", "broken", "y"))
+    picture_rows.note_items(ledger, [first], through=1, lease=lease)
+    picture_rows.record(ledger, [ready("y", "t2"), ready("z", "t3")], lease=lease)
+    assert shown_pictures.more_thumbnails_of(ledger, ["1", "2"]) == {"1": ("t3", "t2")}
+    assert shown_pictures.count(ledger) == PictureCounts(ready=2, failed=0, waiting=2)
+    assert changes_of(ledger, 0) == {}, "a release reads the main pictures alone"
+    assert shown_pictures.num_new_thumbnails(ledger, 0) == 0
+
+
+def test_a_check_that_finds_the_same_is_no_change(ledger: Ledger, lease: Lease) -> None:
+    picture_rows.note_items(ledger, [item("1", "x")], through=1, lease=lease)
+    picture_rows.record(ledger, [replace(ready("x", "t1"), etag="a", due_at=NOW)], lease=lease)
+    (one,) = picture_rows.due(ledger, (), checked=HOSTS, limit=9)
+    assert (one.thumbnail, one.etag, one.modified, one.tries) == ("t1", "a", None, 0)
+    before = picture_rows.num_changes(ledger)
+    failed = FetchedPicture(source="x", thumbnail=None, why="404", due_at=NOW)
+    picture_rows.record(ledger, [failed], lease=lease)
+    assert picture_rows.due(ledger, (), checked=HOSTS, limit=9)[0].tries == 1
+    picture_rows.record(ledger, [ready("x", "t1")], lease=lease)
+    assert changes_of(ledger, before) == {}
+    assert shown_pictures.num_new_thumbnails(ledger, before) == 0
+    assert picture_rows.dropped(ledger, limit=9) == {}
+    picture_rows.record(ledger, [ready("x", "t2")], lease=lease)
+    assert changes_of(ledger, before) == {"1": "t2"}
+    assert shown_pictures.num_new_thumbnails(ledger, before) == 1
+    assert picture_rows.dropped(ledger, limit=9) == {"t1": False}
+
+
+def test_what_no_item_has_any_more_is_dropped(ledger: Ledger, lease: Lease) -> None:
+    """A thumbnail that another picture has too is needed, and a picture may come back."""
+    items = [replace(item("1", "x"), more=named("y")), item("2", "z"), item("3", "waiting")]
+    picture_rows.note_items(ledger, items, through=1, lease=lease)
+    fetched = [ready("x", "t1"), ready("y", "t2"), ready("z", "t1")]
+    picture_rows.record(ledger, fetched, lease=lease)
+    gone = [item("1", None, event_id="f"), item("3", None, event_id="f")]
+    picture_rows.note_items(ledger, gone, through=2, lease=lease)
+    assert picture_rows.dropped(ledger, limit=9) == {"t1": True, "t2": False}
+    picture_rows.note_items(ledger, [item("1", "y", event_id="g")], through=3, lease=lease)
+    assert due(ledger) == ["y"], "it waits as a new picture does"
+    picture_rows.record(ledger, [ready("y", "t2")], lease=lease)
+    assert picture_rows.dropped(ledger, limit=9) == {"t1": True, "t2": True}
+    picture_rows.forget_dropped(ledger, ["t1", "t2"], lease=lease)
+    assert picture_rows.dropped(ledger, limit=9) == {}
+    assert shown_pictures.thumbnails_of(ledger, ["1", "2", "3"]) == {"1": "t2", "2": "t1"}

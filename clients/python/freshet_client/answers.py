@@ -227,9 +227,13 @@ class LookAlikes:
 
 @dataclass(frozen=True)
 class Pictures:
-    """Where the thumbnails of items are, by item id, as paths on the gateway."""
+    """Where the thumbnails of items are, by item id, as paths on the gateway.
+
+    `pictures` has the main ones, `more` the others.
+    """
 
     pictures: dict[str, str]
+    more: dict[str, tuple[str, ...]]
 
 
 @dataclass(frozen=True)
@@ -245,6 +249,7 @@ class StoredItem:
     at: datetime
     first_at: datetime
     facts: Optional[tuple[ItemFact, ...]] = None
+    pictures: Optional[tuple[str, ...]] = None
 
 
 @dataclass(frozen=True)

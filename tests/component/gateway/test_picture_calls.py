@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from dataclasses import replace
 
 from cron.ledger import lease_row, picture_rows
-from cron.ledger.picture_rows import FetchedPicture, ItemPicture
+from cron.ledger.picture_rows import FetchedPicture, ItemPicture, NamedPicture
 from cron.pictures.thumbnail_files import ThumbnailFiles
 from cron.services import Paths
 from cron.settings.places import var_folder
@@ -26,8 +27,8 @@ UNREADABLE = {
 }
 
 
-def store_thumbnails(running: RunningGateway, **pictures: bytes) -> None:
-    """Store the thumbnails of items, as the worker does."""
+def store_thumbnails(running: RunningGateway, *others_of_first: bytes, **pictures: bytes) -> None:
+    """Store the thumbnails of items, as the worker does; the first item may have others too."""
     settings = running.settings
     ledger = open_ledger(settings.store.ledger)
     lease = lease_row.acquire(ledger, "worker", 60.0, lease_row.clock(ledger))
@@ -38,21 +39,31 @@ def store_thumbnails(running: RunningGateway, **pictures: bytes) -> None:
         ItemPicture(item_id=item_id, source=item_id, host="a", at=START_AT, event_id="e")
         for item_id in pictures
     ]
+    contents = {**pictures, **{f"other-{n}": one for n, one in enumerate(others_of_first)}}
+    others = [name for name in contents if name not in pictures]
+    more = tuple(NamedPicture(source=name, host="a") for name in others)
+    items[0] = replace(items[0], more=more)
     picture_rows.note_items(ledger, items, through=1, lease=lease)
     fetched = [
-        FetchedPicture(source=item_id, thumbnail=files.put(content))
-        for item_id, content in pictures.items()
+        FetchedPicture(source=name, thumbnail=files.put(content))
+        for name, content in contents.items()
     ]
     picture_rows.record(ledger, fetched, lease=lease)
     ledger.close()
 
 
 def test_a_page_finds_the_thumbnails_of_its_items(running: RunningGateway) -> None:
-    red = render("red", kind="JPEG")
-    store_thumbnails(running, lamp=red, desk=render("blue", kind="JPEG"))
+    red, side = render("red", kind="JPEG"), render("red", kind="JPEG", side_px=32)
+    store_thumbnails(running, side, lamp=red, desk=render("blue", kind="JPEG"))
     asked = {"item_id": ["lamp", "nothing", "lamp"]}
-    found = running.client.get("/v1/pictures", params=asked).json()["pictures"]
+    answer = running.client.get("/v1/pictures", params=asked).json()
+    found = answer["pictures"]
     assert found == {"lamp": f"/v1/pictures/{hashlib.sha256(red).hexdigest()}.jpg"}
+    other = f"/v1/pictures/{hashlib.sha256(side).hexdigest()}.jpg"
+    assert answer["more"] == {"lamp": [other]}
+    add(running.client, {"item_id": "lamp", "title": "Lamp"})
+    item = running.client.get("/v1/items/lamp").json()
+    assert item["pictures"] == [found["lamp"], other]
     picture = running.client.get(found["lamp"])
     assert picture.content == red
     assert picture.headers["content-type"] == "image/jpeg"
@@ -62,8 +73,10 @@ def test_a_page_finds_the_thumbnails_of_its_items(running: RunningGateway) -> No
 
 def test_hidden_items_show_no_picture(running: RunningGateway) -> None:
     add(running.client, {"item_id": "lamp", "title": "Lamp", "hidden": True})
-    store_thumbnails(running, lamp=render(kind="JPEG"))
-    assert running.client.get("/v1/pictures?item_id=lamp").json() == {"pictures": {}}
+    store_thumbnails(running, render("blue", kind="JPEG"), lamp=render(kind="JPEG"))
+    shown = running.client.get("/v1/pictures?item_id=lamp").json()
+    assert shown == {"pictures": {}, "more": {}}
+    assert "pictures" not in running.client.get("/v1/items/lamp").json()
 
 
 def test_other_files_of_the_store_are_not_served(running: RunningGateway) -> None:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from cron.errors import BadPicture
 from cron.pictures.addresses import address_of, is_public, look_up
+from cron.pictures.originals import Original
 from cron.pictures.places import ARTIFACTS, FILES, allowed_places, place_of
 from cron.pictures.web import WebRules, fetch_web
 from cron.settings.tree import PictureSettings
@@ -43,9 +44,10 @@ def redirect(to: str) -> Page:
 
 
 def test_a_picture_of_an_allowed_host_is_fetched(server: PictureServer) -> None:
-    assert fetch_web(server.url("/a.png"), rules(server)) == PICTURE
+    assert fetch_web(server.url("/a.png"), rules(server)) == Original(content=PICTURE)
     server.pages["/b%20c?d=%C3%A9"] = Page(content=PICTURE)
-    assert fetch_web(server.url("/b%20c?d=é#part"), rules(server)) == PICTURE
+    found = fetch_web(server.url("/b%20c?d=é#part"), rules(server))
+    assert found == Original(content=PICTURE)
 
 
 def test_nothing_is_asked_of_a_host_that_is_not_allowed(server: PictureServer) -> None:
@@ -78,7 +80,7 @@ def test_the_address_that_was_checked_is_the_one_asked(server: PictureServer) ->
         f"http://rebinding.example:{port}/a.png",
         rules(server, private_hosts=allowed, resolve=resolve),
     )
-    assert found == PICTURE
+    assert found == Original(content=PICTURE)
     assert looked_up == ["rebinding.example"]
 
 
@@ -87,7 +89,7 @@ def test_redirects_are_checked_like_the_first_address(server: PictureServer) -> 
     server.pages["/away"] = redirect("http://169.254.169.254/latest/meta-data")
     server.pages["/file"] = redirect("file:///etc/passwd")
     server.pages["/round"] = redirect("/round")
-    assert fetch_web(server.url("/moved"), rules(server)) == PICTURE
+    assert fetch_web(server.url("/moved"), rules(server)) == Original(content=PICTURE)
     for path, said in (("/away", "169.254.169.254 is not in"), ("/file", "not a URL")):
         with pytest.raises(BadPicture, match=said):
             fetch_web(server.url(path), rules(server))
