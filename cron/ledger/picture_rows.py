@@ -31,7 +31,10 @@ class NamedPicture:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ItemPicture:
-    """The main picture of an item by one of its records, None if that has none; and the others."""
+    """The pictures of an item by one of its records.
+
+    `source` is the main one, None if the record has none; `more` are the others.
+    """
 
     item_id: str
     source: str | None
@@ -57,7 +60,7 @@ class WaitingPicture:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FetchedPicture:
-    """What became of fetching: the sha256 of a thumbnail, or why there is none; and what is next.
+    """What became of fetching: the sha256 of a thumbnail, or why there is none.
 
     Without a thumbnail a picture that was ready keeps its own.
     """
@@ -158,7 +161,7 @@ def record(ledger: Ledger, fetched: Sequence[FetchedPicture], *, lease: Lease) -
             connection.execute(rows.update().where(is_this).values(**values))
 
 
-def dropped(ledger: Ledger, *, limit: int) -> Mapping[str, bool]:
+def dropped_thumbnails(ledger: Ledger, *, limit: int) -> Mapping[str, bool]:
     """Return thumbnails that were dropped, and of each whether another picture has it."""
     rows, others = schema.pictures, schema.pictures.alias()
     is_needed = sa.exists().where(others.c.thumbnail == rows.c.dropped).label("is_needed")

@@ -1,4 +1,4 @@
-"""An original: the bytes of a picture where it comes from, and what tells whether it changed."""
+"""An original: the bytes of a picture at its source, and what tells whether it changed."""
 
 from __future__ import annotations
 

@@ -99,7 +99,7 @@ def _note_new_items(work: PictureWork, lease: Lease) -> None:
 
 def _delete_dropped(work: PictureWork, lease: Lease) -> None:
     """Delete the thumbnails that were dropped; only this thread of the lease's holder adds any."""
-    while thumbnails := picture_rows.dropped(work.ledger, limit=BATCH):
+    while thumbnails := picture_rows.dropped_thumbnails(work.ledger, limit=BATCH):
         for thumbnail, is_needed in thumbnails.items():
             if not is_needed:
                 work.fetcher.files.delete(thumbnail)

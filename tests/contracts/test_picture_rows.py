@@ -123,14 +123,12 @@ def test_thousands_of_pictures_fit_into_one_call(ledger: Ledger, lease: Lease) -
     assert shown_pictures.thumbnails_of(ledger, [one.item_id for one in items]) == {}
 
 
-def named(*sources: str) -> tuple[NamedPicture, ...]:
+def pictures_of(*sources: str) -> tuple[NamedPicture, ...]:
     return tuple(NamedPicture(source=source, host="a.example") for source in sources)
 
 
-def test_main_pictures_come_before_others_and_others_before_checks(
-    ledger: Ledger, lease: Lease
-) -> None:
-    first = replace(item("1", "x"), more=named("z", "y"))
+def test_main_pictures_come_before_others_and_checks(ledger: Ledger, lease: Lease) -> None:
+    first = replace(item("1", "x"), more=pictures_of("z", "y"))
     picture_rows.note_items(ledger, [first], through=1, lease=lease)
     picture_rows.record(ledger, [replace(ready("z", "t3"), due_at=NOW)], lease=lease)
     picture_rows.note_items(ledger, [item("2", "w")], through=2, lease=lease)
@@ -145,7 +143,7 @@ def test_main_pictures_come_before_others_and_others_before_checks(
 
 
 def test_other_pictures_are_shown_in_their_order(ledger: Ledger, lease: Lease) -> None:
-    first = replace(item("1", "x"), more=named("z", "broken", "y"))
+    first = replace(item("1", "x"), more=pictures_of("z", "broken", "y"))
     picture_rows.note_items(ledger, [first], through=1, lease=lease)
     picture_rows.record(ledger, [ready("y", "t2"), ready("z", "t3")], lease=lease)
     assert shown_pictures.more_thumbnails_of(ledger, ["1", "2"]) == {"1": ("t3", "t2")}
@@ -166,26 +164,26 @@ def test_a_check_that_finds_the_same_is_no_change(ledger: Ledger, lease: Lease) 
     picture_rows.record(ledger, [ready("x", "t1")], lease=lease)
     assert changes_of(ledger, before) == {}
     assert shown_pictures.num_new_thumbnails(ledger, before) == 0
-    assert picture_rows.dropped(ledger, limit=9) == {}
+    assert picture_rows.dropped_thumbnails(ledger, limit=9) == {}
     picture_rows.record(ledger, [ready("x", "t2")], lease=lease)
     assert changes_of(ledger, before) == {"1": "t2"}
     assert shown_pictures.num_new_thumbnails(ledger, before) == 1
-    assert picture_rows.dropped(ledger, limit=9) == {"t1": False}
+    assert picture_rows.dropped_thumbnails(ledger, limit=9) == {"t1": False}
 
 
 def test_what_no_item_has_any_more_is_dropped(ledger: Ledger, lease: Lease) -> None:
     """A thumbnail that another picture has too is needed, and a picture may come back."""
-    items = [replace(item("1", "x"), more=named("y")), item("2", "z"), item("3", "waiting")]
+    items = [replace(item("1", "x"), more=pictures_of("y")), item("2", "z"), item("3", "waiting")]
     picture_rows.note_items(ledger, items, through=1, lease=lease)
     fetched = [ready("x", "t1"), ready("y", "t2"), ready("z", "t1")]
     picture_rows.record(ledger, fetched, lease=lease)
     gone = [item("1", None, event_id="f"), item("3", None, event_id="f")]
     picture_rows.note_items(ledger, gone, through=2, lease=lease)
-    assert picture_rows.dropped(ledger, limit=9) == {"t1": True, "t2": False}
+    assert picture_rows.dropped_thumbnails(ledger, limit=9) == {"t1": True, "t2": False}
     picture_rows.note_items(ledger, [item("1", "y", event_id="g")], through=3, lease=lease)
     assert due(ledger) == ["y"], "it waits as a new picture does"
     picture_rows.record(ledger, [ready("y", "t2")], lease=lease)
-    assert picture_rows.dropped(ledger, limit=9) == {"t1": True, "t2": True}
+    assert picture_rows.dropped_thumbnails(ledger, limit=9) == {"t1": True, "t2": True}
     picture_rows.forget_dropped(ledger, ["t1", "t2"], lease=lease)
-    assert picture_rows.dropped(ledger, limit=9) == {}
+    assert picture_rows.dropped_thumbnails(ledger, limit=9) == {}
     assert shown_pictures.thumbnails_of(ledger, ["1", "2", "3"]) == {"1": "t2", "2": "t1"}
