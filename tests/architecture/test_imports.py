@@ -59,6 +59,7 @@ LIGHT = (
     *VALUES,
     "copywriter.brief",
     "copywriter.verifier.check",
+    "copywriter.writing.prompts",
     "cron.ledger.ledger",
     "cron.serving.release",
     "cron.settings.file",
@@ -74,6 +75,14 @@ MAY_OPEN_ALL = ("cron.wiring", "cron.worker.worker", "cron.__main__", "cron.verb
 # The first prefix that fits a module says which of the project's modules it may import.
 ALLOWED: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
     (("recommender",), ("recommender",)),
+    (
+        ("copywriter.writing.causal_model",),
+        (
+            "copywriter",
+            "recommender.encoder.encoder_model",
+            "recommender.encoder.encoder_source",
+        ),
+    ),
     (("copywriter",), ("copywriter", "recommender.records")),
     (("handler",), ("handler", "copywriter", "recommender")),
     (("sources.cells",), ("sources.cells", "recommender.records.nobody")),

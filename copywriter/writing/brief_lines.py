@@ -1,0 +1,115 @@
+"""A brief as lines of a prompt: labels of ours, and everything that others wrote in quotes.
+
+A title may hold anything, also an instruction or the tokens with which a chat template begins a
+turn. So each value is one line of JSON without the characters that such tokens need, and is cut.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from copywriter.brief import Brief, BriefItem, BriefReason, BriefValue, Language
+
+MAX_CHARS = 80  # of a value; longer titles are rare, and a small model loses track
+MAX_VALUES = 5  # of an attribute
+_CONTROL = str.maketrans({"<": "‹", ">": "›", "|": "¦", "｜": "¦", "[": "(", "]": ")"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Labels:
+    """The words of one language around the facts."""
+
+    item: str
+    liked: str
+    shared: str
+    same: str
+    related: str
+    popular: str
+    audience_popular: str
+    new: str
+    readers: str
+
+
+_LABELS: dict[Language, _Labels] = {
+    "en": _Labels(
+        item="Title",
+        liked="Because you liked: {}",
+        shared="Same {}: {}",
+        same="Same {} as {}: {}",
+        related="It is the {} of: {}",
+        popular="Popular with: everyone",
+        audience_popular="Popular with: readers like you",
+        new="New: yes",
+        readers="For readers who like",
+    ),
+    "zh": _Labels(
+        item="标题",
+        liked="因为您喜欢: {}",
+        shared="相同的 {}: {}",
+        same="与 {1} 相同的 {0}: {2}",
+        related="{1} 的 {0}: 是",
+        popular="受欢迎: 大家",
+        audience_popular="受欢迎: 与您相似的读者",
+        new="新品: 是",
+        readers="面向的读者喜欢",
+    ),
+}
+
+
+def brief_lines(brief: Brief) -> str:
+    """Return the facts and the reason of a brief, one a line."""
+    labels = _LABELS[brief.language]
+    lines: list[str] = []
+    for item in brief.items:
+        lines += _item_lines(item, labels)
+    if brief.audience is not None:
+        lines.append(f"{labels.readers}: {_values(brief.audience.values)}")
+    if brief.reason is not None:
+        lines += _reasons(brief.reason, labels)
+    return "\n".join(lines)
+
+
+def quoted(value: BriefValue) -> str:
+    """Return a value in quotes on one line, without what could end the quotation."""
+    if not isinstance(value, str):
+        return str(value)
+    words = " ".join(value.translate(_CONTROL).split())[:MAX_CHARS]
+    return json.dumps(words, ensure_ascii=False)
+
+
+def _item_lines(item: BriefItem, labels: _Labels) -> Iterator[str]:
+    if item.title is not None:
+        yield f"{labels.item}: {quoted(item.title)}"
+    for attribute in item.attributes:
+        yield f"{_label(attribute.name)}: {_values(attribute.values)}"
+    for fact in item.facts:
+        yield f"{_label(fact.relation)}: {quoted(fact.name)}"
+
+
+def _reasons(reason: BriefReason, labels: _Labels) -> Iterator[str]:
+    if reason.nearest:
+        yield labels.liked.format(", ".join(map(quoted, reason.nearest)))
+    for shared in reason.shared:
+        yield labels.shared.format(_label(shared.name), _values(shared.values))
+    for fact in reason.facts:
+        title, relation = quoted(fact.title), _label(fact.relation)
+        if fact.name is None:
+            yield labels.related.format(relation, title)
+        else:
+            yield labels.same.format(relation, title, quoted(fact.name))
+    if reason.popular_among is not None:
+        everyone = reason.popular_among == "everyone"
+        yield labels.popular if everyone else labels.audience_popular
+    if reason.new:
+        yield labels.new
+
+
+def _values(values: Sequence[BriefValue]) -> str:
+    return ", ".join(map(quoted, values[:MAX_VALUES]))
+
+
+def _label(name: str) -> str:
+    """Return the name of an attribute or relation, which a shop chose, as a label."""
+    return quoted(name.replace("_", " "))[1:-1]
