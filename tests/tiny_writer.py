@@ -23,7 +23,9 @@ def write_tiny_causal_model(
     tokenizer = Tokenizer(models.WordLevel(dict(zip(letters, range(99), strict=False)), "?"))
     tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(r"[\s\S]"), "isolated")
     tokenizer.decoder = decoders.Fuse()
-    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="END", unk_token="?")
+    fast = PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
+        tokenizer_object=tokenizer, eos_token="END", unk_token="?"
+    )
     fast.chat_template = template
     fast.save_pretrained(folder)
     torch.manual_seed(0)

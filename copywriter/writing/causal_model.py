@@ -137,12 +137,12 @@ def _load(name: str, folder: Path | None) -> tuple[PreTrainedTokenizerBase, PreT
             "wheel, a local folder, a GGUF file or a hub model that continues texts"
         ) from error
     if source.gguf is not None:  # its weights are no longer quantized; save them as they are
-        network.hf_quantizer = None  # type: ignore[assignment]
+        network.hf_quantizer = None
         network.config.__dict__.pop("quantization_config", None)
     why = weights_missing(network, missing)
     if why is not None:
         raise WriterError(f"writer {name}: {why}")
-    network.eval()  # type: ignore[no-untyped-call]
+    network.eval()
     return tokenizer, network
 
 
@@ -150,9 +150,8 @@ def _from_files(source: EncoderSource) -> tuple[Any, Any, Any]:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(source.folder, **source.options)
-    network, found = AutoModelForCausalLM.from_pretrained(
-        source.folder, dtype="auto", output_loading_info=True, **source.options
-    )
+    options: dict[str, Any] = {"dtype": "auto", "output_loading_info": True, **source.options}
+    network, found = AutoModelForCausalLM.from_pretrained(source.folder, **options)
     return tokenizer, network, found["missing_keys"]
 
 
