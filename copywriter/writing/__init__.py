@@ -1,1 +1,1 @@
-"""Texts by a language model: what it is asked, the models, and what becomes of what they write."""
+"""Texts by a language model: what it is asked, the models, and what is kept of their texts."""

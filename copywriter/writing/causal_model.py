@@ -151,7 +151,8 @@ def _from_files(source: EncoderSource) -> tuple[Any, Any, Any]:
 
     tokenizer = AutoTokenizer.from_pretrained(source.folder, **source.options)
     options: dict[str, Any] = {"dtype": "auto", "output_loading_info": True, **source.options}
-    network, found = AutoModelForCausalLM.from_pretrained(source.folder, **options)
+    causal: Any = AutoModelForCausalLM
+    network, found = causal.from_pretrained(source.folder, **options)
     return tokenizer, network, found["missing_keys"]
 
 
