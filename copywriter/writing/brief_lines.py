@@ -71,7 +71,7 @@ def brief_lines(brief: Brief) -> str:
     return "\n".join(lines)
 
 
-def quoted(value: BriefValue) -> str:
+def in_quotes(value: BriefValue) -> str:
     """Return a value in quotes on one line, without what could end the quotation."""
     if not isinstance(value, str):
         return str(value)
@@ -81,24 +81,24 @@ def quoted(value: BriefValue) -> str:
 
 def _item_lines(item: BriefItem, labels: _Labels) -> Iterator[str]:
     if item.title is not None:
-        yield f"{labels.item}: {quoted(item.title)}"
+        yield f"{labels.item}: {in_quotes(item.title)}"
     for attribute in item.attributes:
         yield f"{_label(attribute.name)}: {_values(attribute.values)}"
     for fact in item.facts:
-        yield f"{_label(fact.relation)}: {quoted(fact.name)}"
+        yield f"{_label(fact.relation)}: {in_quotes(fact.name)}"
 
 
 def _reasons(reason: BriefReason, labels: _Labels) -> Iterator[str]:
     if reason.nearest:
-        yield labels.liked.format(", ".join(map(quoted, reason.nearest)))
+        yield labels.liked.format(", ".join(map(in_quotes, reason.nearest)))
     for shared in reason.shared:
         yield labels.shared.format(_label(shared.name), _values(shared.values))
     for fact in reason.facts:
-        title, relation = quoted(fact.title), _label(fact.relation)
+        title, relation = in_quotes(fact.title), _label(fact.relation)
         if fact.name is None:
             yield labels.related.format(relation, title)
         else:
-            yield labels.same.format(relation, title, quoted(fact.name))
+            yield labels.same.format(relation, title, in_quotes(fact.name))
     if reason.popular_among is not None:
         everyone = reason.popular_among == "everyone"
         yield labels.popular if everyone else labels.audience_popular
@@ -107,9 +107,9 @@ def _reasons(reason: BriefReason, labels: _Labels) -> Iterator[str]:
 
 
 def _values(values: Sequence[BriefValue]) -> str:
-    return ", ".join(map(quoted, values[:MAX_VALUES]))
+    return ", ".join(map(in_quotes, values[:MAX_VALUES]))
 
 
 def _label(name: str) -> str:
     """Return the name of an attribute or relation, which a shop chose, as a label."""
-    return quoted(name.replace("_", " "))[1:-1]
+    return in_quotes(name.replace("_", " "))[1:-1]

@@ -98,7 +98,7 @@ class CausalWriter:
     def _generate(self, rows: Sequence[_Row], opening: tuple[Turn, ...], ends_at: float) -> int:
         """Fill in the rows' texts, and return how many tokens the prompts had."""
         cache, num_opening, questions = self._prefix(rows, opening)
-        ids_BS, mask_BS = self._model.padded(questions)
+        ids_BS, mask_BS = self._model.pad(questions)
         mask_BL = torch.cat([torch.ones(len(rows), num_opening, dtype=torch.long), mask_BS], dim=1)
         positions_BS = (mask_BL.cumsum(1) - 1).clamp(min=0)[:, num_opening:]
         given_BS = ids_BS
@@ -148,8 +148,8 @@ class CausalWriter:
         self, rows: Sequence[_Row], opening: tuple[Turn, ...]
     ) -> tuple[DynamicCache, int, list[list[int]]]:
         """Return keys and values of the opening for each row, its length, and the questions."""
-        shared = self._model.rendered(opening, asks=False)
-        texts = [self._model.rendered(self._turns(row), asks=True) for row in rows]
+        shared = self._model.render(opening, asks=False)
+        texts = [self._model.render(self._turns(row), asks=True) for row in rows]
         if any(text.endswith(_THINKS) for text in map(str.rstrip, texts)):
             texts = [f"{text.rstrip()}\n</think>\n\n" for text in texts]
         if not all(text.startswith(shared) for text in texts):

@@ -1,4 +1,4 @@
-"""A causal language model with its tokenizer: loading, chat template, tokens, digest, saving.
+"""A causal language model and its tokenizer: loading, chat template, tokens, digest, saving.
 
 Weights are rounded to half precision when they are loaded, as the encoder's are, so that the copy
 packed in an archive writes what the original writes.
@@ -57,7 +57,7 @@ class CausalModel:
         """Return whether a text would be read as the end of a turn or the like."""
         return any(token in text for token in self._control)
 
-    def rendered(self, turns: Sequence[Turn], *, asks: bool) -> str:
+    def render(self, turns: Sequence[Turn], *, asks: bool) -> str:
         """Return a conversation as the model's chat template writes it, else as plain text.
 
         With `asks` it ends where the answer begins.
@@ -81,7 +81,7 @@ class CausalModel:
         ids: list[int] = self._tokenizer(text, add_special_tokens=adds, verbose=False)["input_ids"]
         return ids
 
-    def padded(self, texts: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
+    def pad(self, texts: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
         """Return ids_BS and mask_BS of texts, padded on the left."""
         longest = max(map(len, texts))
         padding = self._tokenizer.pad_token_id or 0  # the mask hides it

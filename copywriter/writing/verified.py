@@ -77,7 +77,7 @@ def write_verified(
             _sort(place, briefs[place], text, accepted, rejected)
         waiting = [place for place in waiting if len(rejected[place]) == number + 1]
     texts = [
-        _verified(brief, accepted.get(place), tuple(rejected[place]))
+        _final_text(brief, accepted.get(place), tuple(rejected[place]))
         for place, brief in enumerate(briefs)
     ]
     return VerifiedTexts(
@@ -101,7 +101,7 @@ def _sort(
         rejected[place].append(RejectedText(text=text, violations=verdict.violations))
 
 
-def _verified(brief: Brief, text: str | None, rejected: tuple[RejectedText, ...]) -> VerifiedText:
+def _final_text(brief: Brief, text: str | None, rejected: tuple[RejectedText, ...]) -> VerifiedText:
     if text is not None:
         return VerifiedText(brief=brief, text=text, source="writer", rejected=rejected)
     return VerifiedText(

@@ -1,4 +1,4 @@
-"""The port of everything that writes texts: a model of this process, TorchServe, a remote API."""
+"""The port of all that writes texts: a model of this process, TorchServe, a remote API."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ def test_a_batch_writes_what_generate_writes(tmp_path: Path, template: str | Non
     model = CausalModel(str(folder), device="cpu")
     expected = []
     for brief in BRIEFS:
-        text = model.rendered(load_prompts().prompt(brief).turns(), asks=True)
+        text = model.render(load_prompts().prompt(brief).turns(), asks=True)
         ids = torch.tensor([model.tokens(text, begins=True)])
         made = model.network.generate(  # type: ignore[operator]
             ids, attention_mask=torch.ones_like(ids), max_new_tokens=12, do_sample=False
@@ -69,7 +69,7 @@ def test_a_text_does_not_depend_on_the_others_of_its_batch(writer: CausalWriter)
     assert alone.texts == write(writer, seed=3)[1:2]
 
 
-def test_after_the_deadline_there_is_no_text(writer: CausalWriter) -> None:
+def test_after_the_deadline_texts_are_missing(writer: CausalWriter) -> None:
     answer = writer.write(BRIEFS, seed=0, within_s=0.0)
     assert answer.texts == (None, None, None)
     assert answer.output_tokens == 0
@@ -158,4 +158,4 @@ def test_turns_without_a_template_are_plain_text(tmp_path: Path) -> None:
     folder = write_tiny_causal_model(tmp_path / "model", template=None)
     model = CausalModel(str(folder), device="cpu")
     turns = [Turn(role="system", content="S"), Turn(role="user", content="Q")]
-    assert model.rendered(turns, asks=True) == "S\n\nQ\n→"
+    assert model.render(turns, asks=True) == "S\n\nQ\n→"

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from copywriter.brief import Kind, Language
 from copywriter.verifier.check import check
-from copywriter.writing.brief_lines import MAX_CHARS, brief_lines, quoted
+from copywriter.writing.brief_lines import MAX_CHARS, brief_lines, in_quotes
 from copywriter.writing.prompts import example_brief, load_prompts
 from copywriter.writing.writer import WriterError
 from tests.film_briefs import film_brief
@@ -85,7 +85,7 @@ def test_an_instruction_in_a_title_stays_inside_its_quotes() -> None:
 
 @given(st.text())
 def test_a_quoted_value_is_one_short_line(value: str) -> None:
-    line = quoted(value)
+    line = in_quotes(value)
     assert len(line.splitlines()) == 1
     assert line[0] == line[-1] == '"'
     assert not set("<>|[]｜") & set(line)
