@@ -22,7 +22,7 @@ from torch import Tensor
 
 from copywriter.brief import Brief
 from copywriter.writing.causal_model import CausalModel
-from copywriter.writing.prompts import Prompts, Turn
+from copywriter.writing.prompts import ChatTurn, Prompts
 from copywriter.writing.sampling import Sampling, next_tokens
 from copywriter.writing.writer import WriterAnswer, text_seed
 
@@ -35,7 +35,7 @@ _THINKS = "<think>"  # how templates of models that reason begin an answer
 
 
 @dataclass(slots=True, kw_only=True)
-class _Row:
+class _GrowingText:
     """One text while it is generated."""
 
     brief: Brief
@@ -77,9 +77,9 @@ class CausalWriter:
             texts=tuple(texts), prompt_tokens=prompt_tokens, output_tokens=output_tokens
         )
 
-    def _batches(self, briefs: Sequence[Brief]) -> list[tuple[list[int], tuple[Turn, ...]]]:
+    def _batches(self, briefs: Sequence[Brief]) -> list[tuple[list[int], tuple[ChatTurn, ...]]]:
         """Return the places of briefs that share an opening, at most MAX_BATCH together."""
-        by_opening: dict[tuple[Turn, ...], list[int]] = {}
+        by_opening: dict[tuple[ChatTurn, ...], list[int]] = {}
         for place, brief in enumerate(briefs):
             prompt = self._prompts.prompt(brief)
             if not self._model.holds_control_token(prompt.question):
@@ -90,12 +90,14 @@ class CausalWriter:
             for first in range(0, len(places), MAX_BATCH)
         ]
 
-    def _row(self, brief: Brief, seed: int) -> _Row:
+    def _row(self, brief: Brief, seed: int) -> _GrowingText:
         generator = torch.Generator().manual_seed(text_seed(seed, brief))
-        return _Row(brief=brief, generator=generator, tokens=[])
+        return _GrowingText(brief=brief, generator=generator, tokens=[])
 
     @torch.inference_mode()
-    def _generate(self, rows: Sequence[_Row], opening: tuple[Turn, ...], ends_at: float) -> int:
+    def _generate(
+        self, rows: Sequence[_GrowingText], opening: tuple[ChatTurn, ...], ends_at: float
+    ) -> int:
         """Fill in the rows' texts, and return how many tokens the prompts had."""
         cache, num_opening, questions = self._prefix(rows, opening)
         ids_BS, mask_BS = self._model.pad(questions)
@@ -133,7 +135,7 @@ class CausalWriter:
         logits_BV: Tensor = answer.logits[:, -1].float().cpu()
         return logits_BV
 
-    def _extend(self, row: _Row, token: int) -> None:
+    def _extend(self, row: _GrowingText, token: int) -> None:
         """Add a token to a text, and end the text with its line."""
         if token in self._model.ends:
             row.text = self._model.text(row.tokens).strip()
@@ -145,7 +147,7 @@ class CausalWriter:
             row.text = line.strip()
 
     def _prefix(
-        self, rows: Sequence[_Row], opening: tuple[Turn, ...]
+        self, rows: Sequence[_GrowingText], opening: tuple[ChatTurn, ...]
     ) -> tuple[DynamicCache, int, list[list[int]]]:
         """Return keys and values of the opening for each row, its length, and the questions."""
         shared = self._model.render(opening, asks=False)
@@ -161,7 +163,7 @@ class CausalWriter:
             batch.batch_repeat_interleave(len(rows))
         return batch, num_opening, questions
 
-    def _turns(self, row: _Row) -> tuple[Turn, ...]:
+    def _turns(self, row: _GrowingText) -> tuple[ChatTurn, ...]:
         return self._prompts.prompt(row.brief).turns()
 
     def _opening(self, text: str) -> tuple[DynamicCache, int]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from copywriter.writing.prompts import Turn
+from copywriter.writing.prompts import ChatTurn
 from copywriter.writing.writer import WriterError
 from recommender.encoder.encoder_model import in_one_line, silence_loading, weights_missing
 from recommender.encoder.encoder_source import EncoderError, EncoderSource, find_source
@@ -57,7 +57,7 @@ class CausalModel:
         """Return whether a text would be read as the end of a turn or the like."""
         return any(token in text for token in self._control)
 
-    def render(self, turns: Sequence[Turn], *, asks: bool) -> str:
+    def render(self, turns: Sequence[ChatTurn], *, asks: bool) -> str:
         """Return a conversation as the model's chat template writes it, else as plain text.
 
         With `asks` it ends where the answer begins.
@@ -156,7 +156,7 @@ def _from_files(source: EncoderSource) -> tuple[Any, Any, Any]:
     return tokenizer, network, found["missing_keys"]
 
 
-def _as_plain_text(turns: Sequence[Turn], *, asks: bool) -> str:
+def _as_plain_text(turns: Sequence[ChatTurn], *, asks: bool) -> str:
     """Return a conversation for a model without a chat template, which continues texts."""
     parts = []
     for turn in turns:

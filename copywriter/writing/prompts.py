@@ -24,7 +24,7 @@ Role = Literal["system", "user", "assistant"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Turn:
+class ChatTurn:
     """One message of a conversation."""
 
     role: Role
@@ -35,12 +35,12 @@ class Turn:
 class Prompt:
     """A conversation that ends with the question; what comes before is the same for many briefs."""
 
-    opening: tuple[Turn, ...]
+    opening: tuple[ChatTurn, ...]
     question: str
 
-    def turns(self) -> tuple[Turn, ...]:
+    def turns(self) -> tuple[ChatTurn, ...]:
         """Return the whole conversation."""
-        return (*self.opening, Turn(role="user", content=self.question))
+        return (*self.opening, ChatTurn(role="user", content=self.question))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,11 +75,11 @@ class Prompts:
         limit = {"en": "At most {} characters.", "zh": "不超过{}个字。"}[brief.language]
         system = [file.instruction.strip(), file.tones.get(brief.tone, "").strip()]
         system.append(limit.format(brief.max_chars))
-        opening = [Turn(role="system", content=" ".join(part for part in system if part))]
+        opening = [ChatTurn(role="system", content=" ".join(part for part in system if part))]
         for example in file.examples:
             lines = brief_lines(example_brief(example, brief.language, brief.kind))
-            opening.append(Turn(role="user", content=lines))
-            opening.append(Turn(role="assistant", content=example.text))
+            opening.append(ChatTurn(role="user", content=lines))
+            opening.append(ChatTurn(role="assistant", content=example.text))
         return Prompt(opening=tuple(opening), question=brief_lines(brief))
 
 

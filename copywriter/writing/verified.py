@@ -11,7 +11,7 @@ from copywriter.brief import Brief
 from copywriter.templates.template import from_template
 from copywriter.verifier.check import check
 from copywriter.verifier.verdict import Violation
-from copywriter.writing.writer import Writer
+from copywriter.writing.writer import CopyWriter
 
 TRIES = 2
 CopySource = Literal["writer", "template", "editor"]
@@ -54,7 +54,7 @@ class VerifiedTexts:
 
 
 def write_verified(
-    writer: Writer, briefs: Sequence[Brief], *, seed: int, within_s: float
+    writer: CopyWriter, briefs: Sequence[Brief], *, seed: int, within_s: float
 ) -> VerifiedTexts:
     """Write, check, write the rejected ones once again, and take templates for the rest.
 

@@ -23,7 +23,7 @@ class WriterAnswer:
     output_tokens: int = 0
 
 
-class Writer(Protocol):
+class CopyWriter(Protocol):
     """Writes a text for each brief. Nothing checks what it wrote; `verified` does."""
 
     @property

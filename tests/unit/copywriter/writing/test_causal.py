@@ -11,7 +11,7 @@ import torch
 
 from copywriter.writing.causal import CausalWriter, load_causal_writer
 from copywriter.writing.causal_model import CausalModel
-from copywriter.writing.prompts import Turn, load_prompts
+from copywriter.writing.prompts import ChatTurn, load_prompts
 from copywriter.writing.sampling import Sampling, next_tokens
 from copywriter.writing.writer import WriterError
 from tests.film_briefs import film_brief
@@ -157,5 +157,5 @@ def test_nearly_all_draws_come_from_the_likeliest_tokens() -> None:
 def test_turns_without_a_template_are_plain_text(tmp_path: Path) -> None:
     folder = write_tiny_causal_model(tmp_path / "model", template=None)
     model = CausalModel(str(folder), device="cpu")
-    turns = [Turn(role="system", content="S"), Turn(role="user", content="Q")]
+    turns = [ChatTurn(role="system", content="S"), ChatTurn(role="user", content="Q")]
     assert model.render(turns, asks=True) == "S\n\nQ\n→"
