@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 from cron.placement import Placement
+from cron.settings.copy_settings import CopySettings
 from cron.settings.rules import (
     AT_LEAST_ONE,
     NOT_NEGATIVE,
@@ -364,4 +365,5 @@ class Settings:
     slates: SlateSettings = field(default_factory=SlateSettings)
     reward: RewardSettings = field(default_factory=RewardSettings)
     posterior: PosteriorSettings = field(default_factory=PosteriorSettings)
+    copy: CopySettings = field(default_factory=CopySettings)
     train: TrainConfig = field(default_factory=TrainConfig, metadata={"rules": _TRAIN_RULES})
