@@ -26,7 +26,7 @@ from recommender.records.events import AttributeValue
 
 MAX_VALUES = 5  # of an attribute
 MAX_FACTS = 12  # of an item
-# what a reader may be told of an item; a price or a stock changes, and a text would outlive it
+# what a text says of an item; a price or a stock changes, and a text would outlive it
 _TOLD_ROLES: frozenset[RoleName | None] = frozenset(
     ("genre", "year", "brand", "artist", "director", "cast", "writer", "country")
 )

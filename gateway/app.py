@@ -15,6 +15,7 @@ from cron.settings.tree import Settings
 from gateway.calls import (
     answers,
     browser,
+    copy,
     documentation,
     experiments,
     facts,
@@ -48,6 +49,7 @@ _DESCRIBED = (
     recommendations,
     propensities,
     answers,
+    copy,
     items,
     pictures,
     item_lists,

@@ -17,6 +17,7 @@ from pydantic.json_schema import JsonSchemaMode
 from starlette.routing import BaseRoute
 
 from gateway.bodies.codec import codec_of, to_json
+from gateway.bodies.copy import CopyBody
 from gateway.bodies.experiments import ExperimentBody, StopBody
 from gateway.bodies.facts import FactBody
 from gateway.bodies.foreign import Ga4Body, TrackBatch, TrackCall
@@ -61,6 +62,7 @@ _BODIES = (
     PredictionBody,
     RecommendationBody,
     PropensitiesBody,
+    CopyBody,
     PictureBody,
     PlacementBody,
     ExperimentBody,

@@ -39,6 +39,7 @@ from gateway.callers.flood_limits import FloodLimits
 from gateway.callers.keyring import Keyring
 from gateway.callers.visitors import VisitorRules
 from gateway.content.request_body import RequestBodies
+from gateway.copy.services import CopyServices, copy_services
 from gateway.experiments.arm_answers import EVERY_S as FLUSHED_EVERY_S
 from gateway.experiments.arm_answers import ArmAnswers
 from gateway.experiments.running import RunningExperiments
@@ -126,6 +127,7 @@ class GatewayServices:
     foreign: ForeignIntake
     placements: NamedPlacements
     lists: PlacementLists
+    copy: CopyServices
     slates: SlateRecorder
     personalizer: PersonalizerLoop
     metrics: GatewayMetrics
@@ -151,12 +153,11 @@ async def open_services(settings: Settings) -> AsyncIterator[GatewayServices]:
     item_records = wiring.open_item_records(settings.store.histories)
     live = _live_release(ledger)
     inference = _inference(settings, live)
-    keyring = _keyring(settings.gateway, ledger)
-    placements = _placements(settings, ledger)
-    experiments = _experiments(ledger)
+    keyring, experiments = _keyring(settings.gateway, ledger), _experiments(ledger)
+    placements, personalizer = _placements(settings, ledger), _personalizer(settings, ledger)
     shadow = _shadow(ledger, inference, experiments.trial)
     recommendations = _recommendations(settings, histories, item_records, inference, live, shadow)
-    personalizer = _personalizer(settings, ledger)
+    lists = _lists(settings, recommendations, placements, item_records, experiments)
     letters = DeadLetters(var_folder(settings) / "dead-letters.jsonl")
     intake = RecordIntake(event_log, histories, item_records, letters, new_id=RecordIds())
     overview = partial(_overview, ledger, event_log, Paths(var=var_folder(settings)).runs)
@@ -182,7 +183,8 @@ async def open_services(settings: Settings) -> AsyncIterator[GatewayServices]:
             intake=intake,
             foreign=ForeignIntake(intake, new_id=RecordIds()),
             placements=placements,
-            lists=_lists(settings, recommendations, placements, item_records, experiments),
+            lists=lists,
+            copy=copy_services(settings, lists, item_records),
             slates=slates,
             personalizer=personalizer,
             metrics=metrics,

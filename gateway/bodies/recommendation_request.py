@@ -11,6 +11,7 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field
 
+from copywriter.brief import Language
 from gateway.bodies.recommendations import HistoryElementBody
 from gateway.bodies.records import Id
 
@@ -132,3 +133,17 @@ class RecommendationBody:
         bool | None,
         Field(description="Return a `reason` with each item. Default: false."),
     ] = False
+    copy: Annotated[
+        bool | None,
+        Field(
+            description="Return a line of text with each item that says why it is there, and a "
+            "title of the list. It waits for no language model. Default: false."
+        ),
+    ] = False
+    language: Annotated[
+        Language | None,
+        Field(
+            description="The language of `copy`: `en` or `zh`. Default: by `Accept-Language`, then "
+            "`copy.language`."
+        ),
+    ] = None

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from gateway.bodies.codec import is_empty, is_none
+from gateway.bodies.copy import Copy, RowTitle
 from gateway.bodies.items import ShownAttributes
 from recommender.requests.list_policy import PolicyName
 
@@ -198,6 +199,7 @@ class RankedItem:
     propensity: Propensity = None
     team: Team = None
     attributes: ShownAttributes = None
+    copy: Copy = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -209,6 +211,7 @@ class PinnedItem:
     title: Title
     pinned: Annotated[Literal[True], Field(description="Always true.")] = True
     attributes: ShownAttributes = None
+    copy: Copy = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -221,6 +224,7 @@ class FallbackItem:
     reason: Reason = None
     moved: Moved = None
     attributes: ShownAttributes = None
+    copy: Copy = None
 
 
 RecommendationId = Annotated[
@@ -303,6 +307,7 @@ class RankedAnswer:
         tuple[RankedItem | PinnedItem, ...],
         Field(description="At most `k` items, best first; fewer when fewer are left."),
     ]
+    row_title: RowTitle = None
     placement: ForPlacement = None
     not_applied: NotApplied = ()
     experiment: InExperiment = None
@@ -335,6 +340,7 @@ class FallbackAnswer:
         tuple[FallbackItem | PinnedItem, ...],
         Field(description="At most `k` items, most popular first, after the placement's rules."),
     ]
+    row_title: RowTitle = None
     placement: ForPlacement = None
     not_applied: NotApplied = ()
     experiment: InExperiment = None

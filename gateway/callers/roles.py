@@ -30,6 +30,7 @@ CALLS: Mapping[str, Roles] = {
     "POST /v1/recommendations": _SHOPPERS,
     "POST /predict": _READERS,
     "POST /v1/propensities": _READERS,
+    "POST /v1/copy": _READERS,  # a language model may take long, which pages must not ask of it
     "POST /v1/operate/rollback": _OPERATORS,
     "POST /v1/operate/promote": _OPERATORS,
     "POST /v1/operate/pause": _OPERATORS,

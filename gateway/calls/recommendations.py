@@ -5,11 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import Response
 
+from gateway.bodies.copy import ItemCopy
 from gateway.bodies.recommendation_request import RecommendationBody
 from gateway.bodies.recommendations import (
     FallbackAnswer,
@@ -21,12 +23,13 @@ from gateway.bodies.recommendations import (
 )
 from gateway.bodies.refusal import Refusal
 from gateway.callers import visitors
+from gateway.content.languages import accepted_language
 from gateway.content.record_bodies import is_ndjson, parse_object, raw_lines
 from gateway.content.request_body import BadBody
 from gateway.http.access import UseCaller, UseServices, services_of
-from gateway.http.attributes import Attributes
 from gateway.http.problems import json_response
 from gateway.http.quick_route import CHECKS, QuickRoute
+from gateway.http.shown import Shown
 from gateway.http.streamed_lines import StreamedLines
 from gateway.http.user_paths import USER_ID, check_length
 from gateway.metrics import FALLBACK
@@ -85,6 +88,22 @@ _ANSWERS = answer(
         ),
         unknown=("new-1",),
     ),
+    copy=RankedAnswer(
+        recommendation_id=_ID,
+        user_id="ann",
+        model_version=3,
+        items=(
+            RankedItem(
+                rank=1,
+                id="181",
+                title="Return of the Jedi (1983)",
+                score=5.861498,
+                rating=4.316891,
+                copy=ItemCopy(text="Sci-fi and war, as in “Star Wars”.", source="template"),
+            ),
+        ),
+        row_title=ItemCopy(text="More sci-fi and war, after “Star Wars”", source="template"),
+    ),
     fallback=FallbackAnswer(
         recommendation_id=_ID,
         user_id="ann",
@@ -110,7 +129,7 @@ _QUESTION = {
 async def recommend(
     request: Request,
     user_id: Annotated[str, Path(description="The user. An unknown one is a cold user.")],
-    attributes: Attributes,
+    shown: Shown,
     k: Annotated[int, Query(ge=1, le=MAX_K, description="How many items.")] = 10,
     exclude_seen: Annotated[
         bool, Query(description="Leave out the user's newest 1,000 seen items.")
@@ -133,12 +152,14 @@ async def recommend(
         user_id=user_id,
         k=k,
         exclude_seen=exclude_seen,
-        filter=attributes.filter,
-        attributes=attributes.shown,
+        filter=shown.attributes.filter,
+        attributes=shown.attributes.shown,
         placement=placement,
+        copy=shown.copy,
+        language=shown.language,
         left_out=LEFT_TO_PLACEMENTS - request.query_params.keys(),
     )
-    return await _answer(asked, await services_of(request))
+    return await _answer(asked, request, await services_of(request))
 
 
 @router.post(
@@ -171,22 +192,25 @@ async def post_recommendations(
         services.visitors.check_attributes(asked.filter, "filter")
         if asked.visitor_id is not None:
             services.visitors.check_user_id(asked.visitor_id)
-    return await _answer(asked, services)
+    return await _answer(asked, request, services)
 
 
-async def _answer(asked: RecommendationRequest, services: GatewayServices) -> Response:
+async def _answer(
+    asked: RecommendationRequest, request: Request, services: GatewayServices
+) -> Response:
     began = time.perf_counter()
+    asked = _in_accepted_language(asked, request)
     async with services.answer_queue.turn():
-        found = await services.lists.answer(asked)
+        found = await services.copy.lists.answer(asked)
     _count(found, services, seconds=time.perf_counter() - began)
     return json_response(found, status=400 if isinstance(found, Refusal) else 200)
 
 
 async def _stream(request: Request, services: GatewayServices) -> Response:
     async def answer_one(body: Mapping[str, object]) -> Answered:
-        asked = parse_recommendation(body)
+        asked = _in_accepted_language(parse_recommendation(body), request)
         began = time.perf_counter()
-        found = await services.lists.answer(asked)
+        found = await services.copy.lists.answer(asked)
         _count(found, services, seconds=time.perf_counter() - began)
         return found
 
@@ -195,6 +219,13 @@ async def _stream(request: Request, services: GatewayServices) -> Response:
         lines = raw_lines(await held.enter_async_context(reading))
         await held.enter_async_context(services.batch_queue.turn())
         return StreamedLines(answer_lines(lines, answer_one), held=held.pop_all())
+
+
+def _in_accepted_language(asked: RecommendationRequest, request: Request) -> RecommendationRequest:
+    """Return the question in its own language, or in one that the caller accepts."""
+    if not asked.copy or asked.language is not None:
+        return asked
+    return replace(asked, language=accepted_language(request.headers.get("accept-language")))
 
 
 def _count(found: Answered, services: GatewayServices, *, seconds: float) -> None:

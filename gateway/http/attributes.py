@@ -23,17 +23,18 @@ class AttributeQuery:
     shown: tuple[str, ...]
 
 
+ShownNames = Annotated[
+    list[str] | None,
+    Query(
+        description="An attribute to return with each item, from the items' newest records. "
+        "Repeat it for several, at most 20.",
+        examples=[["genre", "price"]],
+    ),
+]
+
+
 async def attribute_query(
-    request: Request,
-    wanted: FilterTexts = None,
-    attributes: Annotated[
-        list[str] | None,
-        Query(
-            description="An attribute to return with each item, from the items' newest records. "
-            "Repeat it for several, at most 20.",
-            examples=[["genre", "price"]],
-        ),
-    ] = None,
+    request: Request, wanted: FilterTexts = None, attributes: ShownNames = None
 ) -> AttributeQuery:
     """Return what the caller asks for; raise BadRequest or BadQuery."""
     found = AttributeQuery(filter=parse_filter(wanted or []), shown=read_names(attributes or []))

@@ -51,6 +51,10 @@ def expected_value(request: Request, name: str) -> str:
         return "a text"
     if field.annotation is bool:
         return "true or false"
+    parts = typing.get_args(field.annotation)
+    words = next((one for one in parts if typing.get_origin(one) is typing.Literal), None)
+    if words is not None:
+        return " or ".join(map(str, typing.get_args(words)))
     return f"a whole number from {_limit(field, 'ge'):,} to {_limit(field, 'le'):,}"
 
 

@@ -19,13 +19,19 @@ from starlette.responses import Response
 from gateway.http.access import caller_of, require_key, services_of
 from gateway.http.attributes import attribute_query
 from gateway.http.query import limits_of_counts, names_of_texts, refuse_unknown_parameters
+from gateway.http.shown import shown_query
 
 Handler = Callable[[Request], Coroutine[object, object, Response]]
 
 # What both ways do before a call, for a router to declare.
 CHECKS = [Depends(require_key), Depends(refuse_unknown_parameters)]
 # What a function may take from dependencies: each is found from the request alone.
-PLAIN: Sequence[Callable[[Request], Awaitable[object]]] = (services_of, caller_of, attribute_query)
+PLAIN: Sequence[Callable[[Request], Awaitable[object]]] = (
+    services_of,
+    caller_of,
+    attribute_query,
+    shown_query,
+)
 _PAIR = re.compile(rb"([a-z_]+)=([A-Za-z0-9_-]{1,64})")
 _COUNT = re.compile(r"[1-9][0-9]{0,5}")
 

@@ -11,6 +11,7 @@ from dataclasses import fields
 from cron.placement import check_name
 from gateway.bodies.recommendation_request import DEFAULT_K, MAX_LISTED, RecommendationBody
 from gateway.bodies.recommendations import FilterValue
+from gateway.content.languages import read_language
 from gateway.items.shown_attributes import read_names
 from gateway.model.recommendation_request import LEFT_TO_PLACEMENTS, RecommendationRequest
 from recommender.requests.body import read_history, read_time
@@ -56,6 +57,8 @@ def parse_recommendation(body: Mapping[str, object]) -> RecommendationRequest:
         at=read_time(given["at"], "at") if "at" in given else None,
         attributes=read_names(given.get("attributes", [])),
         explain=read_flag(given, "explain", default=False),
+        copy=read_flag(given, "copy", default=False),
+        language=read_language(given["language"]) if "language" in given else None,
         placement=check_name(given["placement"], "placement") if "placement" in given else None,
         left_out=LEFT_TO_PLACEMENTS - given.keys(),
     )

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from copywriter.brief import Language
 from gateway.bodies.recommendations import FilterValue
 from gateway.model.questions import PolicyQuestion, RulesQuestion
 from recommender.requests.wire import Element
@@ -19,7 +20,8 @@ class RecommendationRequest:
 
     `session_id` is that of a visitor without a user id. `history` follows the user's stored one.
     `context` is the id of the item on the visitor's page.
-    `attributes` are the names of those to show with each item.
+    `attributes` are the names of those to show with each item. With `copy` each item has a text,
+    in `language` or the shop's own.
     `placement` is a name, and `left_out` has the fields that the client leaves to it. `rules` are
     those of its rules that the model applies; `also_filter` is among them, the placement's filter
     by attributes that `filter` has too. `policy` is the placement's, with a seed for this list.
@@ -37,6 +39,8 @@ class RecommendationRequest:
     context: str | None = None
     at: datetime | None = None
     explain: bool = False
+    copy: bool = False
+    language: Language | None = None
     attributes: tuple[str, ...] = ()
     placement: str | None = None
     left_out: frozenset[str] = frozenset()

@@ -98,6 +98,52 @@ export interface ComparisonAnswer {
   harmed: string[];
 }
 
+/** A text that the facts of its items support. */
+export interface CopyAnswer {
+  /** The text. */
+  text: string;
+  /** Who wrote it: a language model (`writer`), a `template`, or an `editor`. */
+  source: "writer" | "template" | "editor";
+  /** What kind of text it is. */
+  kind: "reason_line" | "item_blurb" | "row_title" | "newsletter";
+  /** The language of the text. */
+  language: "en" | "zh";
+  /** The SHA-256 of the brief: all that the text may say. An editor names a text by it. */
+  digest: string;
+}
+
+/** What to write about, and for whom. A field that is null counts as missing. */
+export interface CopyBody {
+  /** The items. A `reason_line` and an `item_blurb` are about one. */
+  item_ids: (string | number)[];
+  /**
+   * `reason_line`: a line that says why the item is shown; `item_blurb`: what the item is;
+   * `row_title`: a title for the items; `newsletter`: a paragraph about them.
+   */
+  kind?: "reason_line" | "item_blurb" | "row_title" | "newsletter" | null;
+  /**
+   * The reader, whose stored history is read. Default: nobody, or the reader with this `history`.
+   */
+  user_id?: string | number | null;
+  /** Ids of items that the reader looked at, newest last. */
+  history?: (string | number)[] | null;
+  /** A segment of readers by what they like: one attribute and its values. */
+  audience?: Record<string, string | string[]> | null;
+  /** `en` or `zh`. Default: by `Accept-Language`, then `copy.language`. */
+  language?: "en" | "zh" | null;
+  /** `plain`, `warm` or `lively`. Default: `copy.tone`. */
+  tone?: "plain" | "warm" | "lively" | null;
+  /**
+   * The longest text in characters. Default: `copy.max_chars`, and four times as many for a
+   * newsletter.
+   */
+  max_chars?: number | null;
+  /** Where the text will be shown. */
+  placement?: string | null;
+  /** How long a language model may take. After it, the template is returned. Default: 5. */
+  timeout_s?: number | null;
+}
+
 /** The run that is under way. */
 export interface CurrentRunStatus {
   /** The run's number. */
@@ -367,6 +413,8 @@ export interface FallbackAnswer {
   policy?: "popular";
   /** At most `k` items, most popular first, after the placement's rules. */
   items: (FallbackItem | PinnedItem)[];
+  /** A title for the list: what most of its items have in common. Only with `copy`. */
+  row_title?: ItemCopy | null;
   /** The placement whose rules the list follows. Only when one was named. */
   placement?: string | null;
   /**
@@ -408,6 +456,8 @@ export interface FallbackItem {
    * were asked for.
    */
   attributes?: Record<string, string | number | string[]> | null;
+  /** A line that says why the item is in the list. Only with `copy`. */
+  copy?: ItemCopy | null;
 }
 
 /** What became of the events of one call. Accepted ones are durable. */
@@ -641,6 +691,14 @@ export interface ItemChangeBody {
   images?: string[] | null;
   /** Leave the item out of all lists, or no longer; null is false. */
   hidden?: boolean | null;
+}
+
+/** A text that may be shown with an item. */
+export interface ItemCopy {
+  /** The text. */
+  text: string;
+  /** Who wrote it: a language model (`writer`), a `template`, or an `editor`. */
+  source: "writer" | "template" | "editor";
 }
 
 /** A fact about the item of an answer. */
@@ -917,6 +975,8 @@ export interface PinnedItem {
    * were asked for.
    */
   attributes?: Record<string, string | number | string[]> | null;
+  /** A line that says why the item is in the list. Only with `copy`. */
+  copy?: ItemCopy | null;
 }
 
 /** A placement. */
@@ -1215,6 +1275,8 @@ export interface RankedAnswer {
   policy?: "greedy" | "epsilon" | "plackett_luce" | "thompson" | "ucb" | "interleaved";
   /** At most `k` items, best first; fewer when fewer are left. */
   items: (RankedItem | PinnedItem)[];
+  /** A title for the list: what most of its items have in common. Only with `copy`. */
+  row_title?: ItemCopy | null;
   /** The placement whose rules the list follows. Only when one was named. */
   placement?: string | null;
   /**
@@ -1269,6 +1331,8 @@ export interface RankedItem {
    * were asked for.
    */
   attributes?: Record<string, string | number | string[]> | null;
+  /** A line that says why the item is in the list. Only with `copy`. */
+  copy?: ItemCopy | null;
 }
 
 /** A live model answers. */
@@ -1346,6 +1410,13 @@ export interface RecommendationBody {
   attributes?: string[] | null;
   /** Return a `reason` with each item. Default: false. */
   explain?: boolean | null;
+  /**
+   * Return a line of text with each item that says why it is there, and a title of the list. It
+   * waits for no language model. Default: false.
+   */
+  copy?: boolean | null;
+  /** The language of `copy`: `en` or `zh`. Default: by `Accept-Language`, then `copy.language`. */
+  language?: "en" | "zh" | null;
 }
 
 /** What became of the lists that this process of the gateway served since its start. */
@@ -1842,6 +1913,10 @@ export interface Calls {
     body: TrackBatch | TrackCall | TrackCall[];
     answer: ForeignAnswer;
   };
+  "POST /v1/copy": {
+    body: CopyBody;
+    answer: CopyAnswer;
+  };
   "POST /v1/events": {
     query: { key?: string | null };
     body: EventBody | EventBody[];
@@ -1958,7 +2033,7 @@ export interface Calls {
     answer: RankedAnswer | FallbackAnswer;
   };
   "GET /v1/recommendations/{user_id}": {
-    query: { k?: number; exclude_seen?: boolean; placement?: string | null; filter?: string[] | null; attributes?: string[] | null };
+    query: { k?: number; exclude_seen?: boolean; placement?: string | null; filter?: string[] | null; attributes?: string[] | null; copy?: boolean; language?: "en" | "zh" | null };
     answer: RankedAnswer | FallbackAnswer;
   };
   "GET /v1/release": {

@@ -71,6 +71,25 @@ class RuleMove:
 
 
 @dataclass(frozen=True)
+class ItemCopy:
+    """A text to show; `source` is `writer`, `template` or `editor`."""
+
+    text: str
+    source: str
+
+
+@dataclass(frozen=True)
+class WrittenCopy:
+    """A text that the facts of its items support; `digest` names what it may say."""
+
+    text: str
+    source: str
+    kind: str
+    language: str
+    digest: str
+
+
+@dataclass(frozen=True)
 class RecommendedItem:
     """A recommended item. Pinned ones and popular ones of a fallback have no score.
 
@@ -89,6 +108,7 @@ class RecommendedItem:
     propensity: Optional[float] = None
     team: Optional[str] = None
     attributes: Optional[dict[str, Attribute]] = None
+    copy: Optional[ItemCopy] = None
 
 
 @dataclass(frozen=True)
@@ -108,6 +128,7 @@ class Recommendations:
     experiment: Optional[str] = None
     arm: Optional[str] = None
     session_id: Optional[str] = None
+    row_title: Optional[ItemCopy] = None
 
 
 # of one question of many: its list, or why there is none

@@ -13,7 +13,7 @@ from freshet_client.async_event_queue import AsyncEventQueue
 from freshet_client.attempts import USUAL_RETRIES, Attempts, NoReply, Reply, Retries
 from freshet_client.calls import Names
 from freshet_client.connection import gateway_at, no_reply, reply_of
-from freshet_client.questions import Filter, Id, ItemChange, Question
+from freshet_client.questions import CopyQuestion, Filter, Id, ItemChange, Question
 from freshet_client.records import Event, Fact, Item
 from freshet_client.status import Status
 from freshet_client.waiting_events import USUAL_LIMITS, OnUnsent, QueueLimits
@@ -61,6 +61,10 @@ class AsyncFreshet:
         for call in calls.recommend_many(questions):
             for answered in await self._send(call):
                 yield answered
+
+    async def write_copy(self, **question: Unpack[CopyQuestion]) -> answers.WrittenCopy:
+        """Write a text about items that says nothing but what their facts support."""
+        return await self._send(calls.write_copy(question))
 
     async def search(
         self,

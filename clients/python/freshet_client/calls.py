@@ -16,7 +16,14 @@ from urllib.parse import quote
 from freshet_client import answers
 from freshet_client.decoding import WrongAnswer, decode
 from freshet_client.errors import Refused, Unavailable
-from freshet_client.questions import Filter, Id, ItemChange, PictureQuestion, Question
+from freshet_client.questions import (
+    CopyQuestion,
+    Filter,
+    Id,
+    ItemChange,
+    PictureQuestion,
+    Question,
+)
 from freshet_client.records import (
     MAX_CALL_RECORDS,
     Event,
@@ -37,7 +44,8 @@ Names = Optional[Sequence[str]]  # of attributes to return with each item
 NDJSON = "application/x-ndjson"
 GZIP_ABOVE_BYTES = 16 * 1024  # a smaller body is sent sooner than it is packed
 QUESTIONS_A_CALL = 256  # few enough that the first answers come soon, and memory stays small
-_SIMPLE = {"user_id", "k", "exclude_seen", "placement"}  # what GET takes
+# what GET takes
+_SIMPLE = {"user_id", "k", "exclude_seen", "placement", "copy", "language"}
 
 
 @dataclass(frozen=True)
@@ -74,6 +82,13 @@ def recommend_many(
         num = len(lines)
         call = Call("POST", "/v1/recommendations", _lists_reader(num), refused=_error_for_each(num))
         yield _with_body(call, b"\n".join(lines), NDJSON)
+
+
+def write_copy(question: CopyQuestion) -> Call[answers.WrittenCopy]:
+    """Write a text about items."""
+    asked = {name: value for name, value in question.items() if value is not None}
+    call = Call("POST", "/v1/copy", _reader(answers.WrittenCopy))
+    return _with_body(call, to_json(asked))
 
 
 def search(

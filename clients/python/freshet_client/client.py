@@ -16,7 +16,7 @@ from freshet_client.attempts import USUAL_RETRIES, Attempts, NoReply, Reply, Ret
 from freshet_client.calls import Names
 from freshet_client.connection import gateway_at, no_reply, reply_of
 from freshet_client.event_queue import EventQueue
-from freshet_client.questions import Filter, Id, ItemChange, Question
+from freshet_client.questions import CopyQuestion, Filter, Id, ItemChange, Question
 from freshet_client.records import Event, Fact, Item
 from freshet_client.status import Status
 from freshet_client.waiting_events import USUAL_LIMITS, OnUnsent, QueueLimits
@@ -61,6 +61,10 @@ class Freshet:
         """
         for call in calls.recommend_many(questions):
             yield from self._send(call)
+
+    def write_copy(self, **question: Unpack[CopyQuestion]) -> answers.WrittenCopy:
+        """Write a text about items that says nothing but what their facts support."""
+        return self._send(calls.write_copy(question))
 
     def search(
         self,

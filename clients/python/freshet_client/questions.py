@@ -42,8 +42,30 @@ class Question(TypedDict, total=False):
     context: Optional[PageContext]
     at: Union[datetime, str, float, None]
     explain: bool
+    copy: bool
+    language: Optional[str]
     attributes: Optional[Sequence[str]]
     placement: Optional[str]
+
+
+class CopyElements(TypedDict):
+    """The items that a text is about."""
+
+    item_ids: Sequence[Id]
+
+
+class CopyQuestion(CopyElements, total=False):
+    """What to write, and for whom: a user, a history, an audience, or nobody."""
+
+    kind: str
+    user_id: Optional[Id]
+    history: Optional[Sequence[Id]]
+    audience: Optional[Filter]
+    language: Optional[str]
+    tone: Optional[str]
+    max_chars: Optional[int]
+    placement: Optional[str]
+    timeout_s: Optional[float]
 
 
 class PictureQuestion(TypedDict, total=False):

@@ -13,6 +13,7 @@ from cron.settings.tree import Settings
 from freshet_client import AsyncFreshet, Event, Fact, Freshet, Item, answers, calls
 from freshet_client.decoding import decode
 from freshet_client.questions import (
+    CopyQuestion,
     HistoryElement,
     ItemChange,
     PageContext,
@@ -27,7 +28,14 @@ Schema = Mapping[str, object]
 Kind = type[object]
 FILTER = {"genre": "Drama"}
 NAMES = ["genre", "price"]
-QUESTION: Question = {"user_id": "ann", "k": 3, "exclude_seen": False, "placement": "home"}
+QUESTION: Question = {
+    "user_id": "ann",
+    "k": 3,
+    "exclude_seen": False,
+    "placement": "home",
+    "copy": True,
+    "language": "zh",
+}
 (MANY,) = calls.recommend_many([QUESTION])
 (ITEMS,) = calls.send_items([Item("5", "Five")])
 (FACTS,) = calls.send_facts([Fact("5", "director", "ann")])
@@ -77,6 +85,13 @@ CALLS = (
         MANY,
         answer=answers.Recommendations,
         body=Question,
+    ),
+    describe_call(
+        "write_copy",
+        "POST /v1/copy",
+        calls.write_copy({"item_ids": ["5"], "kind": "item_blurb"}),
+        answer=answers.WrittenCopy,
+        body=CopyQuestion,
     ),
     describe_call(
         "search",

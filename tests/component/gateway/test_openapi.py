@@ -83,7 +83,7 @@ def errors(schema: object, value: object, components: object = None) -> list[str
 
 def test_the_document_is_openapi_3_1_and_has_every_call() -> None:
     assert str(document()["openapi"]).startswith("3.1")
-    assert len(list(operations())) == 50
+    assert len(list(operations())) == 51
 
 
 def test_every_call_has_a_description_and_typed_answers() -> None:
@@ -237,9 +237,10 @@ def test_a_wrong_value_is_refused_in_one_sentence(shared_gateway: RunningGateway
         ("exclude_seen=maybe", "exclude_seen: found 'maybe', expected true or false"),
         (
             "kk=3",
-            "kk: found an unknown parameter, expected only attributes, exclude_seen, filter, k, "
-            "placement",
+            "kk: found an unknown parameter, expected only attributes, copy, exclude_seen, "
+            "filter, k, language, placement",
         ),
+        ("language=fr", "language: found 'fr', expected en or zh"),
     ):
         answer = shared_gateway.client.get(f"/v1/recommendations/ann?{query}").json()
         assert answer["error"]["reason"] == reason

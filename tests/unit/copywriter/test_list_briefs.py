@@ -18,7 +18,7 @@ STAR = describe_item("Star", {"genre": ("Sci-Fi", "Romance")})
 ALIEN = describe_item("Alien", {"genre": ("Horror", "War")})
 
 
-def test_an_item_is_described_by_what_a_reader_may_be_told() -> None:
+def test_an_item_is_described_by_what_its_readers_may_know() -> None:
     item = describe_item(
         "Empire",
         {"year": 1980.0, "genre": ("Sci-Fi",), "price": 9.99, "director": "Ann", "secret": "x"},

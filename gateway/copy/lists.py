@@ -1,0 +1,118 @@
+"""Lists with a text for each item: one that is ready, else a template. No model is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from starlette.concurrency import run_in_threadpool
+
+from copywriter.brief import Brief
+from copywriter.list_briefs import CopyStyle, item_brief, row_brief
+from copywriter.ready_text import ReadyText
+from copywriter.templates.template import from_template
+from cron.ports import ItemRecords
+from gateway.bodies.copy import ItemCopy
+from gateway.bodies.recommendations import (
+    FallbackAnswer,
+    FallbackItem,
+    PinnedItem,
+    RankedAnswer,
+    RankedItem,
+)
+from gateway.bodies.refusal import Refusal
+from gateway.copy.reasons import ShownItem, ids_to_read, reasoned_item
+from gateway.model.recommendation_request import RecommendationRequest
+from gateway.model.recommendations import Answered
+from gateway.placements.lists import PlacementLists
+
+Shown = TypeVar("Shown", bound=RankedItem | PinnedItem | FallbackItem)
+
+# the texts that are ready, by the digests of their briefs; it blocks
+ReadyTexts = Callable[[Sequence[str]], Mapping[str, ReadyText]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CopySources:
+    """Where texts come from: the newest item records, ready texts if any, and the shop's style."""
+
+    item_records: ItemRecords
+    style: CopyStyle
+    ready: ReadyTexts | None = None
+    private_attributes: Collection[str] = ()
+
+
+class CopyLists:
+    """Answers questions for lists; adds texts where they are asked for. For the event loop."""
+
+    def __init__(self, lists: PlacementLists, sources: CopySources) -> None:
+        self._lists = lists
+        self._sources = sources
+
+    async def answer(self, request: RecommendationRequest) -> Answered:
+        """Return the list; with `copy`, each item has a text and the list a title."""
+        if not request.copy:
+            return await self._lists.answer(request)
+        answered = await self._lists.answer(replace(request, explain=True))
+        if isinstance(answered, Refusal):
+            return answered
+        style = self._style(request)
+        texts = await run_in_threadpool(texts_of, answered.items, style, self._sources)
+        return _with_texts(answered, texts, explain=request.explain)
+
+    def _style(self, request: RecommendationRequest) -> CopyStyle:
+        style = self._sources.style
+        return replace(
+            style, language=request.language or style.language, placement=request.placement
+        )
+
+
+def texts_of(
+    items: Sequence[ShownItem], style: CopyStyle, sources: CopySources
+) -> Sequence[ReadyText]:
+    """Return a text for each item, and after them the title of the list."""
+    known = sources.item_records.find(ids_to_read(items))
+    reasoned = [reasoned_item(one, known, sources.private_attributes) for one in items]
+    briefs = [item_brief(one.item, one.reason, style) for one in reasoned]
+    row = row_brief([one.item for one in reasoned], [one.reason for one in reasoned], style)
+    return ready_or_template([*briefs, row], sources.ready)
+
+
+def ready_or_template(briefs: Sequence[Brief], ready: ReadyTexts | None) -> Sequence[ReadyText]:
+    """Return the text that is ready for each brief, else its template."""
+    if ready is None:
+        return [_template(brief) for brief in briefs]
+    digests = [brief.digest() for brief in briefs]
+    found = ready(digests)
+    return [
+        found.get(digest) or _template(brief) for digest, brief in zip(digests, briefs, strict=True)
+    ]
+
+
+def _template(brief: Brief) -> ReadyText:
+    return ReadyText(text=from_template(brief), source="template")
+
+
+def _with_texts(
+    answered: RankedAnswer | FallbackAnswer, texts: Sequence[ReadyText], *, explain: bool
+) -> RankedAnswer | FallbackAnswer:
+    """Return the answer with texts; reasons and moved ranks stay only if they were asked for."""
+    *lines, title = [ItemCopy(text=one.text, source=one.source) for one in texts]
+    if isinstance(answered, FallbackAnswer):
+        popular = _with_lines(answered.items, lines, explain=explain)
+        return replace(answered, items=popular, row_title=title)
+    ranked = _with_lines(answered.items, lines, explain=explain)
+    return replace(answered, items=ranked, row_title=title)
+
+
+def _with_lines(
+    items: Sequence[Shown], lines: Sequence[ItemCopy], *, explain: bool
+) -> tuple[Shown, ...]:
+    shown: list[Shown] = []
+    for item, line in zip(items, lines, strict=True):
+        if isinstance(item, PinnedItem) or explain:
+            shown.append(replace(item, copy=line))
+        else:
+            shown.append(replace(item, copy=line, reason=None, moved=None))
+    return tuple(shown)

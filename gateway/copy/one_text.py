@@ -1,0 +1,124 @@
+"""One text, asked for now: a stored one, one by a model within a deadline, or a template."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from starlette.concurrency import run_in_threadpool
+
+from copywriter.brief import Brief, BriefFact, BriefItem
+from copywriter.list_briefs import CopyStyle, ListReason, describe_item, item_brief, row_brief
+from copywriter.ready_text import ReadyText
+from cron.known_item import KnownItem
+from cron.ports import ItemRecords
+from gateway.bodies.copy import CopyAnswer
+from gateway.bodies.recommendations import PinnedItem
+from gateway.bodies.refusal import Refusal
+from gateway.copy.lists import CopySources, ready_or_template
+from gateway.copy.questions import ABOUT_ONE, CopyQuestion
+from gateway.copy.reasons import ids_to_read, reasoned_item
+from gateway.errors import UnknownItem
+from gateway.items.shown_facts import facts_of
+from gateway.model.recommendation_request import RecommendationRequest
+from gateway.model.recommendations import Answered
+from gateway.placements.lists import PlacementLists
+
+# writes a text for a brief within so many seconds; None if there is none that the verifier accepts
+WriteText = Callable[[Brief, float], ReadyText | None]
+
+
+class OneText:
+    """Answers questions for one text. For the event loop."""
+
+    def __init__(
+        self, lists: PlacementLists, sources: CopySources, write: WriteText | None = None
+    ) -> None:
+        self._lists = lists
+        self._sources = sources
+        self._write = write
+
+    @property
+    def style(self) -> CopyStyle:
+        """How texts are written where a question does not say."""
+        return self._sources.style
+
+    async def answer(self, question: CopyQuestion) -> CopyAnswer | Refusal:
+        """Return a text; raise UnknownItem for an item that has no record or is hidden."""
+        answered = await self._lists.answer(_question_for_reasons(question))
+        if isinstance(answered, Refusal):
+            return answered
+        brief = await run_in_threadpool(brief_of, question, answered, self._sources)
+        (text,) = await run_in_threadpool(ready_or_template, [brief], self._sources.ready)
+        if text.source == "template" and self._write is not None:
+            written = await run_in_threadpool(self._write, brief, question.timeout_s)
+            text = written or text
+        return CopyAnswer(
+            text=text.text,
+            source=text.source,
+            kind=question.kind,
+            language=brief.language,
+            digest=brief.digest(),
+        )
+
+
+def brief_of(question: CopyQuestion, answered: Answered, sources: CopySources) -> Brief:
+    """Return what a text may say, with the reasons of an answer; it blocks."""
+    private = sources.private_attributes
+    known = sources.item_records.find(question.item_ids)
+    missing = [one for one in question.item_ids if one not in known or known[one].record.hidden]
+    if missing:
+        raise UnknownItem(missing[0])
+    items = [_item_with_facts(known[one], sources) for one in question.item_ids]
+    reasons = _reasons(question.item_ids, answered, sources)
+    audience = question.audience
+    if audience is not None and audience.name in private:
+        audience = None
+    if question.kind == "row_title":
+        return replace(row_brief(items, reasons, question.style), audience=audience)
+    brief = item_brief(items[0], reasons[0], question.style, kind=question.kind)
+    if question.kind not in ABOUT_ONE:
+        row = row_brief(items, reasons, question.style)
+        brief = replace(brief, items=tuple(items), reason=row.reason)
+    return replace(brief, audience=audience)
+
+
+def _question_for_reasons(question: CopyQuestion) -> RecommendationRequest:
+    """Return a question for a list of the items alone: its answer has their reasons."""
+    return RecommendationRequest(
+        user_id=question.user_id,
+        history=question.history,
+        k=len(question.item_ids),
+        exclude_seen=False,
+        filter={},
+        candidates=question.item_ids,
+        explain=True,
+    )
+
+
+def _reasons(item_ids: Sequence[str], answered: Answered, sources: CopySources) -> list[ListReason]:
+    """Return the reason of each item; none for an item that the release does not know."""
+    if isinstance(answered, Refusal):
+        return [ListReason() for _ in item_ids]
+    shown = [one for one in answered.items if not isinstance(one, PinnedItem)]
+    known = sources.item_records.find(ids_to_read(shown))
+    by_id = {one.id: reasoned_item(one, known, sources.private_attributes).reason for one in shown}
+    return [by_id.get(one, ListReason()) for one in item_ids]
+
+
+def _item_with_facts(found: KnownItem, sources: CopySources) -> BriefItem:
+    facts = told_facts(found.record.item_id, sources.item_records)
+    return describe_item(
+        found.record.title, found.record.attributes, facts, private=sources.private_attributes
+    )
+
+
+def told_facts(item_id: str, item_records: ItemRecords) -> list[BriefFact]:
+    """Return the facts of an item with a name, without those that name a hidden item."""
+    facts = facts_of(item_id, item_records) or ()
+    tails = item_records.find([fact.tail for fact in facts])
+    return [
+        BriefFact(relation=fact.relation, name=fact.name)
+        for fact in facts
+        if fact.name is not None and not (fact.tail in tails and tails[fact.tail].record.hidden)
+    ]
