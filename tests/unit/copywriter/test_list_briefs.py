@@ -41,7 +41,7 @@ def test_what_is_shared_is_shared_with_the_item_that_is_named() -> None:
     assert brief.reason == BriefReason(nearest=("Stranger", "Alien"))
 
 
-def test_a_fact_goes_before_likeness_and_likeness_before_popularity() -> None:
+def test_a_fact_goes_before_what_is_near_or_popular() -> None:
     fact = SharedFact(title="Star", relation="director", name="Lee")
     everything = ListReason(nearest=(ALIEN,), facts=(fact,), is_popular=True)
     assert item_brief(EMPIRE, everything, STYLE).reason == BriefReason(
