@@ -16,8 +16,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from cron.errors import FreshetError, LeaseLost
-from cron.evaluation.exploration_price import price_of
-from cron.evaluation.logged_slates import LoggedSlates
+from cron.evaluation.dense import Booleans
+from cron.evaluation.given_up import READABLE, ExploredSlates, price_of, ranks_by_propensities
+from cron.evaluation.logged_slates import Integers, LoggedSlates
 from cron.experiments.exploration_price import ExplorationPrice, PlacementPrice
 from cron.journal.journal import Journal
 from cron.ledger import exploration_rows
@@ -31,7 +32,7 @@ EVERY = timedelta(hours=1)
 WITHIN = timedelta(days=7)
 MAX_SLATES = 20_000  # the newest of a placement and policy
 WITHOUT_PROPENSITIES = ("popular", "interleaved")  # policies, as slates name them
-_COLUMNS = (*SLATE_COLUMNS, "placement", "policy", "propensities", "fallback")
+_COLUMNS = (*SLATE_COLUMNS, "placement", "policy", "propensities", "fallback", "greedy_ranks")
 
 log = logging.getLogger(__name__)
 
@@ -86,7 +87,8 @@ def _explored_parts(rows: pa.Table) -> dict[tuple[str | None, str], pa.Table]:
         any(one is not None and one < 1 for one in propensities)
         for propensities in kept["propensities"].to_pylist()
     ]
-    kept = kept.filter(pa.array(has_chance, pa.bool_()))
+    explores = pc.or_(pa.array(has_chance, pa.bool_()), pc.is_valid(kept["greedy_ranks"]))
+    kept = kept.filter(explores)
     places = list(zip(kept["placement"].to_pylist(), kept["policy"].to_pylist(), strict=True))
     return {
         place: kept.filter(pa.array([one == place for one in places], pa.bool_()))
@@ -98,6 +100,9 @@ def _price(
     journal: Journal, slates: pa.Table, policy: str, reward: RewardSettings
 ) -> ExplorationPrice:
     newest = [("at_us", "descending"), ("event_id", "ascending")]
+    has_ranks = pc.is_valid(slates["greedy_ranks"])
+    if policy not in READABLE and pc.any(has_ranks).as_py():
+        slates = slates.filter(has_ranks)
     slates = slates.sort_by(newest).slice(0, MAX_SLATES).combine_chunks()
     users = pc.unique(slates["user_id"]).to_pylist()
     found = journal.by_user.of(users, (1, journal.last_seq))
@@ -107,8 +112,8 @@ def _price(
     shown = join_rewards(slates, events, reward)
     number_of = {user_id: number for number, user_id in enumerate(users)}
     user_N = np.array([number_of[user_id] for user_id in slates["user_id"].to_pylist()])
-    propensity_R = pc.fill_null(pc.list_flatten(slates["propensities"].combine_chunks()), 1.0)
-    logging_R = propensity_R.to_numpy(zero_copy_only=False)
+    propensity_R = pc.list_flatten(slates["propensities"].combine_chunks())
+    logging_R = pc.fill_null(propensity_R, 1.0).to_numpy(zero_copy_only=False)
     logged = LoggedSlates(
         slate_R=shown.slate_R,
         position_R=shown.position_R,
@@ -117,4 +122,42 @@ def _price(
         logging_R=logging_R,
         target_R=logging_R,
     )
-    return price_of(logged, policy)
+    is_pin_R = propensity_R.is_null().to_numpy(zero_copy_only=False)
+    rank_R = _ranks(slates, logged, is_pin_R, policy)
+    if rank_R is None:
+        return _unreadable(logged, policy)
+    return price_of(ExploredSlates(logged=logged, is_pin_R=is_pin_R, rank_R=rank_R), policy)
+
+
+def _ranks(
+    slates: pa.Table, logged: LoggedSlates, is_pin_R: Booleans, policy: str
+) -> Integers | None:
+    """Return the ranks in the greedy list; None if the slates don't tell them.
+
+    Slates of earlier releases lack them.
+    """
+    if policy not in READABLE and pc.any(pc.is_null(slates["greedy_ranks"])).as_py():
+        return None
+    told_R = ranks_by_propensities(logged.logging_R, logged.slate_R, is_pin_R)
+    if not told_R.any() and pc.all(pc.is_null(slates["greedy_ranks"])).as_py():
+        return None
+    rank_R = told_R.tolist()
+    start = 0
+    for items, ranks in zip(
+        slates["items"].to_pylist(), slates["greedy_ranks"].to_pylist(), strict=True
+    ):
+        if ranks is not None:
+            rank_R[start : start + len(items)] = [rank or 0 for rank in ranks]
+        start += len(items)
+    return np.array(rank_R, np.int64)
+
+
+def _unreadable(logged: LoggedSlates, policy: str) -> ExplorationPrice:
+    num_slates = len(np.unique(logged.slate_R))
+    return ExplorationPrice(
+        num_slates=num_slates,
+        num_items=len(logged.slate_R),
+        moved_share=None,
+        earned=float(logged.reward_R.sum() / num_slates),
+        why_unknown=f"these lists of {policy} do not say which items greedy ones would have",
+    )

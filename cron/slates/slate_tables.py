@@ -31,6 +31,7 @@ SCHEMA = pa.schema(
         # files of earlier releases lack these; they are read as nulls
         pa.field("session_id", pa.string()),
         pa.field("teams", pa.list_(pa.string())),
+        pa.field("greedy_ranks", pa.list_(pa.int16())),
     ]
 )
 
@@ -50,6 +51,7 @@ def slates_of(table: pa.Table) -> list[Slate]:
         at = moment(row.pop("at_us"))
         items, propensities = tuple(row.pop("items")), tuple(row.pop("propensities"))
         teams, scores = row.pop("teams"), row.pop("scores")
+        greedy_ranks = row.pop("greedy_ranks")
         slates.append(
             Slate(
                 **row,
@@ -58,6 +60,7 @@ def slates_of(table: pa.Table) -> list[Slate]:
                 at=at,
                 scores=None if scores is None else tuple(scores),
                 teams=None if teams is None else tuple(teams),
+                greedy_ranks=None if greedy_ranks is None else tuple(greedy_ranks),
             )
         )
     return slates
@@ -95,4 +98,5 @@ def _row(slate: Slate) -> tuple[object, ...]:
         None if slate.scores is None else list(slate.scores),
         slate.session_id,
         None if slate.teams is None else list(slate.teams),
+        None if slate.greedy_ranks is None else list(slate.greedy_ranks),
     )

@@ -199,6 +199,8 @@ def _exploration(overview: Overview) -> list[str]:
                 f"gives up {price.given_up:.4g} ({price.low:.4g} to {price.high:.4g}) of "
                 f"{price.earned + price.given_up:.4g} per list"
             )
+            if price.assumes == "place":
+                cost += ", if a reward depends on the item and its place alone"
         lines.append(f"explore  {one.policy} in {lists}: {moved} of the items; {cost}")
     return lines
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from pydantic import Field
+from pydantic.json_schema import SkipJsonSchema
 
 from gateway.bodies.codec import is_empty, is_none
 from gateway.bodies.copy import Copy, RowTitle
@@ -40,6 +41,8 @@ Rating = Annotated[
         exclude_if=is_none,
     ),
 ]
+# for the record of the list alone: it is not in answers, and not in their schema
+GreedyRank = Annotated[SkipJsonSchema[int | None], Field(exclude=True)]
 Propensity = Annotated[
     float | None,
     Field(
@@ -197,6 +200,7 @@ class RankedItem:
     reason: Reason = None
     moved: Moved = None
     propensity: Propensity = None
+    greedy_rank: GreedyRank = None
     team: Team = None
     attributes: ShownAttributes = None
     copy: Copy = None

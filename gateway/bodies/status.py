@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -221,8 +221,8 @@ class ExplorationStatus:
     moved_share: Annotated[
         Number | None,
         Field(
-            description="The share of items that greedy lists would not have shown there; null if "
-            "that is unknown.",
+            description="The share of items that greedy lists would not have; null if that is "
+            "unknown.",
             examples=[0.05],
         ),
     ]
@@ -234,6 +234,13 @@ class ExplorationStatus:
     low: Annotated[Number | None, Field(description="The lower end of its interval.")]
     high: Annotated[Number | None, Field(description="The upper end of its interval.")]
     why_unknown: Annotated[str | None, Field(description="Why something is unknown.")]
+    assumes: Annotated[
+        Literal["cascade", "place"] | None,
+        Field(
+            description="What the estimate assumes: rewards depend on no item below (`cascade`), "
+            "or on the item and its place alone (`place`)."
+        ),
+    ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

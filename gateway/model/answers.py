@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from gateway.bodies.codec import codec_of
 from gateway.bodies.propensities import AlternativeItem
 from gateway.bodies.recommendations import (
+    GreedyRank,
     ItemId,
     Moved,
     Propensity,
@@ -57,6 +58,7 @@ class ModelItem:
     reason: Reason = None
     moved: Moved = None
     propensity: Propensity = None
+    greedy_rank: GreedyRank = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

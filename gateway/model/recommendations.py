@@ -182,6 +182,7 @@ class Recommendations:
                     reason=without_hidden(item.reason, hidden),
                     moved=item.moved,
                     propensity=item.propensity,
+                    greedy_rank=item.greedy_rank,
                 )
                 for rank, item in enumerate(left, 1)
             ),

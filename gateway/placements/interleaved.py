@@ -45,7 +45,7 @@ def interleave(first: TeamList, second: TeamList, *, experiment: str, k: int) ->
     for rank, (item_id, team) in enumerate(zip(draft.items, draft.teams, strict=True), 1):
         arm = arms[team]
         item = by_arm[arm][item_id]
-        items.append(replace(item, rank=rank, team=arm, propensity=None))
+        items.append(replace(item, rank=rank, team=arm, propensity=None, greedy_rank=None))
     one, other = first.answer, second.answer
     is_of_one_release = one.model_version == other.model_version
     return replace(

@@ -40,6 +40,7 @@ def slate_of_answer(answer: ServedAnswer, *, at: datetime) -> Slate:
         at=at,
         scores=_scores(answer),
         teams=teams if any(teams) else None,
+        greedy_ranks=_greedy_ranks(answer),
     )
 
 
@@ -63,6 +64,18 @@ def _scores(answer: ServedAnswer) -> tuple[float | None, ...] | None:
     if isinstance(answer, FallbackAnswer) or answer.policy == "interleaved":
         return None
     return tuple([_score(item) for item in answer.items])
+
+
+def _greedy_ranks(answer: ServedAnswer) -> tuple[int | None, ...] | None:
+    """Return the items' ranks in the greedy list; None if the model does not report them."""
+    if isinstance(answer, FallbackAnswer):
+        return None
+    ranks = tuple([_greedy_rank(item) for item in answer.items])
+    return None if all(rank is None for rank in ranks) else ranks
+
+
+def _greedy_rank(item: RankedItem | PinnedItem) -> int | None:
+    return item.greedy_rank if isinstance(item, RankedItem) else None
 
 
 def _score(item: RankedItem | PinnedItem) -> float | None:

@@ -334,7 +334,7 @@ export interface ExplorationStatus {
   num_slates: number;
   /** The items of these lists. */
   num_items: number;
-  /** The share of items that greedy lists would not have shown there; null if that is unknown. */
+  /** The share of items that greedy lists would not have; null if that is unknown. */
   moved_share: number | null;
   /** The reward of such a list. */
   earned: number;
@@ -346,6 +346,11 @@ export interface ExplorationStatus {
   high: number | null;
   /** Why something is unknown. */
   why_unknown: string | null;
+  /**
+   * What the estimate assumes: rewards depend on no item below (`cascade`), or on the item and its
+   * place alone (`place`).
+   */
+  assumes: "cascade" | "place" | null;
 }
 
 /**

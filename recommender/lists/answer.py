@@ -169,6 +169,8 @@ def _add_rules(answer: JsonObject, items: Sequence[JsonObject], ruled: RuledList
         answer["policy"] = ruled.policy
     for item, propensity in zip(items, ruled.propensities, strict=False):
         item["propensity"] = _round_propensity(propensity)
+    for item, rank in zip(items, ruled.greedy_ranks, strict=False):
+        item["greedy_rank"] = rank
     for item, moves in zip(items, ruled.moves, strict=False):
         item["moved"] = [
             {"rule": move.rule, "before": move.before, "after": move.after} for move in moves

@@ -26,7 +26,13 @@ from recommender.lists.rule_engine import (
     moves_between,
     relevance,
 )
-from recommender.policies.draws import SlotChances, draw_list, list_chances, uniforms
+from recommender.policies.draws import (
+    SlotChances,
+    draw_list,
+    greedy_places,
+    list_chances,
+    uniforms,
+)
 from recommender.policies.slots import PolicyPool, Unlikeness, ValueLimit
 from recommender.requests.list_policy import ListPolicy
 from recommender.requests.list_rules import ListRules
@@ -39,7 +45,8 @@ def choose_by_policy(
 ) -> Choice:
     """Return at most k items of the pool with their propensities, in the order of their slots."""
     arranged = arrange(rules, pool)
-    drawn = draw_list(policy, _policy_pool(rules, pool, arranged), uniforms(policy.seed, k))
+    policy_pool = _policy_pool(rules, pool, arranged)
+    drawn = draw_list(policy, policy_pool, uniforms(policy.seed, k))
     places_K = arranged.order[np.array(drawn.places, np.int64)]
     moves = _moves(rules, pool, k, places_K) if is_traced else ()
     return Choice(
@@ -47,6 +54,7 @@ def choose_by_policy(
         scores_K=arranged.scores_P[places_K],
         moves=moves,
         propensities=drawn.propensities,
+        greedy_ranks=_greedy_ranks(policy, policy_pool, drawn.places, k),
     )
 
 
@@ -77,6 +85,19 @@ def chances_of(
         )
         for one in chances
     )
+
+
+def _greedy_ranks(
+    policy: ListPolicy, pool: PolicyPool, places: Sequence[int], k: int
+) -> tuple[int, ...]:
+    """Return the ranks of the chosen items in the greedy list, 0 for other items.
+
+    A policy that does not explore has none.
+    """
+    if policy.name == "greedy" and policy.new_items is None:
+        return ()
+    rank_of = {place: rank for rank, place in enumerate(greedy_places(pool, k), 1)}
+    return tuple(rank_of.get(place, 0) for place in places)
 
 
 def _policy_pool(rules: ListRules, pool: Pool, arranged: Arranged) -> PolicyPool:

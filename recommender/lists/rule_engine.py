@@ -61,7 +61,8 @@ class Choice:
     """The chosen items by their places in the pool, best first, with their scores after boosts.
 
     `moves` has an entry for each chosen item, if moves were asked for, and `orders` the places
-    after each rule. A policy's choice has propensities.
+    after each rule. A policy's choice has propensities, and one that explores has the ranks of the
+    items in the greedy list of the same pool, 0 for items that it does not have.
     """
 
     places_K: Places
@@ -69,6 +70,7 @@ class Choice:
     moves: Sequence[tuple[Move, ...]] = ()
     orders: Sequence[tuple[str, Places]] = ()
     propensities: tuple[float, ...] | None = None
+    greedy_ranks: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

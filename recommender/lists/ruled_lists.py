@@ -49,6 +49,7 @@ class RuledList:
 
     `propensities` are those of a policy: of these items, or of the list that was asked about, in
     which case there are no items. `alternatives` are then the likeliest items for each place.
+    `greedy_ranks` are the items' ranks in the greedy list, if the policy explores.
     """
 
     rows: Rows
@@ -57,6 +58,7 @@ class RuledList:
     not_applied: tuple[str, ...]
     policy: PolicyName | None = None
     propensities: tuple[float, ...] = ()
+    greedy_ranks: tuple[int, ...] = ()
     alternatives: Sequence[Sequence[ListAlternative]] = ()
 
 
@@ -236,6 +238,7 @@ def _apply_policy(
         not_applied=_not_applied(ranker, asked),
         policy=policy.name,
         propensities=choice.propensities or (),
+        greedy_ranks=choice.greedy_ranks,
     )
 
 

@@ -42,6 +42,13 @@ def draw_list(policy: ListPolicy, pool: PolicyPool, uniform_K: Floats) -> DrawnL
     return DrawnList(places=tuple(places), propensities=tuple(propensities))
 
 
+def greedy_places(pool: PolicyPool, k: int) -> tuple[int, ...]:
+    """Return the list of at most k items that `greedy` without new items makes of the pool."""
+    if not pool.limits and pool.unlikeness is None:
+        return tuple(np.flatnonzero(pool.is_listed_P)[:k].tolist())
+    return draw_list(ListPolicy(name="greedy"), pool, np.zeros(k)).places
+
+
 def uniforms(seed: int | None, k: int) -> Floats:
     """Return the numbers to draw a list with; a policy that does not explore needs no seed."""
     return np.zeros(k) if seed is None else np.random.default_rng(seed).random(k)

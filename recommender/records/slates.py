@@ -37,7 +37,9 @@ class Slate:
     release. `arm` is `EXPERIMENT/ARM`, or `EXPERIMENT` for an interleaved list: its `teams` have
     the arm that picked each item; None for a pin. `at` is aware UTC. `scores`
     has the items' scores, None for a pin; it is None for popular items, which have none, and for an
-    interleaved list.
+    interleaved list. `greedy_ranks` has the ranks of the items in the list that `greedy` would have
+    made of the same pool, from 1, 0 for an item that is not in that list, and None for a pin; it is
+    None if the policy does not explore, or the release does not report it.
     """
 
     event_id: str
@@ -53,6 +55,7 @@ class Slate:
     scores: tuple[float | None, ...] | None = None
     session_id: str | None = None
     teams: tuple[str | None, ...] | None = None
+    greedy_ranks: tuple[int | None, ...] | None = None
 
     @property
     def visitor_id(self) -> str | None:
@@ -99,12 +102,15 @@ def slate_of(fields: Mapping[str, object], *, at: datetime) -> Slate:
         scores=_scores(fields.get("scores"), num_items=len(items)),
         session_id=_optional_id(fields, "session_id"),
         teams=_teams(fields.get("teams"), num_items=len(items)),
+        greedy_ranks=_greedy_ranks(fields.get("greedy_ranks"), num_items=len(items)),
     )
 
 
 def _rare_fields(slate: Slate) -> str:
     """Return the fields that few slates have, which an earlier release would refuse."""
     text = "" if slate.session_id is None else f',"session_id":{_quote(slate.session_id)}'
+    if slate.greedy_ranks is not None:
+        text += f',"greedy_ranks":[{",".join(map(_number, slate.greedy_ranks))}]'
     if slate.teams is None:
         return text
     return f'{text},"teams":[{",".join(map(_text, slate.teams))}]'
@@ -148,6 +154,25 @@ def _score(name: str, value: object) -> float | None:
     if not is_finite(value):
         raise InvalidRecord(name, found=value, expected="a number, or null for a pin")
     return float(value)
+
+
+def _greedy_ranks(raw: object, *, num_items: int) -> tuple[int | None, ...] | None:
+    if raw is None:
+        return None
+    if not isinstance(raw, list) or len(raw) != num_items:
+        raise InvalidRecord(
+            "greedy_ranks", found=raw, expected="a list with one entry per item, or null"
+        )
+    return tuple(_greedy_rank(f"greedy_ranks[{place}]", one) for place, one in enumerate(raw))
+
+
+def _greedy_rank(name: str, value: object) -> int | None:
+    if value is None:
+        return None
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= MAX_SLATE_ITEMS:
+        expected = f"a rank from 1 to {MAX_SLATE_ITEMS:,}, 0, or null for a pin"
+        raise InvalidRecord(name, found=value, expected=expected)
+    return value
 
 
 def _teams(raw: object, *, num_items: int) -> tuple[str | None, ...] | None:

@@ -54,6 +54,24 @@ def test_the_price_is_measured_by_placement_and_policy(house: House) -> None:
     assert found.price.given_up is not None
 
 
+def test_the_price_of_any_policy_is_read_from_the_ranks(house: House) -> None:
+    """Lists of earlier releases, which lack them, are left out as soon as there are others."""
+    served = [one for one in visits(house, 60)[:-3] if isinstance(one, Slate)]
+    records = [replace(one, policy="thompson", propensities=(0.99, 0.9)) for one in served]
+    house.log.append(records)
+    house.collect()
+    (old,) = exploration_prices(house.journal, REWARD, now=house.ledger.now())
+    assert (old.price.num_slates, old.price.moved_share) == (60, None)
+    assert "do not say which items greedy ones would have" in (old.price.why_unknown or "")
+    newer = [replace(one, event_id=f"{one.event_id}-new") for one in records[:6]]
+    house.log.append([replace(one, greedy_ranks=(1, 0)) for one in newer])
+    house.collect()
+    (new,) = exploration_prices(house.journal, REWARD, now=house.ledger.now())
+    assert new.price.num_slates == 6
+    assert new.price.moved_share == 0.5
+    assert new.price.why_unknown is not None
+
+
 def test_the_price_is_measured_once_an_hour(house: House) -> None:
     measure_exploration(house.ledger, house.journal, REWARD, house.lease)
     assert exploration_rows.every(house.ledger) == ()

@@ -233,6 +233,7 @@ class Exploration:
     low: Optional[float]
     high: Optional[float]
     why_unknown: Optional[str]
+    assumes: Optional[str] = None
 
 
 @dataclass(frozen=True)

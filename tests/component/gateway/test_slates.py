@@ -72,6 +72,27 @@ def test_each_answer_is_in_the_log_after_the_end(shop: tuple[Settings, StandIn])
     assert len(many) == 5
 
 
+def test_slates_of_explored_lists_say_what_greedy_ones_had(
+    shop: tuple[Settings, StandIn],
+) -> None:
+    """The shop's answer does not; a pin has no rank, and a plain list has none at all."""
+    settings, model = shop
+    explored = [
+        {**item, "propensity": 0.5, "greedy_rank": rank}
+        for item, rank in zip(ITEMS, (3, 0, 1), strict=True)
+    ]
+    with gateway(settings) as client:
+        item = {"item_id": "pinned", "title": "The pin"}
+        client.post("/v1/items", json=item).raise_for_status()
+        plain = client.get(f"{PATH}/ann").json()
+        model.body = {"items": explored, "model_version": 3, "policy": "plackett_luce"}
+        answer = client.post(PATH, json={"user_id": "ben", "placement": "home"})
+    assert "greedy_rank" not in answer.text
+    found = slates_in(settings)
+    assert found[answer.json()["recommendation_id"]].greedy_ranks == (None, 3, 0)
+    assert found[plain["recommendation_id"]].greedy_ranks is None
+
+
 def test_lists_reach_the_journal_and_the_status(
     shop: tuple[Settings, StandIn], tmp_path: Path
 ) -> None:

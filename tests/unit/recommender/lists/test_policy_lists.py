@@ -76,6 +76,24 @@ def test_the_greedy_policy_gives_the_list_of_the_rules(
     assert set(propensities(greedy)) <= {1.0}
 
 
+@pytest.mark.parametrize("rules", [{}, RULES])
+@pytest.mark.parametrize("policy", [LUCE, EPSILON, {**LUCE, "name": "greedy"}], ids=str)
+def test_items_have_their_ranks_in_the_greedy_list(
+    ranker: Ranker, policy: dict[str, object], rules: dict[str, object]
+) -> None:
+    """So the record of a list says what exploring changed; new items are 0 if not in it."""
+    if policy["name"] == "greedy":
+        policy = {"name": "greedy", "seed": 4, "new_items": {"share": 0.5, "ids": ["i30", "i31"]}}
+    explored = items(answer(ranker, policy, rules=rules))
+    greedy = answer(ranker, {"name": "greedy"}, rules=rules)
+    rank_of = {item_id: rank for rank, item_id in enumerate(ids(greedy), 1)}
+    assert [one["greedy_rank"] for one in explored] == [
+        rank_of.get(str(one["id"]), 0) for one in explored
+    ]
+    assert {one["greedy_rank"] for one in explored} & {0}, "this seed explores"
+    assert not any("greedy_rank" in one for one in items(greedy))
+
+
 @settings(max_examples=20, deadline=None)
 @given(
     policy=st.builds(

@@ -23,18 +23,24 @@ GOOD_IDS = IDS.filter(lambda text: wrong_id(text) is None)
 TEXTS = GOOD_IDS.filter(lambda text: bool(text.strip()))
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
 CHOICES = st.tuples(
-    GOOD_IDS, st.none() | st.floats(1e-300, 1.0), st.none() | FINITE, st.none() | TEXTS
+    GOOD_IDS,
+    st.none() | st.floats(1e-300, 1.0),
+    st.none() | FINITE,
+    st.none() | TEXTS,
+    st.none() | st.integers(0, MAX_SLATE_ITEMS),
 )
 TIMES = st.integers(700_000_000_000_000, 4_000_000_000_000_000).map(moment)
 SLATES = st.builds(
-    lambda chosen, has_scores, is_drafted, **values: Slate(
+    lambda chosen, has_scores, is_drafted, is_explored, **values: Slate(
         items=tuple(one[0] for one in chosen),
         propensities=tuple(one[1] for one in chosen),
         scores=tuple(one[2] for one in chosen) if has_scores else None,
         teams=tuple(one[3] for one in chosen) if is_drafted else None,
+        greedy_ranks=tuple(one[4] for one in chosen) if is_explored else None,
         **values,
     ),
     is_drafted=st.booleans(),
+    is_explored=st.booleans(),
     chosen=st.lists(CHOICES, max_size=5),
     has_scores=st.booleans(),
     event_id=GOOD_IDS,
@@ -56,6 +62,11 @@ REFUSED: tuple[tuple[str, object, str], ...] = (
     ("items", ["i1", ""], "items[1]"),
     ("items", [1], "items[0]"),
     ("items", ["i"] * (MAX_SLATE_ITEMS + 1), "items"),
+    ("greedy_ranks", [1, 2], "greedy_ranks"),
+    ("greedy_ranks", "1", "greedy_ranks"),
+    ("greedy_ranks", [None, -1, 2], "greedy_ranks[1]"),
+    ("greedy_ranks", [None, 1, True], "greedy_ranks[2]"),
+    ("greedy_ranks", [None, 1, MAX_SLATE_ITEMS + 1], "greedy_ranks[2]"),
     ("propensities", [1.0], "propensities"),
     ("propensities", None, "propensities"),
     ("propensities", [None, 0, 1.0], "propensities[1]"),
