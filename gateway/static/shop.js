@@ -6,6 +6,8 @@ const ROW_LENGTH = 12;
 const byId = (id) => document.getElementById(id);
 const FACTS = ["genre", "year", "brand", "price", "currency"]; // of items that have them
 const WITH_FACTS = { k: ROW_LENGTH, attributes: FACTS };
+const LANGUAGE = navigator.language.startsWith("zh") ? "zh" : "en"; // of the line below a title
+const WITH_COPY = { copy: true, language: LANGUAGE };
 const titles = new Map(); // of the items that were shown, by id
 const facts = new Map();
 
@@ -34,9 +36,10 @@ async function showRow(id, heading, ask, { ifEmpty = "" } = {}) {
     return;
   }
   if (section.asked !== asked) return;
-  const named = list.items.flatMap((item) => [item, ...(item.reason?.nearest ?? [])]);
-  for (const { id, title } of named) if (title) titles.set(id, title);
-  for (const { id, attributes } of list.items) facts.set(id, factsOf(attributes));
+  for (const { id, title, attributes } of list.items) {
+    if (title) titles.set(id, title);
+    facts.set(id, factsOf(attributes));
+  }
   nameItem();
   const text = list.items.length ? heading : ifEmpty;
   const row = element("ul", { class: "row" });
@@ -63,7 +66,7 @@ function cardOf(item, list) {
     cover,
     element("span", { class: "title" }, title),
     element("span", { class: "facts" }, facts.get(item.id)),
-    element("span", { class: "why" }, reasonOf(item)),
+    element("span", { class: "why", ...(item.copy && { lang: LANGUAGE }) }, whyOf(item)),
   );
   freshet.shown(card, item.id, list.recommendation_id);
   return element("li", {}, card);
@@ -87,28 +90,12 @@ function factsOf({ genre = [], year, brand, price, currency } = {}) {
   return [brand, genres, year, cost].filter(Boolean).join(" · ");
 }
 
-// Say why an item is there: answers with `explain` have the reason.
-function reasonOf({ reason, events, match }) {
-  if (reason?.facts?.length) return factOf(reason.facts[0]);
-  if (reason?.nearest.length) return `because you looked at ${nameOf(reason.nearest[0].id)}`;
-  if (reason?.popular) return "popular";
-  if (reason?.new) return "new";
+// Say why an item is there: recommendations have a line of copy, in the visitor's language.
+function whyOf({ copy, match, events }) {
+  if (copy) return copy.text;
   if (match === "text") return "near in meaning";
   return events ? `${events} visits` : "";
 }
-
-// Say in a line what an item shares with one that the visitor looked at.
-function factOf({ item, relation, via, item_relation: theirs }) {
-  const other = item.title || nameOf(item.id);
-  if (!via) return relation ? `${wordsOf(relation)}: ${other}` : `${wordsOf(theirs)} of ${other}`;
-  const role = wordsOf(relation);
-  if (!via.name) return role === wordsOf(theirs) ? `same ${role} as ${other}` : `${role} in common with ${other}`;
-  const also = role === wordsOf(theirs) ? "" : `${wordsOf(theirs)} `;
-  return `${role} ${via.name}, also ${also}in ${other}`;
-}
-
-// The relation film.film.directed_by, or an IRI that ends like it, is "directed by".
-const wordsOf = (relation) => relation.split(/[./#]/).filter(Boolean).pop().replaceAll("_", " ");
 
 // 4. The page. Its address says what it shows: #item=… an item, #q=… what a search found. All rows
 // are asked for at once.
@@ -124,7 +111,7 @@ function showPage() {
 // `recommend` knows the clicks of the last second too, so the row changes with each click.
 function showPicked() {
   showRow("picked", freshet.visitor ? "Picked for you" : "To begin with", () =>
-    freshet.recommend({ ...WITH_FACTS, explain: true }),
+    freshet.recommend({ ...WITH_FACTS, ...WITH_COPY }),
   );
 }
 
@@ -146,7 +133,7 @@ function showItem(itemId) {
   freshet.view(itemId);
   showRow("similar", "Similar", () => freshet.similar(itemId, { ...WITH_FACTS, by: "both" }));
   showRow("because", "Because you looked at it", () =>
-    freshet.recommend({ ...WITH_FACTS, context: { item_id: itemId } }),
+    freshet.recommend({ ...WITH_FACTS, ...WITH_COPY, context: { item_id: itemId } }),
   );
 }
 

@@ -1,0 +1,54 @@
+"""`/shop` has a line of text under each recommendation, in the language of the browser."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser.shops import LIMIT_S, WebShop
+
+ANN: dict[str, str | None] = {"id": "m.1", "name": "Ann Lee"}
+NAMELESS: dict[str, str | None] = {"id": "m.1", "name": None}
+DIRECTED = "film.film.directed_by"
+# the entity between the two items and its relations, and what a card says in both languages
+SHOWN: tuple[tuple[dict[str, str | None] | None, str | None, str, str], ...] = (
+    (ANN, DIRECTED, "Directed by Ann Lee, like “Sea”.", "与“Sea”同为Ann Lee执导。"),
+    (NAMELESS, "http://x/director", "From the director of “Sea”.", "与“Sea”出自同一位导演。"),
+    (ANN, "actor", "Starring Ann Lee, as in “Sea”.", "和“Sea”一样，由Ann Lee主演。"),
+    (None, None, "opular", "本店"),
+)
+
+
+def offer(shop: WebShop) -> str:
+    """Have the model recommend an item for each fact; return the page's address."""
+    items = []
+    for number, (via, relation, _, _) in enumerate(SHOWN):
+        path = {"item": {"id": "sea", "title": "Sea"}, "relation": relation, "via": via}
+        facts = [path | {"item_relation": relation}] if via else []
+        reason = {"nearest": [], "shared": {}, "popular": True, "new": False, "facts": facts}
+        items.append({"id": f"{number}", "title": "Film", "score": 1.5, "reason": reason})
+    shop.gateway.model.body = {"items": items, "model_version": 3}
+    return f"{shop.gateway_url}/shop?key={shop.add_own_key()}"
+
+
+def test_a_card_says_why_in_english(page: Page, shop: WebShop) -> None:
+    page.goto(offer(shop))
+    lines = page.locator("#picked .why")
+    expect(lines).to_have_count(len(SHOWN))
+    for number, (_, _, english, _) in enumerate(SHOWN):
+        expect(lines.nth(number)).to_contain_text(english)
+        expect(lines.nth(number)).to_have_attribute("lang", "en")
+
+
+@pytest.mark.parametrize("locale", ["zh-CN", "zh-TW"])
+def test_a_card_says_why_in_chinese(chromium: Browser, shop: WebShop, locale: str) -> None:
+    context = chromium.new_context(locale=locale)
+    page = context.new_page()
+    page.set_default_timeout(LIMIT_S * 1000)
+    page.goto(offer(shop))
+    lines = page.locator("#picked .why")
+    expect(lines).to_have_count(len(SHOWN))
+    for number, (_, _, _, chinese) in enumerate(SHOWN):
+        expect(lines.nth(number)).to_contain_text(chinese)
+        expect(lines.nth(number)).to_have_attribute("lang", "zh")
+    context.close()
