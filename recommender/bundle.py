@@ -136,9 +136,12 @@ class Bundle:
         return folder if folder is not None and folder.is_dir() else None
 
     def load_picture_encoder(self) -> PictureEncoder:
-        """Load the encoder that encoded the pictures; raise EncoderError when it differs here."""
+        """Load the encoder that encoded the pictures; raise EncoderError when it differs here.
+
+        It is exact, so that machines with and without a GPU answer alike.
+        """
         manifest, folder = self.manifest, self.picture_encoder_folder
-        encoder = load_picture_encoder(manifest.picture_encoder, folder)
+        encoder = load_picture_encoder(manifest.picture_encoder, folder, is_exact=True)
         if manifest.picture_digest not in (None, encoder.digest):
             raise EncoderError(
                 f"picture encoder {manifest.picture_encoder.model}: the bundle was made with other "

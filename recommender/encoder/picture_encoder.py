@@ -45,9 +45,15 @@ class PictureEncoder:
     """
 
     def __init__(
-        self, config: PictureEncoderConfig, source: EncoderSource, *, device: str | None = None
+        self,
+        config: PictureEncoderConfig,
+        source: EncoderSource,
+        *,
+        device: str | None = None,
+        is_exact: bool = False,
     ) -> None:
         self.config = config
+        self._is_exact = is_exact
         self._device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         self._processor, self._network = _load(config, source)
         self._half = torch.bfloat16 if self._network.dtype == torch.bfloat16 else torch.float16
@@ -78,7 +84,7 @@ class PictureEncoder:
     @property
     def width(self) -> int:
         """Length of a vector."""
-        return self.encode([_blank_picture()]).shape[1]
+        return self.encode([blank_picture()]).shape[1]
 
     def save(self, folder: Path) -> None:
         """Write a Hugging Face folder with processor, tokenizer and weights, in half precision."""
@@ -92,7 +98,8 @@ class PictureEncoder:
     def _encode_batch(self, pictures: Sequence[bytes]) -> Tensor:
         read = self._processor(images=list(map(open_picture, pictures)), return_tensors="pt")
         inputs = {name: value.to(self._device) for name, value in read.items()}
-        is_bfloat16 = self._device.startswith("cuda") and torch.cuda.is_bf16_supported()
+        on_gpu = self._device.startswith("cuda") and not self._is_exact
+        is_bfloat16 = on_gpu and torch.cuda.is_bf16_supported()
         with torch.autocast("cuda", torch.bfloat16, enabled=is_bfloat16):
             raw_MP = _vectors_of(self._network, inputs, has_pooler=self._has_pooler)
         return torch.nn.functional.normalize(raw_MP.float(), dim=1).cpu()
@@ -109,18 +116,23 @@ class PictureEncoder:
 
 
 def load_picture_encoder(
-    config: PictureEncoderConfig, folder: Path | None = None, *, device: str | None = None
+    config: PictureEncoderConfig,
+    folder: Path | None = None,
+    *,
+    device: str | None = None,
+    is_exact: bool = False,
 ) -> PictureEncoder:
     """Load a vision model from a bundle's folder or its source; raise EncoderError.
 
-    Without `device` a GPU is used when there is one, in bfloat16 where it has that.
+    Without `device` a GPU is used when there is one, in bfloat16 where it has that unless the
+    vectors must be exact.
     """
     if config.model is None:
         raise EncoderError("train.pictures.model is not set, so there is no picture encoder")
     source = EncoderSource(folder=str(folder)) if folder is not None else find_source(config.model)
-    encoder = PictureEncoder(config, source, device=device)
+    encoder = PictureEncoder(config, source, device=device, is_exact=is_exact)
     try:
-        encoder.encode([_blank_picture()])
+        encoder.encode([blank_picture()])
     except Exception as error:  # an unsuitable model may raise anything
         raise EncoderError(
             f"picture encoder {config.model}: it can't encode a picture ({in_one_line(error)}); "
@@ -146,7 +158,8 @@ def open_picture(content: bytes) -> Image:
         raise UnreadablePicture(f"{len(content):,} bytes that are not a picture") from error
 
 
-def _blank_picture() -> bytes:
+def blank_picture() -> bytes:
+    """Return a small picture of nothing, to try an encoder."""
     from PIL import Image
 
     file = io.BytesIO()

@@ -18,6 +18,7 @@ from recommender.bundle import load_bundle
 from recommender.lists.answer import answer_batch
 from recommender.ranking.ranker import Ranker
 from recommender.requests.wire import BadRequest
+from tests import pictured
 from tests.planted import planted_bundle
 from trainer.archive import pack, unpack_bundle
 
@@ -31,6 +32,7 @@ REQUESTS: list[object] = [
     {"user_seq": [], "k": 0},
     {"similar_to": "calm blue things", "k": 3},
     [{"user_seq": ["i2"], "k": 2}, {"nonsense": 1}],
+    *pictured.REQUESTS,
 ]
 
 # Runs without site of the user, PYTHONPATH or working directory on its path; it may import the
@@ -67,7 +69,7 @@ json.dump([[status, json.loads(a)] for status, a in zip(statuses, answers)], sys
 @pytest.fixture(scope="module")
 def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("packed")
-    planted_bundle(folder / "bundle", tower="transformer", encoder="tiny")
+    pictured.pictured_bundle(folder, "clip")
     return pack(bundle=folder / "bundle", version=12, out=folder)
 
 

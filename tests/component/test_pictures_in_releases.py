@@ -91,6 +91,9 @@ def test_pictures_come_with_every_kind_of_run(seeing: Services) -> None:
     assert sorted(baseline) == ["i0", "i1"]
     full = fetch_and_run(seeing, lease)
     assert full == baseline
+    probes = [path.read_text() for path in seeing.paths.runs.rglob("golden.json")]
+    assert len(probes) == 2
+    assert all('"picture": "' in one for one in probes), "a probe loads the vision model"
     changes: list[Record] = [
         with_picture(items[0], blue, later=1),
         with_picture(items[1], None, later=1),

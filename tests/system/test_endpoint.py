@@ -20,7 +20,7 @@ from recommender.lists.answer import answer_batch
 from recommender.ranking.ranker import Ranker
 from recommender.requests.wire import BadRequest
 from tests.component.test_clean_room import REQUESTS
-from tests.planted import planted_bundle
+from tests.pictured import pictured_bundle
 from tests.system.torchserve import Running, open_node, running_torchserve, stop
 from tests.unit.recommender.lists.test_answer import same
 from trainer.archive import pack
@@ -31,9 +31,9 @@ GOOD: dict[str, object] = {"user_seq": ["i3", "Thing 5 (1990)"], "k": 3}
 
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("endpoint") / "bundle"
-    planted_bundle(folder, tower="transformer", encoder="tiny")
-    return folder
+    folder = tmp_path_factory.mktemp("endpoint")
+    pictured_bundle(folder, "clip")
+    return folder / "bundle"
 
 
 @pytest.fixture(scope="module")

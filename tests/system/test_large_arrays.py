@@ -10,22 +10,22 @@ import pytest
 from cron.backends.torchserve.server import TorchServe
 from cron.errors import ServerRefused
 from recommender.arrays.bases import CONTENT
-from recommender.bundle import load_bundle, save_bundle
+from recommender.bundle import load_bundle
 from recommender.lists.answer import answer_batch
 from recommender.ranking.ranker import Ranker
-from tests.planted import planted_bundle
+from tests.pictured import REQUESTS, pictured_bundle
 from tests.system.torchserve import Running
 from tests.unit.recommender.lists.test_answer import same
 from trainer.archive import pack
 
-TOP = {"user_seq": ["i3"], "k": 3}
+QUESTIONS: list[dict[str, object]] = [{"user_seq": ["i3"], "k": 3}, *REQUESTS]
 
 
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A bundle all of whose arrays count as large."""
     folder = tmp_path_factory.mktemp("large")
-    save_bundle(planted_bundle(folder / "whole"), folder / "bundle", whole_bytes=1)
+    pictured_bundle(folder, "dinov2", whole_bytes=1)
     return folder / "bundle"
 
 
@@ -37,10 +37,10 @@ def test_releases_answer_from_arrays_beside_them(
     for version in (1, 2):
         mar = pack(bundle=bundle, version=version, out=node.store, beside=node.store / CONTENT)
         server.register(version, mar.name)
-        answer = server.predict(version, TOP, timeout_s=60)
-        expected = answer_batch(Ranker(load_bundle(bundle)), [TOP])[0]
-        assert isinstance(expected, dict)
-        assert same(answer, expected | {"model_version": version})
+        answers = server.predict(version, QUESTIONS, timeout_s=60)
+        (expected,) = answer_batch(Ranker(load_bundle(bundle)), [QUESTIONS])
+        assert isinstance(expected, list)
+        assert same(answers, [one | {"model_version": version} for one in expected])
     maps = [Path(f"/proc/{pid}/maps").read_text() for pid in node.worker_pids()]
     assert len(maps) == 2
     assert all(f"{node.store / CONTENT}/" in one for one in maps)

@@ -10,48 +10,20 @@ import pytest
 import torch
 
 from recommender.bundle import Bundle
-from recommender.config import PictureEncoderConfig
-from recommender.encoder.picture_encoder import load_picture_encoder
 from recommender.lists.answer import answer_batch
 from recommender.lists.resolve import MAX_PICTURES
 from recommender.ranking.ranker import Ranker
 from recommender.requests.wire import MAX_PICTURE_BYTES, Busy
-from recommender.retrieval.picture_vectors import PictureVectors, no_vectors, picture_cosines
+from recommender.retrieval.picture_vectors import PictureVectors, picture_cosines
+from tests.pictured import PICTURES, pictured_bundle
 from tests.pictures import render
-from tests.planted import planted_bundle
 from tests.unit.recommender.lists.answers import ask, refusal
-from tests.vision_models import TWO_TOWERS, write_vision_model
-
-PICTURES = {
-    "i1": render("red"),
-    "i4": render("blue", shape="square"),
-    "i6": render("red", side_px=60),
-    "i7": render("green", shape="square"),
-}
+from tests.vision_models import TWO_TOWERS
 
 
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     return pictured_bundle(tmp_path_factory.mktemp("look"), "dinov2")
-
-
-def pictured_bundle(folder: Path, kind: str) -> Bundle:
-    """Return a bundle of which four items have pictures, encoded by a kind of model."""
-    plain = planted_bundle(folder / "bundle", tower="transformer", encoder="tiny")
-    config = PictureEncoderConfig(model=str(write_vision_model(folder / "vision", kind)))
-    encoder = load_picture_encoder(config, device="cpu")
-    vectors = no_vectors(len(plain.catalogue), encoder.width)
-    for item_id, picture in PICTURES.items():
-        row = plain.catalogue.row(item_id)
-        vectors.has_N[row] = True
-        vectors.vectors_NP[row] = encoder.encode([picture])[0].half()
-    manifest = replace(
-        plain.manifest,
-        picture_encoder=config,
-        picture_digest=encoder.digest,
-        pictures_read_texts=encoder.reads_texts,
-    )
-    return replace(plain, manifest=manifest, pictures=vectors)
 
 
 @pytest.fixture(scope="module")
@@ -136,7 +108,7 @@ def test_a_text_finds_pictures_where_both_share_a_space(kind: str, tmp_path: Pat
     found = ask(one, {"similar_to": {"text": text}, "by": "picture", "k": 9})
     assert found["resolved_items"] == ["text"]
     assert sorted(found_ids(found)) == sorted(PICTURES)
-    encoder = load_picture_encoder(one.bundle.manifest.picture_encoder, device="cpu")
+    encoder = one.bundle.load_picture_encoder()
     cosine_M = encoder.encode(list(PICTURES.values())) @ encoder.encode_texts([text])[0]
     assert found_ids(found)[0] == list(PICTURES)[int(cosine_M.argmax())]
 
