@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from time import monotonic
-from typing import Literal
 
 from copywriter.brief import Brief
+from copywriter.ready_text import CopySource
 from copywriter.templates.template import from_template
 from copywriter.verifier.check import check
 from copywriter.verifier.verdict import Violation
 from copywriter.writing.writer import CopyWriter
 
 TRIES = 2
-CopySource = Literal["writer", "template", "editor"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from cron.ledger import experiment_tables, picture_tables
+from cron.ledger import copy_tables, experiment_tables, picture_tables
 
 metadata = experiment_tables.metadata
 arm_answers = experiment_tables.arm_answers
@@ -17,6 +17,12 @@ experiment_progress = experiment_tables.experiment_progress
 experiment_visitors = experiment_tables.experiment_visitors
 experiments = experiment_tables.experiments
 exploration_prices = experiment_tables.exploration_prices
+copy_edits = copy_tables.copy_edits
+copy_hours = copy_tables.copy_hours
+copy_rules = copy_tables.copy_rules
+copy_texts = copy_tables.copy_texts
+copy_wanted = copy_tables.copy_wanted
+copy_writers = copy_tables.copy_writers
 item_pictures = picture_tables.item_pictures
 more_pictures = picture_tables.more_pictures
 picture_place = picture_tables.picture_place

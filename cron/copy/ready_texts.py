@@ -1,0 +1,66 @@
+"""The texts that are ready, for the gateway; and the briefs that it had to show without one."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from copywriter.brief import Brief
+from copywriter.ready_text import ReadyText
+from cron.errors import FreshetError
+from cron.ledger import copy_rows, wanted_rows
+from cron.ledger.ledger import Ledger
+
+log = logging.getLogger(__name__)
+
+FLUSH_S = 5.0
+_MOST_WAITING = 10_000  # different briefs between two flushes; more are not counted
+
+
+class ReadyTexts:
+    """Reads texts from the ledger; counts wanted briefs, and stores the counts in a thread."""
+
+    def __init__(self, ledger: Ledger, *, flush_s: float = FLUSH_S) -> None:
+        self._ledger = ledger
+        self._flush_s = flush_s
+        self._lock = threading.Lock()
+        self._wanted: Counter[Brief] = Counter()
+        self._is_closed = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def texts(self, digests: Sequence[str]) -> Mapping[str, ReadyText]:
+        """Return the texts of briefs that may be shown now; it blocks for one query."""
+        return copy_rows.ready(self._ledger, digests)
+
+    def want(self, briefs: Sequence[Brief]) -> None:
+        """Note briefs that are shown without a text of a writer; it returns at once."""
+        with self._lock:
+            room = _MOST_WAITING - len(self._wanted)
+            self._wanted.update(briefs[: max(0, room)])
+            if self._thread is None and not self._is_closed.is_set():
+                self._thread = threading.Thread(target=self._flush_often, daemon=True)
+                self._thread.start()
+
+    def flush(self) -> None:
+        """Store the counts; what the ledger does not take is given up."""
+        with self._lock:
+            wanted, self._wanted = self._wanted, Counter()
+        if not wanted:
+            return
+        try:
+            wanted_rows.add(self._ledger, wanted)
+        except FreshetError as error:
+            log.warning("wanted texts not noted", extra={"why": str(error)})
+
+    def close(self) -> None:
+        """Store the last counts and end the thread."""
+        self._is_closed.set()
+        if self._thread is not None:
+            self._thread.join()
+        self.flush()
+
+    def _flush_often(self) -> None:
+        while not self._is_closed.wait(self._flush_s):
+            self.flush()

@@ -1,0 +1,200 @@
+"""Texts of briefs by writer, and what editors decided about them.
+
+A text is found by the digests of its brief and its writer, so a changed fact, prompt or model makes
+it stale at once. What an editor decided goes with the brief alone, whoever writes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+import msgspec
+import sqlalchemy as sa
+
+from copywriter.brief import Brief
+from copywriter.ready_text import ReadyText
+from copywriter.writing.verified import RejectedText, VerifiedText
+from cron.copy_errors import UnknownCopy
+from cron.ledger import copy_cost_rows, schema
+from cron.ledger.ledger import Ledger
+
+EditAction = Literal["pin", "edit", "ban"]
+_AT_ONCE = 10_000  # digests of one query; SQLite takes 32,766
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredCopy:
+    """What became of a brief, and an editor's decision if there is one."""
+
+    digest: str
+    brief: Brief
+    writer: str
+    text: str | None
+    rejected: tuple[RejectedText, ...]
+    made_at: datetime
+    action: EditAction | None
+    edited_text: str | None
+
+
+def store(ledger: Ledger, writer: str, texts: Sequence[VerifiedText]) -> None:
+    """Store what a writer made of briefs, and count the rules that rejected texts broke.
+
+    A brief without a final outcome is left out; a later call writes it.
+    """
+    table = schema.copy_texts
+    now = ledger.now().isoformat()
+    final = {one.brief.digest(): one for one in texts if one.is_final}
+    rows = [
+        {
+            "brief": digest,
+            "writer": writer,
+            "text": one.text if one.source == "writer" else None,
+            "rejected": msgspec.json.encode(one.rejected).decode(),
+            "content": one.brief.as_json().decode(),
+            "made_at": now,
+        }
+        for digest, one in sorted(final.items())
+    ]
+    with ledger.write() as connection:
+        is_old = (table.c.writer == writer) & table.c.brief.in_(list(final))
+        connection.execute(table.delete().where(is_old))
+        if rows:
+            connection.execute(table.insert(), rows)
+        copy_cost_rows.count_rules(connection, texts)
+
+
+def ready(ledger: Ledger, digests: Sequence[str]) -> Mapping[str, ReadyText]:
+    """Return the texts that may be shown: the editor's, else the live writer's, in one query."""
+    if not digests:
+        return {}
+    texts, edits = schema.copy_texts.c, schema.copy_edits.c
+    written = sa.select(texts.brief, texts.text, sa.literal("writer")).where(
+        texts.brief.in_(digests), texts.writer.in_(_live_writer()), texts.text.is_not(None)
+    )
+    edited = sa.select(edits.brief, edits.text, sa.literal("editor")).where(
+        edits.brief.in_(digests)
+    )
+    with ledger.read() as connection:
+        rows = connection.execute(written.union_all(edited)).all()
+    found: dict[str, ReadyText] = {}
+    for brief, text, source in sorted(rows, key=lambda row: row[2] == "editor"):
+        if text is None:
+            found.pop(brief, None)  # banned
+        else:
+            found[brief] = ReadyText(text=text, source=source)
+    return found
+
+
+def without_outcome(ledger: Ledger, writer: str, digests: Sequence[str]) -> frozenset[str]:
+    """Return those of the briefs that a writer has not written and no editor has decided."""
+    texts, edits = schema.copy_texts.c, schema.copy_edits.c
+    left = set(digests)
+    with ledger.read() as connection:
+        for first in range(0, len(digests), _AT_ONCE):
+            some = digests[first : first + _AT_ONCE]
+            written = sa.select(texts.brief).where(texts.brief.in_(some), texts.writer == writer)
+            decided = sa.select(edits.brief).where(edits.brief.in_(some))
+            left -= set(connection.execute(written.union_all(decided)).scalars())
+    return frozenset(left)
+
+
+def newest(
+    ledger: Ledger, limit: int, *, only: Literal["all", "rejected", "edited"] = "all"
+) -> tuple[StoredCopy, ...]:
+    """Return the newest outcomes of the live writer, newest first."""
+    texts, edits = schema.copy_texts, schema.copy_edits
+    query = (
+        sa.select(texts, edits.c.action, edits.c.text.label("edited_text"))
+        .select_from(texts.outerjoin(edits, texts.c.brief == edits.c.brief))
+        .order_by(texts.c.made_at.desc(), texts.c.brief)
+        .limit(limit)
+    )
+    if only == "edited":
+        query = query.where(edits.c.action.is_not(None))
+    else:
+        query = query.where(texts.c.writer.in_(_live_writer()))
+    if only == "rejected":
+        query = query.where(texts.c.rejected != "[]")
+    with ledger.read() as connection:
+        return tuple(_stored(row) for row in connection.execute(query))
+
+
+def decide(ledger: Ledger, brief: str, action: EditAction, text: str | None, *, by: str) -> None:
+    """Store an editor's decision in place of the one before; raise UnknownCopy.
+
+    A pin without a text keeps the live writer's. A ban has no text.
+    """
+    table, texts = schema.copy_edits, schema.copy_texts.c
+    with ledger.write() as connection:
+        known = connection.execute(sa.select(texts.text).where(texts.brief == brief)).first()
+        if known is None:
+            raise UnknownCopy(brief)
+        if action == "pin":
+            live = sa.select(texts.text).where(
+                texts.brief == brief, texts.writer.in_(_live_writer())
+            )
+            text = connection.execute(live).scalar()
+            if text is None:
+                raise UnknownCopy(brief)
+        connection.execute(table.delete().where(table.c.brief == brief))
+        row = {
+            "brief": brief,
+            "action": action,
+            "text": text if action != "ban" else None,
+            "edited_at": ledger.now().isoformat(),
+            "edited_by": by,
+        }
+        connection.execute(table.insert().values(row))
+
+
+def undo(ledger: Ledger, brief: str) -> None:
+    """Delete an editor's decision; raise UnknownCopy when there is none."""
+    table = schema.copy_edits
+    with ledger.write() as connection:
+        if connection.execute(table.delete().where(table.c.brief == brief)).rowcount == 0:
+            raise UnknownCopy(brief)
+
+
+def brief_of(ledger: Ledger, digest: str) -> Brief:
+    """Return the brief with a digest; raise UnknownCopy."""
+    texts = schema.copy_texts.c
+    query = sa.select(texts.content).where(texts.brief == digest).limit(1)
+    with ledger.read() as connection:
+        content = connection.execute(query).scalar()
+    if content is None:
+        raise UnknownCopy(digest)
+    return Brief.from_json(content)
+
+
+def delete_old(ledger: Ledger, before: datetime) -> int:
+    """Delete texts made before a time that no editor decided on; return how many."""
+    texts, edits = schema.copy_texts, schema.copy_edits
+    is_old = (texts.c.made_at < before.isoformat()) & texts.c.brief.not_in(sa.select(edits.c.brief))
+    with ledger.write() as connection:
+        return int(connection.execute(texts.delete().where(is_old)).rowcount)
+
+
+def _live_writer() -> sa.Select[tuple[str]]:
+    writers = schema.copy_writers.c
+    return (
+        sa.select(writers.digest)
+        .where(writers.live_at.is_not(None))
+        .order_by(writers.live_at.desc(), writers.digest)
+        .limit(1)
+    )
+
+
+def _stored(row: sa.Row[tuple[object, ...]]) -> StoredCopy:
+    return StoredCopy(
+        digest=row.brief,
+        brief=Brief.from_json(row.content),
+        writer=row.writer,
+        text=row.text,
+        rejected=msgspec.json.decode(row.rejected, type=tuple[RejectedText, ...]),
+        made_at=datetime.fromisoformat(row.made_at),
+        action=row.action,
+        edited_text=row.edited_text,
+    )

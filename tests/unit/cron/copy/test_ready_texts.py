@@ -1,0 +1,63 @@
+"""Texts that are ready for the gateway, and briefs that it showed without one."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from copywriter.writing.verified import VerifiedText
+from cron.copy.ready_texts import ReadyTexts
+from cron.ledger import copy_rows, wanted_rows, writer_rows
+from cron.ledger.ledger import Ledger, open_ledger
+from tests.film_briefs import film_brief
+
+BLUE, RED = film_brief("Blue Train"), film_brief("Red Boat")
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    opened = open_ledger(f"sqlite:///{tmp_path}/ledger.db")
+    yield opened
+    opened.close()
+
+
+def test_texts_come_from_the_ledger(ledger: Ledger) -> None:
+    writer_rows.add(ledger, "w", name="small")
+    writer_rows.set_live(ledger, "w")
+    copy_rows.store(ledger, "w", [VerifiedText(brief=BLUE, text="A", source="writer")])
+    ready = ReadyTexts(ledger)
+    found = ready.texts([BLUE.digest(), RED.digest()])
+    assert {digest: one.text for digest, one in found.items()} == {BLUE.digest(): "A"}
+
+
+def test_wanted_briefs_are_stored_when_it_closes(ledger: Ledger) -> None:
+    ready = ReadyTexts(ledger, flush_s=600.0)
+    ready.want([BLUE])
+    ready.want([BLUE, RED])
+    assert wanted_rows.count(ledger) == 0  # an answer does not wait for the ledger
+    ready.close()
+    assert wanted_rows.most_wanted(ledger, 5) == (BLUE, RED)
+
+
+def test_wanted_briefs_are_stored_every_few_seconds(ledger: Ledger) -> None:
+    ready = ReadyTexts(ledger, flush_s=0.01)
+    ready.want([BLUE])
+    for _ in range(500):
+        if wanted_rows.count(ledger):
+            break
+        threading.Event().wait(0.01)
+    assert wanted_rows.count(ledger) == 1
+    ready.close()
+
+
+def test_a_ledger_that_is_away_costs_no_answer(tmp_path: Path) -> None:
+    opened = open_ledger(f"sqlite:///{tmp_path}/ledger.db")
+    ready = ReadyTexts(opened, flush_s=600.0)
+    ready.want([BLUE])
+    opened.close()
+    (tmp_path / "ledger.db").unlink()
+    (tmp_path / "ledger.db").mkdir()
+    ready.close()
