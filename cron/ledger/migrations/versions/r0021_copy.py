@@ -39,6 +39,10 @@ def upgrade() -> None:
         sa.Column("added_at", sa.Text, nullable=False),
         sa.Column("live_at", sa.Text),
     )
+    _create_counts()
+
+
+def _create_counts() -> None:
     op.create_table(
         "copy_hours",
         sa.Column("hour", sa.Integer, primary_key=True, autoincrement=False),
