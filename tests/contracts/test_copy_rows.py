@@ -119,7 +119,7 @@ def test_a_decision_on_an_unknown_brief_is_refused(ledger: Ledger) -> None:
     with pytest.raises(UnknownCopy):
         copy_rows.undo(ledger, BLUE.digest())
     copy_rows.store(ledger, "w1", [template(BLUE)])
-    with pytest.raises(UnknownCopy):  # there is no text to pin
+    with pytest.raises(UnknownCopy):  # nothing to pin
         copy_rows.decide(ledger, BLUE.digest(), "pin", None, by="ann")
 
 
