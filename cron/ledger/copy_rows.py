@@ -119,7 +119,7 @@ def newest(
     if only == "rejected":
         query = query.where(texts.c.rejected != "[]")
     with ledger.read() as connection:
-        return tuple(_stored(row) for row in connection.execute(query))
+        return tuple(_stored_copy(row) for row in connection.execute(query))
 
 
 def decide(ledger: Ledger, brief: str, action: EditAction, text: str | None, *, by: str) -> None:
@@ -187,7 +187,7 @@ def _live_writer() -> sa.Select[tuple[str]]:
     )
 
 
-def _stored(row: sa.Row[tuple[object, ...]]) -> StoredCopy:
+def _stored_copy(row: sa.Row[tuple[object, ...]]) -> StoredCopy:
     return StoredCopy(
         digest=row.brief,
         brief=Brief.from_json(row.content),

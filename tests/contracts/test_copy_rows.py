@@ -49,7 +49,7 @@ def ledger(url: str, clock: Clock) -> Iterator[Ledger]:
     opened.close()
 
 
-def written(brief: Brief, text: str, *rejected: RejectedText) -> VerifiedText:
+def written_text(brief: Brief, text: str, *rejected: RejectedText) -> VerifiedText:
     return VerifiedText(brief=brief, text=text, source="writer", rejected=rejected)
 
 
@@ -57,7 +57,7 @@ def template(brief: Brief) -> VerifiedText:
     return VerifiedText(brief=brief, text="T", source="template", rejected=(LIE, LIE))
 
 
-def shown(ledger: Ledger, *briefs: Brief) -> dict[str, tuple[str, str]]:
+def shown_texts(ledger: Ledger, *briefs: Brief) -> dict[str, tuple[str, str]]:
     """Return text and source of what is ready, by title."""
     found = copy_rows.ready(ledger, [brief.digest() for brief in briefs])
     titles = {brief.digest(): str(brief.items[0].title) for brief in briefs}
@@ -65,20 +65,20 @@ def shown(ledger: Ledger, *briefs: Brief) -> dict[str, tuple[str, str]]:
 
 
 def test_the_live_writers_texts_are_ready(ledger: Ledger) -> None:
-    copy_rows.store(ledger, "w1", [written(BLUE, "A"), template(RED)])
-    assert shown(ledger, BLUE, RED) == {"Blue Train": ("A", "writer")}
+    copy_rows.store(ledger, "w1", [written_text(BLUE, "A"), template(RED)])
+    assert shown_texts(ledger, BLUE, RED) == {"Blue Train": ("A", "writer")}
     assert copy_rows.ready(ledger, []) == {}
 
 
 def test_another_writer_shows_its_own_texts_at_once(ledger: Ledger) -> None:
-    copy_rows.store(ledger, "w1", [written(BLUE, "A")])
+    copy_rows.store(ledger, "w1", [written_text(BLUE, "A")])
     writer_rows.add(ledger, "w2", name="large")
-    copy_rows.store(ledger, "w2", [written(RED, "B")])
-    assert shown(ledger, BLUE, RED) == {"Blue Train": ("A", "writer")}
+    copy_rows.store(ledger, "w2", [written_text(RED, "B")])
+    assert shown_texts(ledger, BLUE, RED) == {"Blue Train": ("A", "writer")}
     writer_rows.set_live(ledger, "w2")
-    assert shown(ledger, BLUE, RED) == {"Red Boat": ("B", "writer")}
+    assert shown_texts(ledger, BLUE, RED) == {"Red Boat": ("B", "writer")}
     writer_rows.retire(ledger, "w2")  # rolled back
-    assert shown(ledger, BLUE, RED) == {"Blue Train": ("A", "writer")}
+    assert shown_texts(ledger, BLUE, RED) == {"Blue Train": ("A", "writer")}
 
 
 def test_what_has_an_outcome_is_not_written_again(ledger: Ledger) -> None:
@@ -90,26 +90,26 @@ def test_what_has_an_outcome_is_not_written_again(ledger: Ledger) -> None:
 
 
 def test_an_editors_text_survives_every_writer(ledger: Ledger) -> None:
-    copy_rows.store(ledger, "w1", [written(BLUE, "A"), written(RED, "B")])
+    copy_rows.store(ledger, "w1", [written_text(BLUE, "A"), written_text(RED, "B")])
     copy_rows.decide(ledger, BLUE.digest(), "edit", "Mine.", by="ann")
     copy_rows.decide(ledger, RED.digest(), "pin", None, by="ann")
     writer_rows.add(ledger, "w2", name="large")
     writer_rows.set_live(ledger, "w2")
-    copy_rows.store(ledger, "w2", [written(BLUE, "C"), written(RED, "D")])
-    assert shown(ledger, BLUE, RED) == {
+    copy_rows.store(ledger, "w2", [written_text(BLUE, "C"), written_text(RED, "D")])
+    assert shown_texts(ledger, BLUE, RED) == {
         "Blue Train": ("Mine.", "editor"),
         "Red Boat": ("B", "editor"),
     }
     copy_rows.undo(ledger, RED.digest())
-    assert shown(ledger, RED) == {"Red Boat": ("D", "writer")}
+    assert shown_texts(ledger, RED) == {"Red Boat": ("D", "writer")}
 
 
 def test_a_banned_text_is_never_shown(ledger: Ledger) -> None:
-    copy_rows.store(ledger, "w1", [written(BLUE, "A")])
+    copy_rows.store(ledger, "w1", [written_text(BLUE, "A")])
     copy_rows.decide(ledger, BLUE.digest(), "ban", None, by="ann")
-    assert shown(ledger, BLUE) == {}
-    copy_rows.store(ledger, "w1", [written(BLUE, "Another")])
-    assert shown(ledger, BLUE) == {}
+    assert shown_texts(ledger, BLUE) == {}
+    copy_rows.store(ledger, "w1", [written_text(BLUE, "Another")])
+    assert shown_texts(ledger, BLUE) == {}
     assert copy_rows.without_outcome(ledger, "w2", [BLUE.digest()]) == frozenset()
 
 
@@ -124,7 +124,7 @@ def test_a_decision_on_an_unknown_brief_is_refused(ledger: Ledger) -> None:
 
 
 def test_the_newest_texts_have_their_reasons(ledger: Ledger, clock: Clock) -> None:
-    copy_rows.store(ledger, "w1", [written(BLUE, "A")])
+    copy_rows.store(ledger, "w1", [written_text(BLUE, "A")])
     clock.now += timedelta(seconds=1)
     copy_rows.store(ledger, "w1", [template(RED)])
     copy_rows.decide(ledger, BLUE.digest(), "edit", "Mine.", by="ann")
@@ -137,16 +137,16 @@ def test_the_newest_texts_have_their_reasons(ledger: Ledger, clock: Clock) -> No
 
 
 def test_old_texts_go_and_edited_ones_stay(ledger: Ledger, clock: Clock) -> None:
-    copy_rows.store(ledger, "w1", [written(BLUE, "A"), written(RED, "B")])
+    copy_rows.store(ledger, "w1", [written_text(BLUE, "A"), written_text(RED, "B")])
     copy_rows.decide(ledger, BLUE.digest(), "pin", None, by="ann")
     assert copy_rows.delete_old(ledger, NOW) == 0
     assert copy_rows.delete_old(ledger, NOW + timedelta(days=1)) == 1
-    assert shown(ledger, BLUE, RED) == {"Blue Train": ("A", "editor")}
+    assert shown_texts(ledger, BLUE, RED) == {"Blue Train": ("A", "editor")}
 
 
 def test_broken_rules_are_counted_once_a_text(ledger: Ledger) -> None:
     both = RejectedText(text="Bob 3", violations=(*LIE.violations, *LIE.violations))
-    copy_rows.store(ledger, "w1", [written(BLUE, "A", both), template(RED)])
+    copy_rows.store(ledger, "w1", [written_text(BLUE, "A", both), template(RED)])
     assert copy_cost_rows.by_rule(ledger) == {"names": 3}
 
 
@@ -193,6 +193,6 @@ def test_writers_have_versions_and_an_order(ledger: Ledger) -> None:
 
 
 def test_a_ready_text_says_who_wrote_it(ledger: Ledger) -> None:
-    copy_rows.store(ledger, "w1", [written(BLUE, "A")])
+    copy_rows.store(ledger, "w1", [written_text(BLUE, "A")])
     found = copy_rows.ready(ledger, [BLUE.digest(), RED.digest()])
     assert found == {BLUE.digest(): ReadyText(text="A", source="writer")}
