@@ -42,6 +42,7 @@ VERBS = (
     "rollback",
     "pause",
     "resume",
+    "trial",
     "experiment",
     "evaluate",
     "keys",

@@ -42,6 +42,7 @@ A message says what happened, to what, and what to do next.
     ├── UnknownKey               no API key has that name
     ├── UnknownExperiment        no experiment has that name (cron.experiment_errors)
     ├── ExperimentRefused        an experiment does not fit what is running (the same)
+    ├── NoTrial                  no candidate is on trial (the same)
     ├── WrongUserId              the text is not a valid user id
     └── NothingToRollBackTo      there is no earlier good release
 """

@@ -1,7 +1,8 @@
-"""Why an experiment is not started or stopped.
+"""Why an experiment is not started or stopped, or a trial not ended.
 
 FreshetError
 ├── UnknownExperiment            no experiment has that name
+├── NoTrial                      no candidate is on trial, or another one than a person saw
 └── ExperimentRefused
     ├── ExperimentNameInUse      one with that name was started before
     ├── PlacementInExperiment    one of another layer applies to the same lists
@@ -92,3 +93,13 @@ class UnknownExperiment(FreshetError):
     def __init__(self, name: str, *, known: list[str]) -> None:
         names = ", ".join(known[:20]) or "none"
         super().__init__(f"no experiment is named {name!r}; existing experiments: {names}")
+
+
+class NoTrial(FreshetError):
+    """No candidate is on trial, or another one than a person saw."""
+
+    def __init__(self, *, seen: int | None = None, running: int | None = None) -> None:
+        if running is None:
+            super().__init__("no candidate is on trial now")
+            return
+        super().__init__(f"version {running} is on trial now, and not version {seen}")

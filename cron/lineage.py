@@ -77,7 +77,7 @@ class Hold:
     since: datetime
 
 
-Action = Literal["rollback", "promote", "pause", "resume"]
+Action = Literal["rollback", "promote", "pause", "resume", "promote_trial", "stop_trial"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

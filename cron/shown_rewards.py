@@ -10,7 +10,7 @@ late event changes the result as if it had been on time.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -20,12 +20,14 @@ from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from cron.settings.tree import RewardSettings
+    from recommender.records.events import Event
 
 _TEXTS = ("event_id", "user_id", "item_id", "type", "recommendation_id")
 SLATE_COLUMNS = ("event_id", "user_id", "items", "at_us")
 EVENT_COLUMNS = (*_TEXTS, "at_us", "value", "dwell_s")
 CLOCK_SLACK_US = 60_000_000  # an event may be this much older than its slate: clocks differ
 _US = 1_000_000
+Worths = TypeVar("Worths", float, NDArray[np.float64])  # of one event, or of many
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +82,20 @@ def _shown_items(slates: pa.Table) -> pd.DataFrame:
     )
 
 
+def event_worth(event: Event, reward: RewardSettings) -> float:
+    """Return what an event is worth to the shown item that it counts for."""
+    details = event.details
+    value = dwell_s = 0.0
+    if details is not None:
+        value, dwell_s = details.value or 0.0, details.dwell_s or 0.0
+    return _worths(reward, reward.weights.get(event.type, 0.0), value, dwell_s)
+
+
+def _worths(reward: RewardSettings, of_type: Worths, value: Worths, dwell_s: Worths) -> Worths:
+    """Return the rewards of events by the weights of their types, their values and dwells."""
+    return of_type + reward.value_weight * value + reward.dwell_weight * dwell_s
+
+
 def _rewarded_events(events: pa.Table, reward: RewardSettings) -> pd.DataFrame:
     """Return the events that have a reward, with it."""
     acts = pd.DataFrame(
@@ -88,12 +104,14 @@ def _rewarded_events(events: pa.Table, reward: RewardSettings) -> pd.DataFrame:
             **{name: events[name].to_pandas() for name in ("at_us", "value", "dwell_s")},
         }
     )
-    acts["reward"] = (
-        acts["type"].map(dict(reward.weights)).astype(np.float64).fillna(0.0)
-        + reward.value_weight * acts["value"].fillna(0.0)
-        + reward.dwell_weight * acts["dwell_s"].fillna(0.0)
-    )
+    of_type = acts["type"].map(dict(reward.weights))
+    parts = (_numbers(one) for one in (of_type, acts["value"], acts["dwell_s"]))
+    acts["reward"] = _worths(reward, *parts)
     return acts[acts["reward"] != 0]
+
+
+def _numbers(column: pd.Series) -> NDArray[np.float64]:
+    return column.astype(np.float64).fillna(0.0).to_numpy(np.float64)
 
 
 def _texts(column: pa.ChunkedArray | pa.Array) -> pd.Series:

@@ -29,6 +29,14 @@ class TrialEnd:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AskedEnd:
+    """How a person wants a running trial to end; the worker ends it in its next turn."""
+
+    verdict: TrialVerdict
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CandidateTrial:
     """The trial of a candidate against the release that was live at its start.
 
@@ -43,6 +51,7 @@ class CandidateTrial:
     after_seq: int
     started_at: datetime
     end: TrialEnd | None = None
+    asked: AskedEnd | None = None
 
     @property
     def name(self) -> str:

@@ -22,7 +22,7 @@ from gateway.bodies.experiments import ExperimentBody, StopBody
 from gateway.bodies.facts import FactBody
 from gateway.bodies.foreign import Ga4Body, TrackBatch, TrackCall
 from gateway.bodies.items import ItemChangeBody
-from gateway.bodies.operate import PauseBody, PromoteBody, ResumeBody, RollbackBody
+from gateway.bodies.operate import PauseBody, PromoteBody, ResumeBody, RollbackBody, TrialBody
 from gateway.bodies.personalizer import (
     MultiSlotRankRequest,
     MultiSlotRewardRequest,
@@ -71,6 +71,7 @@ _BODIES = (
     PromoteBody,
     PauseBody,
     ResumeBody,
+    TrialBody,
     TrackCall,
     TrackBatch,
     Ga4Body,

@@ -120,6 +120,9 @@ def _look(services: Services, trial: CandidateTrial, lease: Lease) -> Verdict | 
     ledger, settings = services.ledger, services.settings.release
     age_s = (ledger.now() - trial.started_at).total_seconds()
     shadow = _shadow_reasons(trial, trial_rows.shadow(ledger, trial.version))
+    if trial.asked is not None:
+        asked = Reason(name=NAME, ok=trial.asked.verdict == "promoted", text=trial.asked.why)
+        return Verdict(reasons=(*shadow, asked), metrics={})
     if trial.canary_share == 0:
         is_over = age_s >= settings.trial_min_s
         return Verdict(reasons=shadow, metrics={}) if is_over else None

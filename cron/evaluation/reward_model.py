@@ -26,6 +26,7 @@ from cron.evaluation.dense import dense_slates
 from cron.evaluation.inverse_propensity import prefix_weights
 from cron.evaluation.logged_slates import Floats, Integers, LoggedSlates, PredictedRewards
 
+ALTERNATIVES = 10  # items of a place that are told apart, the likeliest
 NUM_FOLDS = 5
 SEED = 20_261_130
 MAX_PLACES = 20  # those below have one coefficient together

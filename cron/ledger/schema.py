@@ -283,7 +283,8 @@ side_versions = sa.Table(
 )
 
 # candidates that answer users, or in the background, before they are live; after_seq: the journal's
-# last number at the start; measured: JSON of the arms' sums when they were last computed
+# last number at the start; measured: JSON of the arms' sums when they were last computed; verdict
+# and why before ended_at: how a person wants it to end
 trials = sa.Table(
     "trials",
     metadata,

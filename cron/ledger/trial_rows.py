@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from datetime import datetime
 
 import sqlalchemy as sa
 
+from cron.experiment_errors import NoTrial
 from cron.ledger import schema
 from cron.ledger.experiment_rows import MeasuredArms, measured_from_json, measured_to_json
 from cron.ledger.ledger import Ledger
 from cron.lineage import Lease
-from cron.trial import CandidateTrial, ShadowCounts, TrialEnd, TrialVerdict
+from cron.trial import AskedEnd, CandidateTrial, ShadowCounts, TrialEnd, TrialVerdict
 
 KEPT = 100  # ended ones
 
@@ -41,6 +42,26 @@ def end(ledger: Ledger, version: int, verdict: TrialVerdict, why: str, *, lease:
         connection.execute(table.update().where(is_running).values(values))
 
 
+def ask_to_end(
+    ledger: Ledger, verdict: TrialVerdict, why: str, *, seen: int | None = None
+) -> CandidateTrial:
+    """Ask the worker to end the running trial so, and return it; what was asked before is replaced.
+
+    Raise NoTrial if none is running, or another one than that of the version that was seen.
+    """
+    table = schema.trials
+    with ledger.write() as connection:
+        query = sa.select(table).where(table.c.ended_at.is_(None)).order_by(table.c.version.desc())
+        row = connection.execute(query.limit(1)).one_or_none()
+        if row is None:
+            raise NoTrial
+        if seen not in (None, row.version):
+            raise NoTrial(seen=seen, running=row.version)
+        asked = table.update().where(table.c.version == row.version)
+        connection.execute(asked.values(verdict=verdict, why=why))
+    return replace(_trial(row), asked=AskedEnd(verdict=verdict, why=why))
+
+
 def find(ledger: Ledger, version: int) -> CandidateTrial | None:
     """Return the trial of a version, running or ended."""
     with ledger.read() as connection:
@@ -61,8 +82,8 @@ def running(ledger: Ledger) -> CandidateTrial | None:
 def answering(ledger: Ledger) -> CandidateTrial | None:
     """Return the trial whose candidate may answer users now.
 
-    None as soon as another release is live or decided on, or publishing is paused: the worker ends
-    the trial at its next turn.
+    None as soon as another release is live or decided on, publishing is paused, or a person has
+    stopped the trial: the worker ends it at its next turn.
     """
     table = schema.trials
     query = sa.select(table).where(table.c.ended_at.is_(None)).order_by(table.c.version.desc())
@@ -72,7 +93,8 @@ def answering(ledger: Ledger) -> CandidateTrial | None:
             return None
         desk = connection.execute(sa.select(schema.desk)).one()
     is_settled = desk.switching_to in (None, desk.live)
-    if desk.hold_reason is not None or desk.live != row.live or not is_settled:
+    is_held = desk.hold_reason is not None or row.verdict == "taken_back"
+    if is_held or desk.live != row.live or not is_settled:
         return None
     return _trial(row)
 
@@ -143,8 +165,12 @@ def _trial(row: schema.Row) -> CandidateTrial:
     end = None
     if row.ended_at is not None:
         end = TrialEnd(at=datetime.fromisoformat(row.ended_at), verdict=row.verdict, why=row.why)
+    asked = None
+    if end is None and row.verdict is not None:
+        asked = AskedEnd(verdict=row.verdict, why=row.why)
     return CandidateTrial(
         **{name: getattr(row, name) for name in _PLAIN},
         started_at=datetime.fromisoformat(row.started_at),
         end=end,
+        asked=asked,
     )

@@ -122,11 +122,15 @@ class PosteriorLearner:
             self._num_lists += bool(shown)
             for item in shown:
                 self._sums.show(item)
+        now_us = self._now_us()
+        changes = [*self._lists.rewards_of_early_events(now_us)]
         for record in batch.records:
-            if isinstance(record, Event) and (change := self._lists.reward(record)) is not None:
-                self._sums.reward(change)
-                self._num_rewards += 1
-        self._lists.close_before(self._now_us())
+            if isinstance(record, Event):
+                changes.extend(self._lists.reward(record, at_us=now_us))
+        for change in changes:
+            self._sums.reward(change)
+        self._num_rewards += len(changes)
+        self._lists.close_before(now_us)
 
     def _store(self, lease: Lease) -> None:
         now = self._ledger.now()

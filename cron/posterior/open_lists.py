@@ -2,6 +2,9 @@
 
 The rules are those of `cron.shown_rewards`, except that events are taken in the order of the log:
 of several events of one type with one shown item, the one that arrives first counts.
+
+A gateway stores a list up to half a second after it was served, and later while the log is away. So
+an event may be in the log before the list that it names: it waits for that list for some time.
 """
 
 from __future__ import annotations
@@ -12,10 +15,12 @@ from dataclasses import dataclass
 
 from cron.epoch import micros
 from cron.settings.tree import RewardSettings
-from cron.shown_rewards import CLOCK_SLACK_US
+from cron.shown_rewards import CLOCK_SLACK_US, event_worth
 from recommender.records.events import Event
 from recommender.records.slates import Slate
 
+EARLY_US = 60_000_000  # how long an event waits for its list: twice a gateway's longest retry
+MAX_EARLY = 10_000
 MAX_LISTS = 50_000  # the newest; with ten items each they take some 100 MB
 
 
@@ -47,6 +52,16 @@ class _OpenList:
     mean: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _EarlyEvent:
+    """An event that waits for the list that it names since a time."""
+
+    event: Event
+    list_id: str
+    worth: float
+    at_us: int
+
+
 class OpenLists:
     """The newest lists, by their ids and by their users."""
 
@@ -57,6 +72,7 @@ class OpenLists:
         self._by_id: dict[str, _OpenList] = {}  # in the order of the log
         self._of_user: dict[str, deque[str]] = {}
         self._rewards: dict[tuple[str, str], dict[str, float]] = {}  # by event type
+        self._early = deque[_EarlyEvent]()  # in the order of the log
 
     def __len__(self) -> int:
         return len(self._by_id)
@@ -76,11 +92,38 @@ class OpenLists:
         found = (_impression_of(opened, place) for place in range(len(slate.items)))
         return tuple(one for one in found if one is not None)
 
-    def reward(self, event: Event) -> RewardChange | None:
-        """Return the change that an event makes; None if it has no reward or no list."""
-        worth = self._worth(event)
+    def reward(self, event: Event, *, at_us: int) -> tuple[RewardChange, ...]:
+        """Return the change that an event makes, if any, and those of events that have waited.
+
+        An event without a reward or a list makes none. One whose list is not here yet waits from
+        `at_us` on, and counts for another list of its user after EARLY_US.
+        """
+        worth = event_worth(event, self._reward)
         if worth == 0:
-            return None
+            return ()
+        named = _named_list(event)
+        if named is None or named in self._by_id:
+            return _some(self._change(event, worth))
+        self._early.append(_EarlyEvent(event=event, list_id=named, worth=worth, at_us=at_us))
+        if len(self._early) <= MAX_EARLY:
+            return ()
+        first = self._early.popleft()
+        return _some(self._change(first.event, first.worth))
+
+    def rewards_of_early_events(self, at_us: int) -> tuple[RewardChange, ...]:
+        """Return the changes by events whose list has come, or that have waited long enough."""
+        if not self._early:
+            return ()
+        changes, waiting = list[RewardChange](), deque[_EarlyEvent]()
+        for one in self._early:
+            if one.list_id in self._by_id or not 0 <= at_us - one.at_us < EARLY_US:
+                changes.extend(_some(self._change(one.event, one.worth)))
+            else:
+                waiting.append(one)
+        self._early = waiting
+        return tuple(changes)
+
+    def _change(self, event: Event, worth: float) -> RewardChange | None:
         shown = self._shown_by(event)
         if shown is None:
             return None
@@ -101,18 +144,10 @@ class OpenLists:
                 return
             self._close(list_id)
 
-    def _worth(self, event: Event) -> float:
-        reward, details = self._reward, event.details
-        worth = reward.weights.get(event.type, 0.0)
-        if details is not None:
-            worth += reward.value_weight * (details.value or 0.0)
-            worth += reward.dwell_weight * (details.dwell_s or 0.0)
-        return worth
-
     def _shown_by(self, event: Event) -> tuple[str, ListImpression] | None:
         """Return the list that an event counts for, and its item."""
         at_us = micros(event.at)
-        named = event.details.recommendation_id if event.details is not None else None
+        named = _named_list(event)
         if named is not None and named in self._by_id:
             return self._in_list(named, event.item_id, at_us)
         for list_id in reversed(self._of_user.get(event.user_id, ())):
@@ -138,6 +173,14 @@ class OpenLists:
             lists.remove(list_id)
             if not lists:
                 del self._of_user[slate.user_id]
+
+
+def _named_list(event: Event) -> str | None:
+    return event.details.recommendation_id if event.details is not None else None
+
+
+def _some(change: RewardChange | None) -> tuple[RewardChange, ...]:
+    return () if change is None else (change,)
 
 
 def _impression_of(opened: _OpenList, place: int) -> ListImpression | None:

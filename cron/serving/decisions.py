@@ -1,4 +1,4 @@
-"""What a person decides about what is live: roll back, promote, pause, resume.
+"""What a person decides about what is live: roll back, promote, pause, resume, end a trial.
 
 The command line and the gateway make the same decisions here. Who made each, and why, is stored in
 the ledger.
@@ -10,13 +10,17 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 
 from cron.errors import FreshetError, SwitchPending
-from cron.ledger import decision_rows, holds, switches
+from cron.ledger import decision_rows, holds, switches, trial_rows
 from cron.ledger.ledger import Ledger
 from cron.lineage import Action, Hold, Range
 from cron.ports import ArtifactStore, ModelServer
 from cron.serving import release
+from cron.trial import TrialVerdict
+
+TrialAction = Literal["promote_trial", "stop_trial"]
 
 log = logging.getLogger(__name__)
 
@@ -87,6 +91,21 @@ class Decisions:
             self._record("promote", person, version)
             raise
         self._record("promote", person, version)
+
+    def end_trial(self, action: TrialAction, person: Person, *, seen: int | None = None) -> int:
+        """Ask the worker to end the running trial, and return its version; raise NoTrial.
+
+        A stopped candidate answers nobody from now on; a promoted one is live after the worker's
+        next turn.
+        """
+        verdict: TrialVerdict = "promoted" if action == "promote_trial" else "taken_back"
+        done = "promoted" if action == "promote_trial" else "taken back"
+        why = f"{done} by {person.by}"
+        if person.why is not None:
+            why += f": {person.why}"
+        trial = trial_rows.ask_to_end(self.ledger, verdict, why, seen=seen)
+        self._record(action, person, trial.version)
+        return trial.version
 
     def pause(self, person: Person) -> Hold:
         """Pause publishing; an earlier hold and its reason stay."""

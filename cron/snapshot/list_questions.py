@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from cron.evaluation.reward_model import ALTERNATIVES
 from cron.past_event import PastEvent
 from cron.placement import Placement
 from cron.placement_policy import PlacementPolicy
@@ -17,7 +18,6 @@ from recommender.records.slates import Slate
 from recommender.requests.list_policy import learns_from_rewards, strength_of
 from recommender.requests.reward_evidence import RewardEvidence
 
-ALTERNATIVES = 10  # to each item: what a reward model needs
 _PRIOR = {"id": RewardEvidence().digest, "ids": [], "sums": ""}
 NUM_SEEN = 1000  # events of a user that count as seen, as the histories keep them
 

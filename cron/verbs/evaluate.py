@@ -183,7 +183,8 @@ def _factors(arguments: argparse.Namespace) -> Sequence[float]:
 
 def _num_alternatives(estimators: Sequence[str], factors: Sequence[float]) -> int:
     """Return how many alternatives to each item are asked for: none without a reward model."""
-    from cron.verbs.evaluations.findings import ALTERNATIVES, needs_model
+    from cron.evaluation.reward_model import ALTERNATIVES
+    from cron.verbs.evaluations.findings import needs_model
 
     return ALTERNATIVES if factors or needs_model(estimators) else 0
 

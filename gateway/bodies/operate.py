@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
 
@@ -87,6 +87,35 @@ class ResumeBody:
         ),
     ] = ()
     reason: Why = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialBody:
+    """End the trial of a candidate."""
+
+    __pydantic_config__ = _STRICT
+
+    action: Annotated[
+        Literal["promote", "stop"],
+        Field(description="`promote` makes the candidate live, `stop` takes it back."),
+    ]
+    version: Annotated[
+        Version | None,
+        Field(
+            description="The candidate that the caller saw. When another one is on trial, nothing "
+            "is done.",
+            examples=[5],
+        ),
+    ] = None
+    reason: Why = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialAnswer:
+    """How a trial is going to end: the worker ends it in its next turn."""
+
+    version: Annotated[int, Field(description="The candidate.")]
+    action: Annotated[Literal["promote", "stop"], Field(description="What was asked.")]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

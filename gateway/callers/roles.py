@@ -35,6 +35,7 @@ CALLS: Mapping[str, Roles] = {
     "POST /v1/operate/promote": _OPERATORS,
     "POST /v1/operate/pause": _OPERATORS,
     "POST /v1/operate/resume": _OPERATORS,
+    "POST /v1/operate/trial": _OPERATORS,
     # a page would show hidden items and texts that the shop keeps to itself
     "GET /v1/items": _READERS,
     "GET /v1/items/{item_id}": _READERS,

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from cron.errors import SwitchPending
 from cron.ledger import holds
 from cron.lineage import Hold
-from cron.serving.decisions import Person
+from cron.serving.decisions import Person, TrialAction
 from gateway.bodies.operate import (
     PauseAnswer,
     PauseBody,
@@ -20,6 +20,8 @@ from gateway.bodies.operate import (
     ResumeBody,
     RollbackBody,
     SwitchAnswer,
+    TrialAnswer,
+    TrialBody,
 )
 from gateway.bodies.status import HoldStatus
 from gateway.callers.keyring import Caller
@@ -153,6 +155,32 @@ async def resume(request: Request, services: UseServices, caller: UseCaller) -> 
         was_paused = services.decisions.resume(body.exclude, _person(caller, body.reason))
         excluded = holds.excluded_ranges(services.decisions.ledger)
         return json_response(ResumeAnswer(was_paused=was_paused, excluded=excluded))
+
+    return await run_in_threadpool(decide)
+
+
+@router.post(
+    "/trial",
+    responses={
+        **answer(
+            200,
+            "The worker ends the trial in its next turn. A stopped candidate answers nobody from "
+            "now on.",
+            asked=TrialAnswer(version=5, action="stop"),
+        ),
+        **_REFUSED,
+    },
+    openapi_extra=object_body(TrialBody, {"action": "stop", "reason": "odd titles"}),
+)
+async def end_trial(request: Request, services: UseServices, caller: UseCaller) -> Response:
+    """Promote the candidate that is on trial, or take it back."""
+    body = await _read(TrialBody, request, services)
+    action: TrialAction = "promote_trial" if body.action == "promote" else "stop_trial"
+
+    def decide() -> Response:
+        person = _person(caller, body.reason)
+        version = services.decisions.end_trial(action, person, seen=body.version)
+        return json_response(TrialAnswer(version=version, action=body.action))
 
     return await run_in_threadpool(decide)
 

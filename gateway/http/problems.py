@@ -27,7 +27,7 @@ from cron.errors import (
     UnknownVersion,
     WrongUserId,
 )
-from cron.experiment_errors import ExperimentRefused, UnknownExperiment
+from cron.experiment_errors import ExperimentRefused, NoTrial, UnknownExperiment
 from gateway.bodies.codec import codec_of, to_json
 from gateway.bodies.refusal import refusal
 from gateway.callers.call_limits import TooManyCalls
@@ -45,7 +45,7 @@ from recommender.requests.wire import BadRequest
 # nobody reads this answer, but metrics and alerts must not count it as an error of the gateway
 CLIENT_GONE = 499
 # a person's decision that does not fit what is live
-_CONFLICTS = (LiveChanged, NothingToRollBackTo, Overtaken, RolledBackMeanwhile, Superseded)
+_CONFLICTS = (LiveChanged, NoTrial, NothingToRollBackTo, Overtaken, RolledBackMeanwhile, Superseded)
 _AGAIN = {"Retry-After": "1"}
 
 log = logging.getLogger(__name__)

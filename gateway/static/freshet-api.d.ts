@@ -175,7 +175,7 @@ export interface DecisionStatus {
   /** When it was decided. */
   at: string;
   /** What was decided. */
-  action: "rollback" | "promote" | "pause" | "resume";
+  action: "rollback" | "promote" | "pause" | "resume" | "promote_trial" | "stop_trial";
   /** The version of a rollback or promotion, otherwise null. */
   version: number | null;
   /** Who decided. */
@@ -1795,6 +1795,14 @@ export interface TrendingItem {
   attributes?: Record<string, string | number | string[]> | null;
 }
 
+/** How a trial is going to end: the worker ends it in its next turn. */
+export interface TrialAnswer {
+  /** The candidate. */
+  version: number;
+  /** What was asked. */
+  action: "promote" | "stop";
+}
+
 /** An arm of a canary. */
 export interface TrialArmStatus {
   /** `control` or `candidate`. */
@@ -2000,6 +2008,10 @@ export interface Calls {
   "POST /v1/operate/rollback": {
     body: RollbackBody;
     answer: SwitchAnswer;
+  };
+  "POST /v1/operate/trial": {
+    body: TrialBody;
+    answer: TrialAnswer;
   };
   "GET /v1/personalizer": {
     answer: PersonalizerStatus;

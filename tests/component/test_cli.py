@@ -12,9 +12,10 @@ import pytest
 
 from cron import wiring
 from cron.__main__ import main
-from cron.ledger import holds, metric_rows
+from cron.ledger import holds, lease_row, metric_rows, trial_rows
 from cron.project_root import PROJECT_ROOT
 from cron.settings.tree import Settings
+from cron.trial import CandidateTrial
 from tests.component import story
 from tests.component.command_line import NUM_RATINGS, ledger_file
 
@@ -88,6 +89,8 @@ def test_a_rollback_that_cannot_be_is_one_sentence(
         "promote x",
         "promote 1 --reason \x1b[2J",
         "pause --reason a\0b",
+        "trial",
+        "trial promote --version x",
     ],
 )
 def test_wrong_use_is_2(line: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -95,6 +98,34 @@ def test_wrong_use_is_2(line: str, capsys: pytest.CaptureFixture[str]) -> None:
         main(line.split())
     assert caught.value.code == 2
     assert "usage:" in capsys.readouterr().err
+
+
+def test_a_trial_is_ended_by_its_verb(
+    settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["trial", "stop"]) == 1
+    assert capsys.readouterr().err == "no candidate is on trial now\n"
+    ledger = wiring.open_ledger(settings.store.ledger)
+    lease = lease_row.acquire(ledger, "worker", 60, ledger.now())
+    assert lease is not None
+    trial = CandidateTrial(
+        version=4,
+        run_id=1,
+        live=3,
+        canary_share=0.5,
+        shadow_share=0.0,
+        after_seq=0,
+        started_at=ledger.now(),
+    )
+    trial_rows.start(ledger, trial, lease=lease)
+    assert main(["trial", "promote", "--reason", "seen enough"]) == 0
+    assert capsys.readouterr().out == "version 4 is live after the worker's next turn\n"
+    asked = trial_rows.find(ledger, 4)
+    assert asked is not None
+    assert asked.asked is not None
+    assert asked.asked.why.endswith(": seen enough")
+    assert main(["trial", "stop", "--version", "4"]) == 0
+    assert "answers nobody" in capsys.readouterr().out
 
 
 def test_wrong_settings_are_2(

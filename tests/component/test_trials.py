@@ -10,7 +10,9 @@ import pytest
 
 from cron.cycle.cycle import run_cycle
 from cron.cycle.retention import tidy
+from cron.experiment_errors import NoTrial
 from cron.ledger import (
+    decision_rows,
     experiment_rows,
     holds,
     lease_row,
@@ -24,6 +26,7 @@ from cron.ledger.experiment_rows import AnswerCounts
 from cron.lineage import Lease, Run
 from cron.services import Services
 from cron.serving import release
+from cron.serving.decisions import Decisions, Person
 from cron.serving.reconcile import Reconciler
 from cron.settings.tree import ReleaseSettings
 from cron.trial import CandidateTrial, ShadowCounts
@@ -195,6 +198,39 @@ def test_a_persons_decision_ends_it(
     assert live_version(shop) == live
     assert CANDIDATE not in versions_of(shop)
     assert side_rows.every(shop.ledger) == ()
+
+
+def person_of(services: Services) -> Decisions:
+    return Decisions(services.ledger, lambda: services.server, lambda: services.artifacts)
+
+
+def test_a_person_promotes_the_candidate(shop: Services, lease: Lease) -> None:
+    begin(shop, lease)
+    ann = Person(by="ann", why="seen enough")
+    assert person_of(shop).end_trial("promote_trial", ann) == CANDIDATE
+    assert trial_rows.answering(shop.ledger) is not None
+    run = run_cycle(shop, lease)
+    assert (run.outcome, text_of(run, "canary")) == ("published", "promoted by ann: seen enough")
+    assert end_of(shop) == ("promoted", "promoted by ann: seen enough")
+    assert live_version(shop) == CANDIDATE
+    with pytest.raises(NoTrial, match="no candidate is on trial"):
+        person_of(shop).end_trial("stop_trial", ann)
+
+
+def test_a_person_stops_the_trial_whatever_was_asked_before(shop: Services, lease: Lease) -> None:
+    """The candidate answers nobody at once, and the next one is trained as usual."""
+    begin(shop, lease)
+    person = person_of(shop)
+    with pytest.raises(NoTrial, match="version 2 is on trial now, and not version 7"):
+        person.end_trial("stop_trial", Person(by="ann"), seen=7)
+    person.end_trial("promote_trial", Person(by="ann"))
+    person.end_trial("stop_trial", Person(by="ben"), seen=CANDIDATE)
+    assert trial_rows.answering(shop.ledger) is None
+    assert run_cycle(shop, lease).outcome == "refused"
+    assert end_of(shop) == ("taken_back", "taken back by ben")
+    actions = [(one.action, one.version) for one in decision_rows.newest(shop.ledger, 9)]
+    assert actions == [("stop_trial", CANDIDATE), ("promote_trial", CANDIDATE)]
+    assert live_version(shop) == LIVE
 
 
 def test_a_restarted_server_gets_the_candidate_again(shop: Services, lease: Lease) -> None:

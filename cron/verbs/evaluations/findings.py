@@ -20,7 +20,6 @@ DEFAULT_ESTIMATORS = ("interaction_snips", "interaction_ips", "snips", "ips")
 MODELLED = ("doubly_robust", DIRECT)
 # those by position need what no model says: an item's probability whatever is above it
 ANSWERABLE = tuple(name for name in ESTIMATORS if not name.startswith("independent"))
-ALTERNATIVES = 10  # to each item, for a reward model
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -199,6 +199,7 @@ LEFT_OUT = {
     "POST /v1/operate/promote": "people operate, with the page or the command line",
     "POST /v1/operate/pause": "people operate, with the page or the command line",
     "POST /v1/operate/resume": "people operate, with the page or the command line",
+    "POST /v1/operate/trial": "people operate, with the page or the command line",
     "GET /v1/release": "status says more",
     "GET /v1/placements": "people change rules, in the settings or with a request",
     "GET /v1/placements/{name}": "people change rules, in the settings or with a request",

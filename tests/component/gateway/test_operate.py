@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 
 import httpx
@@ -12,10 +13,11 @@ import pytest
 import sqlalchemy as sa
 
 from cron import wiring
-from cron.ledger import decision_rows, holds
+from cron.ledger import decision_rows, holds, lease_row, trial_rows
 from cron.ledger.ledger import Ledger
 from cron.services import Services
 from cron.serving.decisions import Decisions
+from cron.trial import CandidateTrial
 from gateway.app import create_app
 from tests.component.gateway_process import RunningGateway, gateway, settings_in
 from tests.fakes import FakeServer
@@ -171,6 +173,30 @@ def test_a_decision_waits_for_a_server_that_is_away(tmp_path: Path, story_ledger
     with closing(wiring.open_ledger(settings.store.ledger)) as ledger:
         assert [one.version for one in decision_rows.newest(ledger, 9)] == [2]
         assert holds.current(ledger) is not None
+
+
+def test_a_trial_is_ended_over_the_api(gateway_of_three: OperatedGateway) -> None:
+    ledger = gateway_of_three.ledger
+    assert gateway_of_three.post("trial", {"action": "stop"}).status_code == 409
+    lease = lease_row.acquire(ledger, "another", 60, ledger.now() + timedelta(days=1))
+    assert lease is not None
+    trial = CandidateTrial(
+        version=4,
+        run_id=1,
+        live=3,
+        canary_share=0.5,
+        shadow_share=0.0,
+        after_seq=0,
+        started_at=ledger.now(),
+    )
+    trial_rows.start(ledger, trial, lease=lease)
+    other = gateway_of_three.post("trial", {"action": "stop", "version": 3})
+    assert (other.status_code, "version 4 is on trial now" in other.text) == (409, True)
+    answer = gateway_of_three.post("trial", {"action": "stop", "version": 4, "reason": "odd"})
+    assert answer.json() == {"version": 4, "action": "stop"}
+    assert gateway_of_three.decisions() == [("stop_trial", 4, "the key 'gateway.api_key'", "odd")]
+    assert trial_rows.answering(ledger) is None
+    assert gateway_of_three.post("trial", {"action": "end"}).status_code == 400
 
 
 def test_without_a_key_nobody_operates(running: RunningGateway) -> None:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cron.epoch import micros
-from cron.posterior.open_lists import OpenLists
+from cron.posterior.open_lists import EARLY_US, MAX_EARLY, OpenLists, RewardChange
 from cron.settings.tree import RewardSettings
 from cron.shown_rewards import EVENT_COLUMNS, join_rewards
 from cron.slates.slate_tables import table_of
@@ -69,6 +69,48 @@ def an_event(
     )
 
 
+def reward(lists: OpenLists, event: Event) -> RewardChange | None:
+    """Return the one change of an event that was recorded when it happened."""
+    changes = lists.reward(event, at_us=micros(event.at))
+    return changes[0] if changes else None
+
+
+def reward_at_last(lists: OpenLists, event: Event) -> RewardChange | None:
+    """Return the one change of an event, also if it has to wait for its list in vain."""
+    at_us = micros(event.at)
+    changes = lists.reward(event, at_us=at_us) or lists.rewards_of_early_events(at_us + EARLY_US)
+    return changes[0] if changes else None
+
+
+def test_a_click_before_its_list_counts_when_the_list_comes() -> None:
+    """A gateway stores a list up to half a second after it was served."""
+    lists = OpenLists(REWARD)
+    lists.add(a_list("one", "a", "b"))
+    assert reward(lists, an_event("a", 1, of="two")) is None, "it does not count for another list"
+    lists.add(a_list("two", "a", "c", minutes=1))
+    (change,) = lists.rewards_of_early_events(micros(at(1)))
+    assert (change.shown.at_us, change.after) == (micros(at(1)), 1.0)
+    assert lists.rewards_of_early_events(micros(at(3))) == (), "it counts once"
+
+
+@pytest.mark.parametrize("later", [1.0, -5.0])
+def test_an_event_of_an_unknown_list_waits_a_minute(later: float) -> None:
+    """Then it counts for its user's newest list with the item; a clock may have stepped back."""
+    lists = OpenLists(REWARD)
+    lists.add(a_list("one", "a", "b"))
+    assert reward(lists, an_event("a", 1, of="elsewhere")) is None
+    assert lists.rewards_of_early_events(micros(at(1.5))) == ()
+    (change,) = lists.rewards_of_early_events(micros(at(1 + later)))
+    assert change.shown.at_us == micros(START)
+
+
+def test_early_events_are_bounded() -> None:
+    lists = OpenLists(REWARD)
+    lists.add(a_list("one", "a", "b"))
+    made = [reward(lists, an_event("a", 1, of=f"gone-{number}")) for number in range(MAX_EARLY + 1)]
+    assert [one is not None for one in made] == [False] * MAX_EARLY + [True]
+
+
 def test_items_come_with_centred_scores_and_positions() -> None:
     lists = OpenLists(REWARD)
     first, second = lists.add(a_list("one", "pin", "a", "b", pin=True))
@@ -86,11 +128,11 @@ def test_a_click_counts_once_for_the_list_that_it_names() -> None:
     lists = OpenLists(REWARD)
     lists.add(a_list("one", "a", "b"))
     lists.add(a_list("two", "a", "b", minutes=1))
-    change = lists.reward(an_event("b", 2, of="one"))
+    change = reward(lists, an_event("b", 2, of="one"))
     assert change is not None
     assert (change.shown.at_us, change.before, change.after) == (micros(START), 0, 1)
-    assert lists.reward(an_event("b", 3, of="one")) is None, "the first click counts"
-    more = lists.reward(an_event("b", 3, of="one", type_="purchase", value=20.0))
+    assert reward(lists, an_event("b", 3, of="one")) is None, "the first click counts"
+    more = reward(lists, an_event("b", 3, of="one", type_="purchase", value=20.0))
     assert more is not None
     assert (more.before, more.after) == (1, 3)
 
@@ -99,20 +141,20 @@ def test_a_click_without_a_list_counts_for_the_newest_one() -> None:
     lists = OpenLists(REWARD)
     for minutes, items in enumerate((("a",), ("a", "b"), ("b",))):
         lists.add(a_list(f"l{minutes}", *items, minutes=10 * minutes))
-    found = lists.reward(an_event("a", 35, of="a search elsewhere"))
+    found = reward_at_last(lists, an_event("a", 35, of="a search elsewhere"))
     assert found is not None
     assert found.shown.at_us == micros(at(10))
-    assert lists.reward(an_event("c", 35)) is None
-    assert lists.reward(an_event("a", 35, user="bob")) is None
+    assert reward(lists, an_event("c", 35)) is None
+    assert reward(lists, an_event("a", 35, user="bob")) is None
 
 
 def test_what_comes_too_late_or_is_worth_nothing_does_not_count() -> None:
     lists = OpenLists(REWARD)
     lists.add(a_list("one", "a", "b"))
-    assert lists.reward(an_event("a", 61)) is None
-    assert lists.reward(an_event("a", -2)) is None
-    assert lists.reward(an_event("a", 1, type_="impression")) is None
-    assert lists.reward(an_event("a", -0.5)) is not None, "clocks differ"
+    assert reward(lists, an_event("a", 61)) is None
+    assert reward(lists, an_event("a", -2)) is None
+    assert reward(lists, an_event("a", 1, type_="impression")) is None
+    assert reward(lists, an_event("a", -0.5)) is not None, "clocks differ"
     lists.close_before(micros(at(59)))
     assert len(lists) == 1
     lists.close_before(micros(at(70)))
@@ -124,7 +166,7 @@ def test_the_oldest_lists_are_closed_when_there_are_too_many() -> None:
     for number in range(4):
         lists.add(a_list(f"l{number}", "a", user=None if number == 1 else "ann"))
     assert len(lists) == 2
-    assert lists.reward(an_event("a", 1, of="l0")) is not None, "it counts for the newest"
+    assert reward_at_last(lists, an_event("a", 1, of="l0")) is not None, "it counts for the newest"
 
 
 LISTS = st.lists(
@@ -163,7 +205,7 @@ def test_the_rewards_are_those_of_the_join(
     for slate in slates:
         opened.add(slate)
     for event in came:
-        change = opened.reward(event)
+        change = reward_at_last(opened, event)
         if change is not None:
             earned[change.shown.at_us, change.shown.item_id] = change.after
     table = table_of(slates)
