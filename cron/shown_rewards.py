@@ -111,7 +111,7 @@ def _rewarded_events(events: pa.Table, reward: RewardSettings) -> pd.DataFrame:
 
 
 def _numbers(column: pd.Series) -> NDArray[np.float64]:
-    return column.astype(np.float64).fillna(0.0).to_numpy(np.float64)
+    return np.asarray(column.astype(np.float64).fillna(0.0), np.float64)
 
 
 def _texts(column: pa.ChunkedArray | pa.Array) -> pd.Series:

@@ -29,6 +29,8 @@ from cron.visitor_days.measure import measure
 
 MIN_AGE_S = 60.0  # not at every turn of a busy shop, since all rows of visitors are added up
 QUICK_S = 3.0  # what takes no longer is measured again after MIN_AGE_S
+# what visitors do much later has little to do with lists that they no longer get
+STOPPED_WITHIN = timedelta(hours=1)
 STATISTICS = "its statistics"
 RETENTION = "slates.keep_days"
 _PAUSES = 20  # how many times as long as a measurement the next one is not due
@@ -52,22 +54,15 @@ def measure_experiments(
     out. What cannot be read now is measured at the next turn. Raise LeaseLost.
     """
     experiment_day_rows.delete_unneeded(ledger, ended_before=ledger.now() - keep, lease=lease)
+    _measure_stopped(ledger, journal, reward, lease)
     for experiment in experiment_rows.running(ledger):
         now, last = ledger.now(), experiment_rows.measured_arms(ledger, experiment.name)
         is_too_old = now - experiment.started_at >= keep
         if not is_too_old and not is_due(last, now, min_age_s=min_age_s):
             continue
-        began = time.perf_counter()
-        try:
-            measured = measure(journal, ledger, experiment, reward, lease)
-        except LeaseLost:
-            raise
-        except FreshetError as error:
-            extra = {"experiment": experiment.name, "why": str(error)}
-            log.warning("experiment not measured", extra=extra)
+        measured = _measure(ledger, journal, experiment, reward, lease)
+        if measured is None:
             continue
-        measured = replace(measured, seconds=time.perf_counter() - began)
-        experiment_rows.store_measured(ledger, experiment.name, measured)
         answers = experiment_rows.answers(ledger, experiment.name)
         outcome = judge_measured(experiment, measured, answers)
         if outcome.state != "undecided":
@@ -75,6 +70,42 @@ def measure_experiments(
         elif is_too_old:
             why = f"it has run for as long as slates are kept ({outcome.reason})"
             _stop(ledger, experiment, by=RETENTION, why=why, winner=None)
+
+
+def _measure_stopped(
+    ledger: Ledger, journal: Journal, reward: RewardSettings, lease: Lease
+) -> None:
+    """Measure experiments that a person has just stopped once more, so that nothing is missing."""
+    for experiment in experiment_rows.every(ledger):
+        end = experiment.end
+        if end is None or end.by in (STATISTICS, RETENTION):
+            continue
+        last = experiment_rows.measured_arms(ledger, experiment.name)
+        is_new = timedelta(0) <= ledger.now() - end.at < STOPPED_WITHIN
+        if is_new and (last is None or last.at < end.at):
+            _measure(ledger, journal, experiment, reward, lease)
+
+
+def _measure(
+    ledger: Ledger,
+    journal: Journal,
+    experiment: Experiment,
+    reward: RewardSettings,
+    lease: Lease,
+) -> MeasuredArms | None:
+    """Measure an experiment and store the result; return None if that is not possible now."""
+    began = time.perf_counter()
+    try:
+        measured = measure(journal, ledger, experiment, reward, lease)
+    except LeaseLost:
+        raise
+    except FreshetError as error:
+        extra = {"experiment": experiment.name, "why": str(error)}
+        log.warning("experiment not measured", extra=extra)
+        return None
+    measured = replace(measured, seconds=time.perf_counter() - began)
+    experiment_rows.store_measured(ledger, experiment.name, measured)
+    return measured
 
 
 def is_due(last: MeasuredArms | None, now: datetime, *, min_age_s: float = 0.0) -> bool:

@@ -45,9 +45,10 @@ def end(ledger: Ledger, version: int, verdict: TrialVerdict, why: str, *, lease:
 def ask_to_end(
     ledger: Ledger, verdict: TrialVerdict, why: str, *, seen: int | None = None
 ) -> CandidateTrial:
-    """Ask the worker to end the running trial so, and return it; what was asked before is replaced.
+    """Ask the worker to end the running trial so, and return it.
 
-    Raise NoTrial if none is running, or another one than that of the version that was seen.
+    What was asked before is replaced. Raise NoTrial if none is running, or another one than that of
+    the version that was seen.
     """
     table = schema.trials
     with ledger.write() as connection:

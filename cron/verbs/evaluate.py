@@ -19,6 +19,7 @@ from cron.settings.places import var_folder
 from cron.settings.tree import Settings
 from cron.verbs.gateway_calls import GatewayCalls, add_url_argument
 from cron.verbs.table import show_json
+from recommender.requests.list_policy import learns_from_rewards
 from recommender.requests.wire import BadRequest
 
 if TYPE_CHECKING:  # imported late: they load numpy and pyarrow, and other verbs are quick
@@ -87,9 +88,7 @@ def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
     num = _num_alternatives(estimators, factors)
     targets, unanswered = _ask(arguments, loaded, asked, policy, num)
     if asked and not targets:
-        raise FreshetError(
-            f"the gateway gave no propensities for {len(asked):,} lists: {unanswered[0].reason}"
-        )
+        raise FreshetError(_why_none(len(asked), policy, unanswered[0].reason))
     evaluated = report.Evaluated(
         policy=_policy_words(policy),
         lists=_lists_words(arguments),
@@ -104,6 +103,18 @@ def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
     else:
         print(report.text(evaluated))
     return 0
+
+
+def _why_none(num_asked: int, policy: PlacementPolicy | None, reason: str) -> str:
+    """Return why no list has an answer, in words of this command."""
+    if policy is not None and learns_from_rewards(policy.name) and "posterior" in reason:
+        return (
+            f"what {policy.name} would have earned with these {num_asked:,} lists is unknown: what "
+            "it had learned when they were served is not kept, and what it knows now includes what "
+            "they earned. Ask about greedy, epsilon or plackett_luce, or compare it in an "
+            "experiment: python -m cron experiment start"
+        )
+    return f"the gateway gave no propensities for {num_asked:,} lists: {reason}"
 
 
 def _read_slates(ledger: Ledger, settings: Settings, choice: SlateChoice) -> EvaluatedSlates:

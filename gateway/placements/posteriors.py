@@ -44,7 +44,7 @@ class Posteriors:
             raise BadRequest(
                 "policy",
                 found="a policy that learns from rewards, at a time before its newest posterior",
-                expected=f"no `at`, or {self._at.isoformat()} and later: what it knew before that "
+                expected=f"now, or a time from {self._at.isoformat()} on: what it knew before that "
                 "is not kept, and what it knows now includes what those lists earned",
             )
 

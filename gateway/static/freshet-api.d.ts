@@ -1821,6 +1821,16 @@ export interface TrialArmStatus {
   mean_ms: number | null;
 }
 
+/** End the trial of a candidate. */
+export interface TrialBody {
+  /** `promote` makes the candidate live, `stop` takes it back. */
+  action: "promote" | "stop";
+  /** The candidate that the caller saw. When another one is on trial, nothing is done. */
+  version?: number | null;
+  /** Why, on one line; stored and shown with the decision. */
+  reason?: string | null;
+}
+
 /** What an accepted candidate goes through before it is live. */
 export interface TrialStatus {
   /** The candidate's version. */

@@ -6,16 +6,23 @@ import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from itertools import count
 
 import pytest
 
+from cron import wiring
 from cron.__main__ import main
+from cron.ledger import lease_row, posterior_rows
+from cron.ledger.posterior_rows import PosteriorState, StoredPosterior
 from cron.placement import parse_placement
+from cron.ports import START
 from cron.verbs.evaluations.findings import ANSWERABLE
 from recommender.lists.answer import answer_batch
 from recommender.ranking.ranker import Ranker
+from recommender.requests.reward_evidence import RewardEvidence
 from tests.component import story
+from tests.component.at_work import until
 from tests.component.gateway.test_little_to_show import ModelStandIn
 from tests.component.gateway_process import RunningGateway, gateway, settings_in
 from tests.component.house import open_house
@@ -307,3 +314,24 @@ def test_wrong_arguments_are_refused(
         evaluate(shop, *arguments)
     assert exit_.value.code == 2
     assert reason in capsys.readouterr().err
+
+
+def test_what_a_policy_knew_before_is_unknown(
+    shop: EvaluatedShop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The lists are older than the posterior; the message says what can be asked instead."""
+    ledger = wiring.open_ledger(shop.running.settings.store.ledger)
+    later = ledger.now() + timedelta(days=1)  # the shop's own worker has the lease till then
+    lease = lease_row.acquire(ledger, "a worker", 3_600, later)
+    assert lease is not None
+    state = PosteriorState(version=1, at=ledger.now(), num_lists=1, num_rewards=0, num_items=0)
+    stored = StoredPosterior(state=state, cursor=START, evidence=RewardEvidence())
+    posterior_rows.store(ledger, stored, lease=lease)
+
+    def is_refused() -> bool:
+        return evaluate(shop, "--placement", "shelf", "--policy", "thompson") == 1
+
+    until(is_refused)
+    error = capsys.readouterr().err
+    assert f"what thompson would have earned with these {NUM_LISTS} lists is unknown" in error
+    assert "Ask about greedy" in error

@@ -81,6 +81,22 @@ def test_a_better_arm_ends_the_experiment(house: House) -> None:
     assert experiment_rows.running(house.ledger) == ()
 
 
+def test_a_stopped_experiment_is_measured_once_more(house: House) -> None:
+    """What visitors did between the last measurement and the stop is not missing in the end."""
+    at = start(house)
+    few = visitors(at, rates={"a": 3, "b": 3}, num_users=200)
+    assert [arm.num_users for arm in measure(house, few).arms] == [100, 100]
+    experiment_rows.stop(house.ledger, "try", by="ann", why="enough", winner=None)
+    more = visitors(at, rates={"a": 3, "b": 3}, num_users=400)[len(few) :]
+    report = measure(house, more)
+    assert [arm.num_users for arm in report.arms] == [200, 200]
+    last = report.measured_at
+    assert measure(house, []).measured_at == last
+    end = report.experiment.end
+    assert end is not None
+    assert end.by == "ann"
+
+
 def test_equal_arms_go_on(house: House) -> None:
     at = start(house)
     report = measure(house, visitors(at, rates={"a": 3, "b": 3}))

@@ -114,6 +114,18 @@ def test_a_share_of_users_gets_the_candidates_lists(shop: TriedShop) -> None:
     assert (answer["model_version"], "arm" in answer) == (LIVE, False)
 
 
+@pytest.mark.parametrize("shop", [trial_of()], indirect=True)
+def test_a_session_stays_on_its_side_of_a_canary(shop: TriedShop) -> None:
+    """Of visitors without a user id; those without a session either get the live release."""
+    trial = trial_of()
+    for number in range(12):
+        session = f"session-{number}"
+        body = {"session_id": session, "history": [{"id": "1"}]}
+        answer = shop.client.post("/v1/recommendations", json=body).json()
+        assert (answer["experiment"], answer["arm"]) == ("canary-4", trial.arm_of(session))
+        assert (answer["model_version"] == CANDIDATE) == (answer["arm"] == "candidate")
+
+
 @pytest.mark.parametrize("shop", [trial_of(shadow=1.0)], indirect=True)
 def test_a_candidate_that_vanished_costs_no_list(shop: TriedShop) -> None:
     """Nor does its shadow: what waits is bounded, and the rest is left out and counted."""
