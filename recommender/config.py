@@ -60,11 +60,20 @@ class PictureEncoderConfig:
     model: str | None = None  # None: pictures are not encoded
     # put the weights into the bundle; false for a big model that every node already has
     pack: bool = True
+    # a model that says in words what a picture shows, which the text encoder reads then; off,
+    # because what it is worth was not measured
+    captions: str | None = None
+    caption_tokens: int = 24  # a sentence; an encoder reads 128 tokens by default
 
     @property
     def is_packed(self) -> bool:
         """Whether a bundle has the weights."""
         return self.model is not None and self.pack
+
+    @property
+    def reads_pictures(self) -> bool:
+        """Whether a training needs the pictures of items."""
+        return self.model is not None or self.captions is not None
 
 
 IMPRESSION = "impression"  # the item was shown: not a choice and not history

@@ -26,6 +26,8 @@ _TEXT: Mapping[str, Any] = {
     "eos_token_id": 1,
     "pad_token_id": 2,
 }
+NUM_WORDS = 10  # of the tokenizer: a writer has no others
+_WORDS: Mapping[str, Any] = {**_TEXT, "vocab_size": NUM_WORDS}
 _SQUARE = {"height": SIDE_PX, "width": SIDE_PX}
 _EDGE = {"shortest_edge": SIDE_PX}
 
@@ -115,4 +117,60 @@ VISION_MODELS: Mapping[str, Callable[[], tuple[Any, Any]]] = {
     "siglip2": _siglip2,
     "dinov2": _dinov2,
     "vit": _vit_without_pooler,
+}
+
+
+def write_caption_model(folder: Path, kind: str = "blip", *, seed: int = 0) -> Path:
+    """Write a tiny random model that writes captions, and return the folder."""
+    torch.manual_seed(seed)
+    network, processor = CAPTION_MODELS[kind]()
+    network.eval().save_pretrained(folder)
+    processor.save_pretrained(folder)
+    _tokenizer().save_pretrained(folder)
+    return folder
+
+
+def _blip() -> tuple[Any, Any]:
+    from transformers import BlipConfig, BlipForConditionalGeneration
+    from transformers.models.blip.image_processing_pil_blip import BlipImageProcessorPil
+
+    vision = {**_VISION, "intermediate_size": 64}
+    text = {**_WORDS, "encoder_hidden_size": 32, "sep_token_id": 1}
+    config: Any = BlipConfig
+    shape = config(text_config=text, vision_config=vision, image_text_hidden_size=16)
+    return BlipForConditionalGeneration(shape), BlipImageProcessorPil(size=_SQUARE)
+
+
+def _vit_with_gpt2() -> tuple[Any, Any]:
+    from transformers import (
+        GPT2Config,
+        VisionEncoderDecoderConfig,
+        VisionEncoderDecoderModel,
+        ViTConfig,
+    )
+    from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPil
+
+    vit: Any = ViTConfig
+    gpt2: Any = GPT2Config
+    writer = gpt2(
+        vocab_size=NUM_WORDS,
+        n_embd=32,
+        n_layer=1,
+        n_head=2,
+        add_cross_attention=True,
+        is_decoder=True,
+        bos_token_id=0,
+        eos_token_id=1,
+        pad_token_id=2,
+    )
+    shape = VisionEncoderDecoderConfig.from_encoder_decoder_configs(
+        vit(**_VISION, intermediate_size=64), writer
+    )
+    shape.decoder_start_token_id, shape.pad_token_id = 0, 2
+    return VisionEncoderDecoderModel(shape), ViTImageProcessorPil(size=_SQUARE)
+
+
+CAPTION_MODELS: Mapping[str, Callable[[], tuple[Any, Any]]] = {
+    "blip": _blip,
+    "vit-gpt2": _vit_with_gpt2,
 }

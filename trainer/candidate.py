@@ -32,7 +32,7 @@ from trainer.data.dataset import (
 from trainer.data.pictures import read_pictures, with_pictures
 from trainer.data.sampling import Sequences, build_sequences
 from trainer.data.slate_places import HistoryTimes, SlatePlaces, read_slate_places
-from trainer.data.start import Added, CannotStart, grown_bundle, new_bundle
+from trainer.data.start_bundle import StartSource, start_bundle
 from trainer.data.texts import TextVectors
 from trainer.evaluation.evaluate import evaluate, scored_events
 from trainer.evaluation.golden import write_golden
@@ -181,8 +181,11 @@ def _shared_bundle(
     """
     made = None
     if distributed.rank() == 0:
+        source = StartSource(
+            snapshot=job.snapshot, mode=manifest.mode, config=job.config, cache=_cache(job)
+        )
         made = with_pictures(
-            _start_bundle(job, manifest, events, live),
+            start_bundle(source, events, live),
             read_pictures(job.snapshot),
             job.config.pictures,
             cache=_cache(job),
@@ -198,28 +201,6 @@ def _shared_bundle(
 
 def _cache(job: Job) -> Path:
     return job.text_cache if job.text_cache is not None else job.partial / "texts"
-
-
-def _start_bundle(
-    job: Job, manifest: SnapshotManifest, events: EventTable, live: Bundle | None
-) -> Bundle:
-    added = Added.in_snapshot(job.snapshot, events)
-    cache = _cache(job)
-    if manifest.mode in ("full", "baseline"):
-        texts = TextVectors(job.config.encoder, cache=cache)
-        return new_bundle(added, job.config, texts, mode=manifest.mode)
-    if live is None:
-        raise CannotStart(
-            f"{job.snapshot}: mode {manifest.mode} starts from a live bundle, and there is none"
-        )
-    texts = TextVectors(
-        live.manifest.encoder,
-        cache=cache,
-        digest=live.manifest.encoder_digest,
-        folder=live.encoder_folder,
-        adapter=live.adapter_file,
-    )
-    return grown_bundle(live, added, job.config, texts, mode=manifest.mode)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

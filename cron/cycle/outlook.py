@@ -71,7 +71,7 @@ def num_new_events(ledger: Ledger, journal: Journal) -> int:
 
 def _num_new_pictures(ledger: Ledger, live: Manifest | None, config: TrainConfig) -> int:
     """Return how many items have a picture that the live release lacks; 0 if none is encoded."""
-    if live is None or config.pictures.model is None:
+    if live is None or not config.pictures.reads_pictures:
         return 0
     return shown_pictures.num_new_thumbnails(ledger, live.pictures_through)
 

@@ -281,7 +281,9 @@ def _delete_texts(services: Services, _lease: Lease) -> None:
     caches = sorted(texts.glob("*.safetensors"), key=lambda path: path.stat().st_mtime)
     of_pictures = [path for path in caches if path.name.startswith("pictures-")]
     of_texts = [path for path in caches if path not in of_pictures]
-    for path in [*of_texts[:-_KEPT_CACHES], *of_pictures[:-_KEPT_CACHES], *texts.glob("*.tmp")]:
+    captions = sorted(texts.glob("captions-*.json"), key=lambda path: path.stat().st_mtime)
+    caches = [*of_texts[:-_KEPT_CACHES], *captions[:-_KEPT_CACHES]]
+    for path in [*caches, *of_pictures[:-_KEPT_CACHES], *texts.glob("*.tmp")]:
         path.unlink()
 
 

@@ -79,7 +79,7 @@ def make_snapshot(services: Services, run: Run, plan: RunPlan) -> SnapshotInfo:
         anchor_version=anchor.version if anchor is not None else None,
         reward=services.settings.reward if train.policy_gradient.weight > 0 else None,
         judged_lists=_judged_lists(services, run),
-        pictures_after=plan.pictures_after if train.pictures.model is not None else None,
+        pictures_after=plan.pictures_after if train.pictures.reads_pictures else None,
     )
     files = ThumbnailFiles(artifacts, services.paths.pictures)
     return build_snapshot(

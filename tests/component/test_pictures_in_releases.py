@@ -24,7 +24,7 @@ from recommender.bundle import load_bundle
 from recommender.config import PictureEncoderConfig
 from recommender.records.events import Item, Record
 from tests.pictures import render
-from tests.vision_models import write_vision_model
+from tests.vision_models import write_caption_model, write_vision_model
 from tests.workshop import (
     close_workshop,
     event_records,
@@ -34,14 +34,19 @@ from tests.workshop import (
     send,
     small_settings,
 )
+from trainer.data.captions import MARK
 
 
 @pytest.fixture
 def seeing(tmp_path: Path) -> Iterator[Services]:
-    """Return a workshop that encodes pictures, before its first release."""
+    """Return a workshop that encodes and describes pictures, before its first release."""
     close_workshop(open_workshop(tmp_path))  # writes the text encoder
     settings = small_settings(Path((tmp_path / "encoder.txt").read_text()))
-    pictures = PictureEncoderConfig(model=str(write_vision_model(tmp_path / "vision")))
+    pictures = PictureEncoderConfig(
+        model=str(write_vision_model(tmp_path / "vision")),
+        captions=str(write_caption_model(tmp_path / "captions")),
+        caption_tokens=4,
+    )
     train = replace(settings.train, pictures=pictures)
     services = open_workshop(tmp_path, settings=replace(settings, train=train))
     yield services
@@ -78,6 +83,8 @@ def pictures_of_live(services: Services) -> dict[str, float]:
         for row in bundle.pictures.has_N.nonzero().flatten().tolist():
             item_id, _ = bundle.catalogue.name(row)
             found[item_id] = round(float(bundle.pictures.vectors_NP[row].float().sum()), 3)
+    with_words = [one.item_id for one in bundle.catalogue if MARK in str(one.text)]
+    assert sorted(with_words) == sorted(found), "words come and go with the pictures"
     return found
 
 
