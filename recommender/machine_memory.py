@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import ctypes
-import os
 from pathlib import Path
 
 PROC, CGROUP = Path("/proc"), Path("/sys/fs/cgroup")
 
 
 def own_bytes(proc: Path = PROC) -> int | None:
-    """Return the memory of this process without shared libraries; None when unknown.
+    """Return the memory that no other process shares and that is not of files; None when unknown.
 
-    Another process of the same kind shares the libraries.
+    It is what another process of the same kind needs, since that shares the rest too.
     """
     try:
-        _, resident, shared = (proc / "self" / "statm").read_text(encoding="utf-8").split()[:3]
-        return (int(resident) - int(shared)) * os.sysconf("SC_PAGE_SIZE")
-    except (OSError, ValueError):
+        return _fields(proc / "self" / "smaps_rollup")["Private_Dirty:"] * 1024
+    except (OSError, ValueError, KeyError):
         return None
 
 
@@ -56,7 +54,7 @@ def _fields(path: Path) -> dict[str, int]:
     return {
         line.split()[0]: int(line.split()[1])
         for line in path.read_text(encoding="utf-8").splitlines()
-        if line.strip()
+        if line.strip() and "[" not in line  # smaps_rollup begins with a range of addresses
     }
 
 

@@ -1,86 +1,181 @@
-"""Loading a release: its bytes, the time, and the memory of one and three versions.
+"""Loading releases in TorchServe: bytes, seconds, and the memory of one and of three versions.
 
-A version is a process, as in TorchServe. The memory of three is their proportional set size (PSS):
-a page that processes share counts once.
+Each release after the first has other table rows for 1,000 items, as after an update, and shares
+the arrays beside the archives. TorchServe runs twice: its workers are forked from one process, or
+each has its own imports. Memory is the proportional set size (PSS) of the workers and of what
+starts them, without Java: a page that processes share counts once.
 """
 
 from __future__ import annotations
 
 import multiprocessing
+import shutil
+import statistics
+import tempfile
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
-from multiprocessing.connection import Connection
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+import psutil
 import torch
 
 from bench.scale.costs import Cost, Size
-from recommender.bundle import load_bundle
+from bench.scale.lists import made_up_bundle
+from bench.scale.steps import made_up_facts, made_up_items
+from recommender.arrays.bases import CONTENT
+from recommender.bundle import load_bundle, save_bundle
 from recommender.lists.answer import answer_batch
 from recommender.ranking.ranker import Ranker
+from tests.system.torchserve import open_node, running_torchserve
+from trainer.archive import pack
+
+NUM_VERSIONS = 3
+CHANGED_ROWS = 1_000
+WAYS = {"forked workers": False, "own imports": True}
+_QUESTION: dict[str, object] = {"user_seq": [], "k": 10}
 
 
-def release_costs(size: Size, bundle: Path) -> list[Cost]:
-    """Measure the bytes of a bundle, and its loading in one process and in three."""
-    size_mb = sum(file.stat().st_size for file in bundle.rglob("*") if file.is_file()) / 1e6
-    one, three = _load(bundle, 1), _load(bundle, 3)
-    return [
-        Cost(size=size, what="a release", value=size_mb, unit="MB"),
-        Cost(size=size, what="loading a release", value=one[0].cpu_s, unit="s"),
-        Cost(size=size, what="memory of one loaded version", value=_sum_gib(one), unit="GiB"),
-        Cost(size=size, what="memory of three", value=_sum_gib(three), unit="GiB", note="PSS"),
-    ]
+def release_costs(size: Size) -> list[Cost]:
+    """Measure the bytes of a release, its loading, and its memory beside two later ones."""
+    with tempfile.TemporaryDirectory(prefix="freshet-bench-") as name:
+        folder = Path(name)
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(1, mp_context=context) as processes:
+            processes.submit(_save_releases, size.num_items, folder).result()
+        with ProcessPoolExecutor(1, mp_context=context) as processes:
+            loading_s = processes.submit(_loading_s, _bundle(folder, 1)).result()
+        size_bytes = sum(one.stat().st_size for one in _files(_bundle(folder, 1)))
+        costs = [
+            Cost(size=size, what="a release", value=size_bytes / 1e6, unit="MB"),
+            Cost(size=size, what="loading it, without TorchServe", value=loading_s, unit="s"),
+        ]
+        archives = _pack_all(folder)
+        for way, own_imports in WAYS.items():
+            served = _serve(folder / way.replace(" ", "-"), archives, own_imports=own_imports)
+            costs += served.costs(size, way)
+    return costs
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Version:
-    """What a process used to load a release: its seconds, and its PSS beside the others."""
+@dataclass(slots=True, kw_only=True)
+class _Served:
+    """What TorchServe used after each version was loaded, first the fewest."""
 
-    cpu_s: float
-    pss_gib: float
+    ready_s: list[float] = field(default_factory=list)
+    processor_s: list[float] = field(default_factory=list)
+    pss_gib: list[float] = field(default_factory=list)
+
+    def costs(self, size: Size, way: str) -> list[Cost]:
+        """Return the rows of one way to start workers."""
+        note = f"median of {NUM_VERSIONS}"
+        return [
+            Cost(
+                size=size,
+                what=f"from register to ready, {way}",
+                value=statistics.median(self.ready_s),
+                unit="s",
+                note=note,
+            ),
+            Cost(
+                size=size,
+                what=f"the processor until then, {way}",
+                value=statistics.median(self.processor_s),
+                unit="s",
+                note=note,
+            ),
+            Cost(
+                size=size,
+                what=f"memory of one version, {way}",
+                value=self.pss_gib[0],
+                unit="GiB",
+                note="PSS",
+            ),
+            Cost(
+                size=size,
+                what=f"memory of three, {way}",
+                value=self.pss_gib[-1],
+                unit="GiB",
+                note=f"PSS; {self.pss_gib[-1] / self.pss_gib[0]:.2f} times that of one",
+            ),
+        ]
 
 
-def _sum_gib(loaded: Sequence[_Version]) -> float:
-    return sum(one.pss_gib for one in loaded)
+def _save_releases(num_items: int, folder: Path) -> None:
+    torch.set_num_threads(1)
+    facts = made_up_facts(num_items, made_up_items(num_items))
+    save_bundle(made_up_bundle(num_items, facts), _bundle(folder, 1))
+    random = np.random.default_rng(0)
+    for version in range(2, NUM_VERSIONS + 1):
+        later = load_bundle(_bundle(folder, version - 1), verify=False)
+        rows = torch.from_numpy(random.choice(num_items, size=CHANGED_ROWS, replace=False))
+        table_ND = later.model.table.detach().clone()
+        table_ND[rows] += 0.01
+        later.model.table.data = table_ND
+        save_bundle(later, _bundle(folder, version))
 
 
-def _load(bundle: Path, num_processes: int) -> list[_Version]:
-    """Load a bundle in some processes at once; measure when all have loaded it."""
-    context = multiprocessing.get_context("spawn")
-    pairs = [context.Pipe() for _ in range(num_processes)]
-    processes = [context.Process(target=_serve, args=(theirs, bundle)) for _, theirs in pairs]
-    for process in processes:
-        process.start()
-    seconds = [ours.recv() for ours, _ in pairs]
-    for ours, _ in pairs:
-        ours.send("measure")
-    # A process ends only when all have measured.
-    memory = [ours.recv() for ours, _ in pairs]
-    for ours, _ in pairs:
-        ours.send("end")
-    for process in processes:
-        process.join()
-    return [
-        _Version(cpu_s=cpu_s, pss_gib=pss_gib)
-        for cpu_s, pss_gib in zip(seconds, memory, strict=True)
-    ]
-
-
-def _serve(to: Connection, bundle: Path) -> None:
+def _loading_s(bundle: Path) -> float:
     torch.set_num_threads(1)
     began_s = time.process_time()
     ranker = Ranker(load_bundle(bundle, verify=False))
-    cpu_s = time.process_time() - began_s
-    answer_batch(ranker, [{"user_seq": [], "k": 10}])
-    to.send(cpu_s)
-    to.recv()
-    to.send(_pss_gib())
-    to.recv()
+    answer_batch(ranker, [_QUESTION])
+    return time.process_time() - began_s
 
 
-def _pss_gib() -> float:
-    """Return this process's share of memory: its own pages, and its part of shared ones."""
-    lines = Path("/proc/self/smaps_rollup").read_text(encoding="utf-8").splitlines()
-    (pss_kib,) = (line.split()[1] for line in lines if line.startswith("Pss:"))
-    return int(pss_kib) / 2**20
+def _pack_all(folder: Path) -> Path:
+    """Write the archives, and beside them once what the releases share; return their folder."""
+    archives = folder / "archives"
+    content = archives / CONTENT
+    content.mkdir(parents=True)
+    for version in range(1, NUM_VERSIONS + 1):
+        bundle = _bundle(folder, version)
+        for array in _files(bundle / CONTENT):
+            if not (content / array.name).exists():
+                shutil.copyfile(array, content / array.name)
+        pack(bundle=bundle, version=version, out=archives, beside=content)
+    return archives
+
+
+def _serve(folder: Path, archives: Path, *, own_imports: bool) -> _Served:
+    served = _Served()
+    with (
+        running_torchserve(folder, store=archives, own_imports=own_imports) as node,
+        open_node(node) as server,
+    ):
+        java = psutil.Process(node.process.pid)
+        if not own_imports:
+            _wait_for_imports(java)
+        for version in range(1, NUM_VERSIONS + 1):
+            (mar,) = archives.glob(f"rec-{version}-*.mar")
+            used_s, began_s = _processor_s(java), time.perf_counter()
+            server.register(version, mar.name)
+            served.ready_s.append(time.perf_counter() - began_s)
+            served.processor_s.append(_processor_s(java) - used_s)
+            server.predict(version, _QUESTION, timeout_s=60)
+            below = java.children(recursive=True)
+            served.pss_gib.append(sum(one.memory_full_info().pss for one in below) / 2**30)
+    return served
+
+
+def _wait_for_imports(java: psutil.Process, *, limit_s: float = 60.0) -> None:
+    """Wait until the fork server sleeps, so that the first version does not wait for it."""
+    (fork_server,) = java.children()
+    deadline, used_s = time.monotonic() + limit_s, -1.0
+    while used_s != (now_s := fork_server.cpu_times().user):
+        assert time.monotonic() < deadline, "the fork server still imports"
+        used_s = now_s
+        time.sleep(0.5)
+
+
+def _processor_s(java: psutil.Process) -> float:
+    times = [one.cpu_times() for one in (java, *java.children(recursive=True))]
+    return sum(one.user + one.system for one in times)
+
+
+def _bundle(folder: Path, version: int) -> Path:
+    return folder / f"bundle-{version}"
+
+
+def _files(folder: Path) -> list[Path]:
+    return [one for one in folder.rglob("*") if one.is_file()]

@@ -1,11 +1,11 @@
 """What grows with the catalogue and the history, up to a million items.
 
-    python -m bench scale [--parts steps,lists,snapshots,trainings,cycle,ingest,peers]
+    python -m bench scale [--parts steps,lists,snapshots,trainings,releases,cycle,ingest,peers]
 
 Each measurement is a process of its own with one thread, so its peak memory is its own. Seconds are
-the processor's. `steps` and `lists` use random vectors; the other parts use the made-up shop of
-`python -m bench shop`, whose structure is planted. `cycle` runs TorchServe and the worker's cycle.
-The small version takes three minutes, the full one about four hours.
+the processor's. `steps`, `lists` and `releases` use random vectors; the other parts use the made-up
+shop of `python -m bench shop`, whose structure is planted. `releases` runs TorchServe, and `cycle`
+also the worker's cycle. The small version takes three minutes, the full one about four hours.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from bench.scale.cycle import cycle_costs
 from bench.scale.ingestion import ingest_costs
 from bench.scale.lists import list_costs
 from bench.scale.peers import peer_costs
+from bench.scale.releases import release_costs
 from bench.scale.snapshots import snapshot_costs
 from bench.scale.steps import step_costs
 from bench.scale.trainings import training_costs
@@ -82,10 +83,16 @@ PARTS: Mapping[str, ScalePart] = {
         small_sizes=(Size(num_items=2_000, num_events=250_000),),
     ),
     "trainings": ScalePart(
-        title="Trainings and releases",
+        title="Trainings",
         measure=training_costs,
         sizes=_SHOPS,
         small_sizes=_SMALL_SHOPS,
+    ),
+    "releases": ScalePart(
+        title="Releases in TorchServe",
+        measure=release_costs,
+        sizes=_CATALOGUES,
+        small_sizes=(Size(num_items=2_000),),
     ),
     "cycle": ScalePart(
         title="Update cycles of the worker",

@@ -22,7 +22,6 @@ import torch
 from bench.data.planted import BEGAN_S, SPAN_S, Shop
 from bench.data.shop_snapshots import PANEL_OF, ShopEvents, shop_events, write_full, write_update
 from bench.scale.costs import Cost, Size
-from bench.scale.releases import release_costs
 from recommender.bundle import load_bundle
 from recommender.config import HASHED_WORDS, EncoderConfig
 from recommender.lists.answer import answer_batch
@@ -52,14 +51,13 @@ class Training:
 
 
 def training_costs(size: Size) -> list[Cost]:
-    """Measure a full retrain of one epoch, updates of its release, and the release itself."""
+    """Measure a full retrain of one epoch, and updates of its release."""
     shop = Shop(size.num_items, size.num_events)
     data = shop_events(shop)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         full = run_trainer(write_full(folder / "full", shop, data), folder)
         costs = _full_costs(size, full) + _quality(size, full, shop, data)
-        costs += release_costs(size, full.candidate / "bundle")
         for num_new in NEW_EVENTS:
             if 2 * num_new > size.num_events:
                 continue

@@ -9,6 +9,7 @@ from cron.settings.tree import Settings
 from cron.urls import files
 from cron.urls.torchserve import Node
 from deploy.machine.endpoints import Endpoints
+from deploy.servers.torchserve.forked_workers import import_options
 from deploy.servers.torchserve.signed_archives import signature_options
 from deploy.supervision.confine import confine
 
@@ -54,6 +55,7 @@ def _torchserve(settings: Settings, node: Node, where: Endpoints) -> list[str]:
         "--metrics": where.metrics_port,
     }
     command += [str(part) for option in ports.items() for part in option]
+    command += import_options(settings)
     command += ["--tokens"] if node.keys else []
     command += ["--socket", str(node.socket)] if node.socket is not None else ["--remote"]
     return command

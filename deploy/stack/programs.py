@@ -20,6 +20,7 @@ from deploy.servers.program import LOOK_S, MissingPart, Program
 from deploy.servers.prometheus import prometheus_program
 from deploy.servers.redis import redis_program
 from deploy.servers.s3 import s3_credentials, s3_program
+from deploy.servers.torchserve.forked_workers import import_options
 from deploy.servers.torchserve.signed_archives import signature_options
 from deploy.stack.join import Join, join_program
 from deploy.stack.layout import FLINK, NODES, PROMETHEUS, S3_INNER, Layout, metrics_port
@@ -187,7 +188,8 @@ def _node(settings: Settings, place: Layout, letter: str, node: Node) -> Program
     command = [sys.executable, "-m", "deploy.servers.torchserve", "--var", str(folder)]
     command += ["--model-store", str(folder / "model-store")]
     command += ["--archives", archives_url(settings.store.artifacts)]
-    command += ["--socket", str(node.socket), *signature_options(settings), "--host", "127.0.0.1"]
+    command += ["--socket", str(node.socket), "--host", "127.0.0.1"]
+    command += [*signature_options(settings), *import_options(settings)]
     command += [word for option, port in ports.items() for word in (f"--{option}", str(port))]
     return Program(
         name=name,

@@ -22,6 +22,7 @@ from cron.project_root import PROJECT_ROOT
 from cron.urls.management_socket import management_socket, usable_path
 from cron.urls.torchserve import parse as parse_nodes
 from deploy.servers.torchserve.command import Ports
+from deploy.servers.torchserve.forked_workers import FORK_SERVER, NOT_FORKED
 
 START_LIMIT_S = 60.0
 STOP_LIMIT_S = 20.0
@@ -45,6 +46,7 @@ class Running:
     var: Path
     process: subprocess.Popen[bytes]
     tokens: bool = False
+    own_imports: bool = False
 
     @property
     def url(self) -> str:
@@ -74,10 +76,17 @@ class Running:
             return client.request(method, f"http://localhost{path}", timeout=timeout_s)
 
     def worker_pids(self) -> list[int]:
-        """Return the Python workers' process ids, ascending."""
-        return sorted(
-            child.pid for child in psutil.Process(self.process.pid).children(recursive=True)
+        """Return the Python workers' process ids, ascending.
+
+        They are children of the fork server, or TorchServe's own with `own_imports`.
+        """
+        server = psutil.Process(self.process.pid)
+        if self.own_imports:
+            return sorted(child.pid for child in server.children())
+        (fork_server,) = (
+            one for one in server.children() if FORK_SERVER.name in str(one.cmdline())
         )
+        return sorted(child.pid for child in fork_server.children())
 
 
 @contextmanager
@@ -89,6 +98,7 @@ def running_torchserve(
     tokens: bool = False,
     archives: str | None = None,
     trusted_keys: Path | None = None,
+    own_imports: bool = False,
 ) -> Iterator[Running]:
     """Run TorchServe on `folder/archives` (or `store`) and `folder/var`; stop it at the end.
 
@@ -111,6 +121,7 @@ def running_torchserve(
     argv += ["--tokens"] if tokens else []
     argv += ["--archives", archives] if archives is not None else []
     argv += ["--trusted-keys", str(trusted_keys)] if trusted_keys is not None else []
+    argv += [NOT_FORKED] if own_imports else []
     for name, value in asdict(ports).items():
         argv += [f"--{name.replace('_', '-')}", str(value)]
     folder.mkdir(parents=True, exist_ok=True)
@@ -118,7 +129,14 @@ def running_torchserve(
         process = subprocess.Popen(
             argv, cwd=PROJECT_ROOT, stdout=out, stderr=subprocess.STDOUT, start_new_session=True
         )
-    running = Running(ports=ports, store=store, var=folder / "var", process=process, tokens=tokens)
+    running = Running(
+        ports=ports,
+        store=store,
+        var=folder / "var",
+        process=process,
+        tokens=tokens,
+        own_imports=own_imports,
+    )
     try:
         _wait_healthy(running, folder / "torchserve.out")
         yield running

@@ -17,6 +17,10 @@ command          the Java command and its environment
 configuration    TorchServe's properties and metrics files
 own_files        the lock, and what a killed server left behind
 without_grpc     the server class without its gRPC servers
+forked_workers   workers are forked from one process, whose imports they share
+fork_server      that process: imports, then forks
+forked_worker    asks for a worker and waits for its end, or becomes Python
+programs         scripts that TorchServe starts in place of Python
 signed_archives  workers start through the guard, where signatures are required
 guard            verifies an unpacked archive, then becomes Python
 """

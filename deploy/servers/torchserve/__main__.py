@@ -12,6 +12,7 @@ from pathlib import Path
 from cron.settings.private_files import keep_private
 from deploy.servers.program import MissingPart
 from deploy.servers.torchserve.command import Management, Ports, Server, command
+from deploy.servers.torchserve.forked_workers import NOT_FORKED, with_forked_workers
 from deploy.servers.torchserve.own_files import (
     ServerCannotStart,
     clear_fetched,
@@ -50,11 +51,12 @@ def _become_torchserve(given: argparse.Namespace) -> None:
             archives=given.archives,
         )
     )
+    home = given.var / "torchserve"
+    if not given.own_imports:
+        java_argv = with_forked_workers(java_argv, env, home=home)
     if given.trusted_keys is not None:
-        java_argv, env = with_guard(
-            java_argv, env, home=given.var / "torchserve", trusted_keys=given.trusted_keys
-        )
-    os.chdir(given.var / "torchserve")  # TorchServe writes files into its working folder
+        java_argv, env = with_guard(java_argv, env, home=home, trusted_keys=given.trusted_keys)
+    os.chdir(home)  # TorchServe writes files into its working folder
     os.execve(java_argv[0], java_argv, env)
 
 
@@ -65,6 +67,7 @@ def parse_arguments(argv: Iterable[str] | None) -> argparse.Namespace:
         description="Start an empty TorchServe for Freshet.",
     )
     _add_files(parser)
+    _add_workers(parser)
     _add_management(parser)
     parser.add_argument(
         "--heap-mb", type=int, default=512, help="largest Java heap in MB (default: 512)"
@@ -104,6 +107,15 @@ def _add_files(parser: argparse.ArgumentParser) -> None:
         type=Path,
         metavar="FILE",
         help="run only archives that one of the public keys in this file signed (default: any)",
+    )
+
+
+def _add_workers(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        NOT_FORKED,
+        action="store_true",
+        help="start a Python for each worker, which imports torch itself (default: workers are "
+        "forked from one process and share its imports)",
     )
 
 

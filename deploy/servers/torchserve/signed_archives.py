@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
-import stat
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,6 +10,12 @@ from pathlib import Path
 from cron.cycle.signing_key import trusted_keys as trusted_by
 from cron.settings.places import var_folder
 from cron.settings.tree import Settings
+from deploy.servers.torchserve.programs import (
+    in_place_of_python,
+    python_of,
+    with_python,
+    write_program,
+)
 
 _GUARD = Path(__file__).with_name("guard.py")
 # An archive's own configuration may ask for torchrun, which would start workers past the guard.
@@ -31,16 +35,14 @@ def with_guard(
     The guard's programs are written under `home`.
     """
     folder = (home / "guarded").resolve()
-    folder.mkdir(parents=True, exist_ok=True)
     words = [sys.executable, "-I", str(_GUARD.resolve()), str(trusted_keys.resolve())]
-    guard = f'#!/bin/sh\nexec {shlex.join([*words, sys.executable])} "$@"\n'
-    python = _write_program(folder / "python", guard)
+    guard = in_place_of_python([*words, python_of(java)])
+    python = write_program(folder / "python", guard)
     # An archive's manifest may ask for this runtime, which TorchServe looks for on the PATH.
-    _write_program(folder / "python3", guard)
-    _write_program(folder / "torchrun", _NO_TORCHRUN)
-    command = list(java)
-    command[command.index("--python") + 1] = str(python)
-    return command, {**env, "PATH": os.pathsep.join([str(folder), env.get("PATH", os.defpath)])}
+    write_program(folder / "python3", guard)
+    write_program(folder / "torchrun", _NO_TORCHRUN)
+    path = os.pathsep.join([str(folder), env.get("PATH", os.defpath)])
+    return with_python(java, python), {**env, "PATH": path}
 
 
 def signature_options(settings: Settings) -> list[str]:
@@ -48,9 +50,3 @@ def signature_options(settings: Settings) -> list[str]:
     if not settings.release.require_signatures:
         return []
     return ["--trusted-keys", str(trusted_by(var_folder(settings)))]
-
-
-def _write_program(file: Path, text: str) -> Path:
-    file.write_text(text, encoding="utf-8")
-    file.chmod(stat.S_IRWXU)
-    return file
