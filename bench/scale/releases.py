@@ -109,9 +109,9 @@ def _save_releases(num_items: int, folder: Path) -> None:
     for version in range(2, NUM_VERSIONS + 1):
         later = load_bundle(_bundle(folder, version - 1), verify=False)
         rows = torch.from_numpy(random.choice(num_items, size=CHANGED_ROWS, replace=False))
-        table_ND = later.model.table.detach().clone()
+        table_ND = torch.clone(later.model.table)
         table_ND[rows] += 0.01
-        later.model.table.data = table_ND
+        later.model.table = torch.nn.Parameter(table_ND)
         save_bundle(later, _bundle(folder, version))
 
 
