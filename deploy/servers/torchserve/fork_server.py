@@ -51,6 +51,7 @@ class Asked:
 
 def main(argv: Sequence[str]) -> None:
     """Import, then fork workers until the process with the lifeline's other end is gone."""
+    os.umask(0o077)
     listening, lifeline = (int(one) for one in argv)
     die_with(lifeline)
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends it without a traceback

@@ -26,6 +26,7 @@ _BY_SIGNAL = 128  # and the signal's number: a process's exit status as Java has
 
 def main(argv: Sequence[str]) -> None:
     """Wait for a forked worker; become Python when it can't be forked."""
+    os.umask(0o077)
     address, python, *arguments = argv
     if arguments and Path(arguments[0]).name == _WORKER:
         status = _run_forked(address, arguments)

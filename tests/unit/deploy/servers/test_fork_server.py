@@ -25,7 +25,7 @@ import json, os, random, sys
 import numpy
 print(json.dumps({
     "arguments": sys.argv, "name": __name__, "folder": os.getcwd(), "path": sys.path,
-    "environment": dict(os.environ), "no bytecode": sys.dont_write_bytecode, "mask": os.umask(63),
+    "environment": dict(os.environ), "no bytecode": sys.dont_write_bytecode,
 }), flush=True)
 print("torch" in sys.modules, os.getpid(), random.random(), numpy.random.random(), flush=True)
 print("to stderr", file=sys.stderr, flush=True)
