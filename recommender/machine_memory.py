@@ -9,7 +9,7 @@ PROC, CGROUP = Path("/proc"), Path("/sys/fs/cgroup")
 
 
 def own_bytes(proc: Path = PROC) -> int | None:
-    """Return the memory that no other process shares and that is not of files; None when unknown.
+    """Return the memory that is neither of files nor shared; None when unknown.
 
     It is what another process of the same kind needs, since that shares the rest too.
     """

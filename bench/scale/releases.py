@@ -1,4 +1,4 @@
-"""Loading releases in TorchServe: bytes, seconds, and the memory of one and of three versions.
+"""Releases in TorchServe: bytes, time to ready, and the memory of one and of three.
 
 Each release after the first has other table rows for 1,000 items, as after an update, and shares
 the arrays beside the archives. TorchServe runs twice: its workers are forked from one process, or
@@ -24,6 +24,7 @@ import torch
 from bench.scale.costs import Cost, Size
 from bench.scale.lists import made_up_bundle
 from bench.scale.steps import made_up_facts, made_up_items
+from deploy.servers.torchserve.forked_workers import NOT_FORKED
 from recommender.arrays.bases import CONTENT
 from recommender.bundle import load_bundle, save_bundle
 from recommender.lists.answer import answer_batch
@@ -109,9 +110,9 @@ def _save_releases(num_items: int, folder: Path) -> None:
     for version in range(2, NUM_VERSIONS + 1):
         later = load_bundle(_bundle(folder, version - 1), verify=False)
         rows = torch.from_numpy(random.choice(num_items, size=CHANGED_ROWS, replace=False))
-        table_ND = torch.clone(later.model.table)
+        table_ND = later.model.state_dict()["table"].clone()
         table_ND[rows] += 0.01
-        later.model.table = torch.nn.Parameter(table_ND)
+        later.model.load_state_dict({"table": table_ND}, strict=False, assign=True)
         save_bundle(later, _bundle(folder, version))
 
 
@@ -138,9 +139,9 @@ def _pack_all(folder: Path) -> Path:
 
 
 def _serve(folder: Path, archives: Path, *, own_imports: bool) -> _Served:
-    served = _Served()
+    served, options = _Served(), [NOT_FORKED] * own_imports
     with (
-        running_torchserve(folder, store=archives, own_imports=own_imports) as node,
+        running_torchserve(folder, store=archives, options=options) as node,
         open_node(node) as server,
     ):
         java = psutil.Process(node.process.pid)

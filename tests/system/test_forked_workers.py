@@ -1,4 +1,4 @@
-"""A real TorchServe whose workers are forked from one process, and what is left when one dies."""
+"""A real TorchServe whose workers are forked, and what is left when a process dies."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import psutil
 
 from cron.backends.torchserve.server import TorchServe
 from cron.errors import ServerRefused, Unavailable
+from deploy.servers.torchserve.forked_workers import NOT_FORKED
 from tests.system.torchserve import STOP_LIMIT_S, Running, open_node, running_torchserve
 from trainer.archive import pack
 
@@ -65,7 +66,7 @@ def test_nothing_is_left_of_a_killed_torchserve(bundle: Path, tmp_path: Path) ->
 
 
 def test_each_worker_can_have_its_own_imports(bundle: Path, tmp_path: Path) -> None:
-    with running_torchserve(tmp_path, own_imports=True) as node, open_node(node) as server:
+    with running_torchserve(tmp_path, options=[NOT_FORKED]) as node, open_node(node) as server:
         publish(server, node, bundle, 1)
         (worker,) = psutil.Process(node.process.pid).children(recursive=True)
         assert worker.memory_full_info().uss > OWN_IMPORTS_BYTES

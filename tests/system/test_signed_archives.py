@@ -25,7 +25,9 @@ MARK = "import pathlib; pathlib.Path({mark!r}).touch()\n"
 def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     folder = tmp_path_factory.mktemp("signed")
     signing_key(folder)
-    with running_torchserve(folder, trusted_keys=trusted_keys(folder)) as running:
+    with running_torchserve(
+        folder, options=["--trusted-keys", str(trusted_keys(folder))]
+    ) as running:
         yield running
 
 

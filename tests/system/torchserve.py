@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -97,13 +97,12 @@ def running_torchserve(
     ports: Ports | None = None,
     tokens: bool = False,
     archives: str | None = None,
-    trusted_keys: Path | None = None,
-    own_imports: bool = False,
+    options: Sequence[str] = (),
 ) -> Iterator[Running]:
     """Run TorchServe on `folder/archives` (or `store`) and `folder/var`; stop it at the end.
 
-    It loads archives by the URLs that begin with `archives`, and with `trusted_keys` only those
-    that were signed.
+    It loads archives by the URLs that begin with `archives`. `options` are more options of its
+    start.
     """
     store = folder / "archives" if store is None else store
     ports = free_ports() if ports is None else ports
@@ -120,8 +119,7 @@ def running_torchserve(
     ]
     argv += ["--tokens"] if tokens else []
     argv += ["--archives", archives] if archives is not None else []
-    argv += ["--trusted-keys", str(trusted_keys)] if trusted_keys is not None else []
-    argv += [NOT_FORKED] if own_imports else []
+    argv += options
     for name, value in asdict(ports).items():
         argv += [f"--{name.replace('_', '-')}", str(value)]
     folder.mkdir(parents=True, exist_ok=True)
@@ -135,7 +133,7 @@ def running_torchserve(
         var=folder / "var",
         process=process,
         tokens=tokens,
-        own_imports=own_imports,
+        own_imports=NOT_FORKED in options,
     )
     try:
         _wait_healthy(running, folder / "torchserve.out")

@@ -17,7 +17,7 @@ import pytest
 from cron.project_root import PROJECT_ROOT
 from deploy.servers.torchserve.forked_workers import FORKED_WORKER, start_fork_server
 
-ENV = {"PATH": os.environ["PATH"], "OMP_NUM_THREADS": "1", "LC_ALL": "C.UTF-8"}
+ENV = {"PATH": "/usr/bin:/bin", "OMP_NUM_THREADS": "1", "LC_ALL": "C.UTF-8"}
 LIMIT_S = 60.0
 # It shows what a program can see of its surroundings, and ends when its standard input does.
 WORKER = """
@@ -59,7 +59,9 @@ def running_server(address: Path) -> Iterator[subprocess.Popen[bytes]]:
 
 
 @contextmanager
-def started(address: Path | None, *words: str, folder: Path) -> Iterator[subprocess.Popen[str]]:
+def running_worker(
+    address: Path | None, *words: str, folder: Path
+) -> Iterator[subprocess.Popen[str]]:
     """Start Python with some words, or what stands in for it; kill it at the end."""
     command = [sys.executable]
     if address is not None:
@@ -84,7 +86,7 @@ def pid_of(process: subprocess.Popen[str]) -> int:
     return int(process.stdout.readline().split()[1])
 
 
-def gone(*pids: int) -> bool:
+def have_ended(*pids: int) -> bool:
     _, alive = psutil.wait_procs(
         [psutil.Process(pid) for pid in pids if psutil.pid_exists(pid)], timeout=LIMIT_S
     )
@@ -96,7 +98,7 @@ def test_a_forked_worker_sees_what_a_started_one_sees(
 ) -> None:
     seen = []
     for server in (address, None):
-        with started(server, str(worker), "--sock-type", "unix", folder=tmp_path) as process:
+        with running_worker(server, str(worker), "--sock-type", "unix", folder=tmp_path) as process:
             out, err = process.communicate("7", timeout=LIMIT_S)
             surroundings, own = out.splitlines()
             assert own.split()[0] == str(server is not None)  # only a fork has torch by now
@@ -108,7 +110,7 @@ def test_a_forked_worker_sees_what_a_started_one_sees(
 def test_workers_draw_different_random_numbers(address: Path, worker: Path, tmp_path: Path) -> None:
     drawn = []
     for _ in range(2):
-        with started(address, str(worker), folder=tmp_path) as process:
+        with running_worker(address, str(worker), folder=tmp_path) as process:
             out, _ = process.communicate("0", timeout=LIMIT_S)
             drawn += out.splitlines()[1].split()[2:]
     assert len(set(drawn)) == 4
@@ -119,28 +121,28 @@ def test_a_worker_dies_with_what_stands_in_for_it(
     address: Path, worker: Path, tmp_path: Path, with_signal: signal.Signals
 ) -> None:
     """TorchServe knows only the process that it has started."""
-    with started(address, str(worker), folder=tmp_path) as process:
+    with running_worker(address, str(worker), folder=tmp_path) as process:
         pid = pid_of(process)
         process.send_signal(with_signal)
         assert process.wait(LIMIT_S) == -with_signal
-        assert gone(pid)
+        assert have_ended(pid)
 
 
 def test_a_killed_worker_is_seen_as_killed(address: Path, worker: Path, tmp_path: Path) -> None:
-    with started(address, str(worker), folder=tmp_path) as process:
+    with running_worker(address, str(worker), folder=tmp_path) as process:
         os.kill(pid_of(process), signal.SIGKILL)
         assert process.wait(LIMIT_S) == 128 + signal.SIGKILL
 
 
 def test_a_worker_that_fails_shows_why(address: Path, worker: Path, tmp_path: Path) -> None:
     worker.write_text("raise RuntimeError('no such model')\n")
-    with started(address, str(worker), folder=tmp_path) as process:
+    with running_worker(address, str(worker), folder=tmp_path) as process:
         _, err = process.communicate(timeout=LIMIT_S)
         assert (process.returncode, err.splitlines()[-1]) == (1, "RuntimeError: no such model")
 
 
 def test_without_a_fork_server_python_starts_the_worker(worker: Path, tmp_path: Path) -> None:
-    with started(tmp_path / "nobody.sock", str(worker), folder=tmp_path) as process:
+    with running_worker(tmp_path / "nobody.sock", str(worker), folder=tmp_path) as process:
         out, err = process.communicate("7", timeout=LIMIT_S)
         assert process.returncode == 7
         assert out.splitlines()[1].startswith("False")
@@ -150,7 +152,7 @@ def test_without_a_fork_server_python_starts_the_worker(worker: Path, tmp_path: 
 def test_what_is_no_worker_is_run_by_python(address: Path, tmp_path: Path) -> None:
     """TorchServe calls the same program for `-m pip` and `-m venv`."""
     words = ("-c", "import sys; print(sys.argv, 'torch' in sys.modules)", "x")
-    with started(address, *words, folder=tmp_path) as process:
+    with running_worker(address, *words, folder=tmp_path) as process:
         out, _ = process.communicate(timeout=LIMIT_S)
         assert out == "['-c', 'x'] False\n"
 
@@ -159,21 +161,21 @@ def test_workers_outlive_a_killed_fork_server(worker: Path, tmp_path: Path) -> N
     address = tmp_path / "fork.sock"
     with (
         running_server(address) as server,
-        started(address, str(worker), folder=tmp_path) as first,
-        started(address, str(worker), folder=tmp_path) as second,
+        running_worker(address, str(worker), folder=tmp_path) as first,
+        running_worker(address, str(worker), folder=tmp_path) as second,
     ):
         pids = [pid_of(first), pid_of(second)]
         server.kill()
         server.wait(LIMIT_S)
-        with started(address, str(worker), folder=tmp_path) as third:
+        with running_worker(address, str(worker), folder=tmp_path) as third:
             third.communicate("7", timeout=LIMIT_S)
             assert third.returncode == 7, "a new worker starts all the same"
         assert all(psutil.pid_exists(pid) for pid in pids)
         first.communicate("0", timeout=LIMIT_S)
         assert first.returncode == 1
-        assert gone(pids[0])
+        assert have_ended(pids[0])
         second.kill()
-        assert gone(pids[1])
+        assert have_ended(pids[1])
 
 
 def test_a_fork_server_dies_with_its_starter(tmp_path: Path) -> None:
@@ -195,4 +197,4 @@ def test_a_fork_server_dies_with_its_starter(tmp_path: Path) -> None:
         server = int(starter.stdout.readline())
         assert psutil.pid_exists(server)
         starter.kill()
-        assert gone(server)
+        assert have_ended(server)
