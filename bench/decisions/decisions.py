@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from bench.decisions.clickbait import measure_planted
 from bench.decisions.estimators import measure_estimators
 from bench.decisions.experiments import measure_experiments
-from bench.decisions.exploration import measure_exploration
+from bench.decisions.exploration import measure_doubts, measure_exploration
 from bench.decisions.latency import measure_latency
 from bench.decisions.list_verdicts import measure_list_verdicts
 from bench.decisions.personalizer import measure_personalizer
@@ -27,6 +27,7 @@ PARTS: Mapping[str, Callable[[str], None]] = {
     "list-verdicts": measure_list_verdicts,
     "personalizer": measure_personalizer,
     "exploration": measure_exploration,
+    "doubts": measure_doubts,
 }
 
 

@@ -21,11 +21,12 @@ from bench.decisions.film_visits import Chooser, VisitsResult, simulate
 from bench.report.rows import BenchMetric, is_quick, results_folder, save
 from recommender.requests.list_policy import ListPolicy, NewItemsShare
 
-BENCH = "decisions-exploration"
+BENCH, DOUBTS_BENCH = "decisions-exploration", "decisions-doubts"
 NUM_VISITS, NUM_SEEDS = 20_000, 5
 QUICK_VISITS, QUICK_SEEDS = 2_000, 2
 _T_95 = {2: 12.71, 5: 2.78}  # Student's, by the number of values
 GREEDY, ORACLE = "greedy", "knows every probability"
+DOUBT = "new items .2 with a doubt of 3 until 1,000"
 CHOOSERS = (
     Chooser(
         name="random",
@@ -58,23 +59,47 @@ CHOOSERS = (
     ),
     Chooser(name=ORACLE, policy=ListPolicy(name="greedy"), knows_all=True),
 )
+WITH_DOUBTS = (
+    Chooser(name=GREEDY, policy=ListPolicy(name="greedy")),
+    Chooser(
+        name=DOUBT,
+        policy=ListPolicy(name="greedy", new_items=NewItemsShare(share=0.2, ids=())),
+        budget=1_000,
+        doubt=3.0,
+    ),
+)
 
 
 def measure_exploration(command: str) -> None:
     """Simulate; write the page of results and the picture."""
+    found = _measure(BENCH, CHOOSERS, command)
+    _draw({name: [one.clicks_V for one in results] for name, results in found.items()})
+
+
+def measure_doubts(command: str) -> None:
+    """Simulate a share of new items that is ruled by doubts, beside greedy; write the page.
+
+    What is compared was chosen on the seeds from 5 on, which are not reported.
+    """
+    _measure(DOUBTS_BENCH, WITH_DOUBTS, command)
+
+
+def _measure(
+    bench: str, choosers: Sequence[Chooser], command: str
+) -> Mapping[str, Sequence[VisitsResult]]:
     num_visits = QUICK_VISITS if is_quick() else NUM_VISITS
     seeds = range(QUICK_SEEDS if is_quick() else NUM_SEEDS)
     ratings = load_set("ml-1m")
-    found: dict[str, list[VisitsResult]] = {chooser.name: [] for chooser in CHOOSERS}
+    found: dict[str, list[VisitsResult]] = {chooser.name: [] for chooser in choosers}
     for seed in seeds:
         shop = make_shop(ratings, num_visits=num_visits, seed=seed)
-        for chooser in CHOOSERS:
+        for chooser in choosers:
             result = simulate(shop, chooser, num_visits=num_visits, seed=1000 + seed)
             found[chooser.name].append(result)
             print(f"seed {seed}, {chooser.name}: {result.clicks_V.mean():.4f} clicks a visit")
     rows = [row for name in found for row in _rows(name, found[name], found[GREEDY])]
-    save(BENCH, f"{num_visits:,} visits to a shop of MovieLens 1M's films", rows, command=command)
-    _draw({name: [one.clicks_V for one in results] for name, results in found.items()})
+    save(bench, f"{num_visits:,} visits to a shop of MovieLens 1M's films", rows, command=command)
+    return found
 
 
 def _rows(

@@ -21,7 +21,9 @@ from bench.decisions.film_shop import (
     Floats,
     Integers,
 )
+from cron.placement_policy import doubt_after
 from recommender.policies.draws import draw_list
+from recommender.policies.hopes import draw_hopes
 from recommender.policies.slots import Mask, PolicyPool
 from recommender.requests.list_policy import ListPolicy, learns_from_rewards
 
@@ -38,7 +40,7 @@ class Chooser:
     """A way of choosing lists: the films' scores, and the policy that draws by them.
 
     `knows_all` scores by the true probabilities instead. New films that were shown fewer than
-    `budget` times have the policy's share of new items.
+    `budget` times have the policy's share of new items: always, or as their `doubt` decides.
     """
 
     name: str
@@ -46,6 +48,15 @@ class Chooser:
     score: Score = lambda learner, features_D, _: learner.score_I(features_D)
     knows_all: bool = False
     budget: int = 0
+    doubt: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnknownFilms:
+    """The new films of a visit that have a chance, ascending, and the doubts about them."""
+
+    films: Integers
+    doubts: Floats | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,12 +90,12 @@ def simulate(shop: FilmShop, chooser: Chooser, *, num_visits: int, seed: int) ->
         chance_I = shop.chance_I(taste_UD[visitor])
         score_I = chance_I if chooser.knows_all else chooser.score(learner, features_D, draw)
         here_I = shop.arrives_I <= visit
-        is_new_I = here_I & (shown_I < chooser.budget)
-        is_new_I[: shop.num_known] = False
-        films_S = _choose(chooser, score_I, here_I, is_new_I, rewards, draw)
+        new = _unknown_films(chooser, shown_I, here_I, shop.num_known)
+        films_S = _choose(chooser, score_I, here_I, new, rewards, draw)
         clicks_S = (clicks_at_I[films_S] < chance_I[films_S]).astype(np.float64)
         learner.note(films_S, clicks_S, features_D)
-        rewards.note(films_S, clicks_S, score_I[films_S])
+        if learns_from_rewards(chooser.policy.name):
+            rewards.note(films_S, clicks_S, score_I[films_S])
         shown_I[films_S] += 1
         clicks_V.append(int(clicks_S.sum()))
         is_gone = leaves_at < (LEAVES_PLEASED if clicks_S.any() else LEAVES_BORED)
@@ -109,7 +120,7 @@ def _choose(
     chooser: Chooser,
     score_I: Floats,
     here_I: Mask,
-    is_new_I: Mask,
+    new: UnknownFilms,
     rewards: FilmRewards,
     draw: np.random.Generator,
 ) -> Integers:
@@ -117,7 +128,7 @@ def _choose(
     open_I = np.where(here_I, score_I, -np.inf)
     listed = np.argpartition(-open_I, POOL)[:POOL]
     listed = np.union1d(listed, rewards.promising_films())
-    pool = np.union1d(listed, np.flatnonzero(is_new_I))
+    pool = np.union1d(listed, new.films)
     pool = pool[np.argsort(-open_I[pool], kind="stable")]
     scores_P = score_I[pool]
     spread = float(scores_P[:100].std()) or 1.0
@@ -125,10 +136,33 @@ def _choose(
         scores_P=scores_P,
         spread=spread,
         is_listed_P=np.isin(pool, listed),
-        is_new_P=is_new_I[pool],
+        is_new_P=np.isin(pool, new.films),
         lifts_MP=rewards.lifts_MP(chooser.policy, pool, spread),
+        hopes_MP=_hopes_MP(new, pool),
     )
     return pool[list(draw_list(chooser.policy, policy_pool, draw.random(K)).places)]
+
+
+def _unknown_films(
+    chooser: Chooser, shown_I: Integers, here_I: Mask, num_known: int
+) -> UnknownFilms:
+    """Return the new films of the chooser's budget, as the gateway asks for them."""
+    films = num_known + np.flatnonzero((here_I & (shown_I < chooser.budget))[num_known:])
+    if chooser.doubt is None:
+        return UnknownFilms(films=films, doubts=None)
+    doubts = [doubt_after(num, chooser.doubt) for num in shown_I[films].tolist()]
+    return UnknownFilms(films=films, doubts=np.array(doubts, np.float64))
+
+
+def _hopes_MP(new: UnknownFilms, pool: Integers) -> Floats | None:
+    """Return what draws add to the scores of a pool's new films."""
+    if new.doubts is None:
+        return None
+    hopes_MX = draw_hopes(new.films, new.doubts)
+    hopes_MP = np.zeros((len(hopes_MX), len(pool)))
+    order = np.argsort(pool)
+    hopes_MP[:, order[np.searchsorted(pool[order], new.films)]] = hopes_MX
+    return hopes_MP
 
 
 def _drift(taste_D: Floats, draw: np.random.Generator) -> Floats:

@@ -19,6 +19,7 @@ from cron.placement_policy import (
 )
 from gateway.bodies.codec import is_empty, is_none
 from recommender.requests.list_policy import (
+    MAX_DOUBT,
     MAX_TEMPERATURE,
     MAX_WIDTH,
     MIN_TEMPERATURE,
@@ -102,6 +103,16 @@ class NewItemsBudgetBody:
             ge=1,
             le=MAX_DAYS,
             description=f"An item is new for so many days. Default: {DEFAULT_DAYS}.",
+            exclude_if=is_none,
+        ),
+    ] = None
+    doubt: Annotated[
+        float | None,
+        Field(
+            ge=0,
+            le=MAX_DOUBT,
+            description="By how many spreads the score of an item that nobody has seen may be "
+            "wrong. A new item then comes only where it may be worth more than what it displaces.",
             exclude_if=is_none,
         ),
     ] = None

@@ -70,11 +70,15 @@ class RulesQuestion(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
         return (*found, "at_most") if self.at_most else tuple(found)
 
 
-class NewItemsQuestion(msgspec.Struct, frozen=True, kw_only=True):
-    """New items, of which each slot is one with probability `share`."""
+class NewItemsQuestion(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """New items, of which each slot may be one with probability `share`.
+
+    `doubts` are by how many spreads their scores may be wrong; None if the slot is always theirs.
+    """
 
     share: float
     ids: Sequence[str]
+    doubts: Sequence[float] | None = None
 
 
 class PosteriorQuestion(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -57,17 +57,17 @@ class NewItems:
                 found[item_id] = rule.add * share
         return found
 
-    async def still_unknown(self, budget: NewItemsBudget, at: datetime) -> tuple[str, ...]:
-        """Return the new items of a budget that are not known yet, the newest first.
+    async def still_unknown(self, budget: NewItemsBudget, at: datetime) -> dict[str, int]:
+        """Return the events of a budget's items that are not known yet, the newest item first.
 
         Items that came after `at` are left out.
         """
         oldest = at - timedelta(days=budget.days)
-        return tuple(
-            item_id
+        return {
+            item_id: item.num_events
             for item_id, item in (await self._shown.get()).items()
             if oldest <= item.first_at <= at and item.num_events < budget.impressions
-        )
+        }
 
     def _read_first_times(self) -> dict[str, datetime]:
         newest = self._item_records.newest(before=None, limit=NUM_NEWEST)

@@ -9,7 +9,7 @@ from datetime import datetime
 from msgspec import structs
 
 from cron.placement import Placement
-from cron.placement_policy import PlacementPolicy
+from cron.placement_policy import NewItemsBudget, PlacementPolicy, doubt_after
 from gateway.bodies.refusal import Refusal, refusal
 from gateway.model.questions import NewItemsQuestion, PolicyQuestion
 from gateway.model.recommendation_request import RecommendationRequest
@@ -21,7 +21,7 @@ from recommender.requests.list_policy import MAX_SEED, learns_from_rewards, stre
 POLICY = "policy"  # its name among the rules that were not applied
 # fields that releases refuse which were made before there were rules, policies, or this policy
 _RULES = "rules"
-_POLICIES = ("policy", "policy.name")
+_POLICIES = ("policy", "policy.name", "policy.new_items.doubts")
 _PROPENSITIES = ("propensities_of", "alternatives")
 
 GREEDY = PlacementPolicy(name="greedy")
@@ -52,8 +52,7 @@ async def propensity_question(
     strength = strength_of(policy.name)
     asked = None
     if policy.new_items is not None:
-        ids = await sources.new_items.still_unknown(policy.new_items, at)
-        asked = NewItemsQuestion(share=policy.new_items.share, ids=ids)
+        asked = await _new_items_question(policy.new_items, sources.new_items, at)
     learns = learns_from_rewards(policy.name)
     return PolicyQuestion(
         name=policy.name,
@@ -63,6 +62,17 @@ async def propensity_question(
         new_items=asked,
         posterior=sources.posteriors.question if learns else None,
     )
+
+
+async def _new_items_question(
+    budget: NewItemsBudget, new_items: NewItems, at: datetime
+) -> NewItemsQuestion:
+    """Return the new items of a budget, with what is left of its doubt about each."""
+    unknown = await new_items.still_unknown(budget, at)
+    doubts = None
+    if budget.doubt is not None:
+        doubts = [doubt_after(num, budget.doubt) for num in unknown.values()]
+    return NewItemsQuestion(share=budget.share, ids=[*unknown], doubts=doubts)
 
 
 def rule_names(placed: RecommendationRequest) -> tuple[str, ...]:

@@ -12,7 +12,10 @@ the items' effects (Li et al. 2010), as if they were the only sample.
 
 With a share of new items, the slot is one of theirs with that probability, and the policy's with
 the rest. A new item is then taken in proportion to exp(worth / s), where s is the spread of the new
-items' scores: those that fit the reader come more often, and every one may come.
+items' scores: those that fit the reader come more often, and every one may come. With doubts it is
+the one that is worth most in a draw of what each may be worth (Thompson's way for the new items
+alone), and only if that is more than the best item of the policy: otherwise the slot is the
+policy's.
 """
 
 from __future__ import annotations
@@ -36,11 +39,23 @@ def slot_probabilities(policy: ListPolicy, slots: Slots) -> Floats:
     is_new_P = slots.is_open_P & slots.pool.is_new_P
     if not is_new_P.any():
         return of_policy_P
-    of_new_P = _proportions(slots.spreads_P / _new_spread(slots.pool), is_new_P)
+    of_new_P = _new_probabilities(slots, is_new_P, is_listed_P)
     if not is_listed_P.any():
         return of_new_P
-    share = policy.new_items.share
-    return (1 - share) * of_policy_P + share * of_new_P
+    of_new_P *= policy.new_items.share
+    return (1 - of_new_P.sum()) * of_policy_P + of_new_P
+
+
+def _new_probabilities(slots: Slots, is_new_P: Mask, is_listed_P: Mask) -> Floats:
+    """Return the probability of each new item where new items may come; their sum is at most 1."""
+    places_X = np.flatnonzero(is_new_P)
+    hoped_MX = slots.hoped_MX(places_X)
+    if hoped_MX is None:
+        return _proportions(slots.spreads_P / _new_spread(slots.pool), is_new_P)
+    to_beat = slots.spreads_P[is_listed_P].max(initial=-np.inf)
+    best_M = hoped_MX.argmax(axis=1)
+    better_B = best_M[hoped_MX.max(axis=1) > to_beat]
+    return np.bincount(places_X[better_B], minlength=len(is_new_P)) / len(best_M)
 
 
 def _policy_probabilities(policy: ListPolicy, slots: Slots, is_listed_P: Mask) -> Floats:

@@ -25,15 +25,22 @@ _LEARNING: frozenset[PolicyName] = frozenset({"thompson", "ucb"})
 MIN_TEMPERATURE, MAX_TEMPERATURE = 0.001, 1_000.0
 MAX_WIDTH = 100.0
 MAX_NEW_IDS = 1_000
+MAX_DOUBT = 100.0
 MAX_SEED = 2**53 - 1  # every JSON reader keeps whole numbers up to here
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewItemsShare:
-    """In each slot, with probability `share`, one of the new items `ids` is chosen."""
+    """In each slot, with probability `share`, one of the new items `ids` may be chosen.
+
+    Without `doubts` one of them always is. They are the standard deviations of what the items may
+    be worth, in spreads of the list: then an item is chosen only where a draw of it is worth more
+    than what it displaces.
+    """
 
     share: float
     ids: tuple[str, ...]
+    doubts: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

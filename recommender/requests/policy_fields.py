@@ -8,8 +8,14 @@ import re
 from collections.abc import Mapping
 from typing import TypeGuard, get_args
 
-from recommender.requests.body_fields import describe, expect_known_fields, read_ids
+from recommender.requests.body_fields import (
+    describe,
+    expect_known_fields,
+    read_ids,
+    read_list,
+)
 from recommender.requests.list_policy import (
+    MAX_DOUBT,
     MAX_NEW_IDS,
     MAX_SEED,
     MAX_TEMPERATURE,
@@ -96,12 +102,33 @@ def read_share(raw: object, where: str) -> float:
     return read_between(raw, where, 0, 1)
 
 
+def read_doubt(raw: object, where: str) -> float:
+    """Parse by how many spreads a new item's score may be wrong; raise BadRequest."""
+    return read_between(raw, where, 0, MAX_DOUBT)
+
+
 def _new_items(raw: object, where: str) -> NewItemsShare:
-    values = read_object(raw, where, {"share", "ids"}, needed=True)
+    values = read_object(raw, where, {"share", "ids", "doubts"})
+    for name in ("ids", "share"):
+        if name not in values:
+            raise BadRequest(f"{where}.{name}", found="nothing", expected="a value")
+    ids = read_ids(values["ids"], f"{where}.ids", limit=MAX_NEW_IDS)
     return NewItemsShare(
         share=read_share(values["share"], f"{where}.share"),
-        ids=read_ids(values["ids"], f"{where}.ids", limit=MAX_NEW_IDS),
+        ids=ids,
+        doubts=_doubts(values["doubts"], f"{where}.doubts", num=len(ids))
+        if "doubts" in values
+        else None,
     )
+
+
+def _doubts(raw: object, where: str, *, num: int) -> tuple[float, ...]:
+    doubts = read_list(raw, where, limit=MAX_NEW_IDS)
+    if len(doubts) != num:
+        raise BadRequest(
+            where, found=f"{len(doubts)} numbers", expected=f"one for each of {num} ids"
+        )
+    return tuple(read_doubt(value, f"{where}[{i}]") for i, value in enumerate(doubts))
 
 
 def _posterior(policy: Mapping[str, object], where: str) -> PosteriorReference | None:

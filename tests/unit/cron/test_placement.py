@@ -10,7 +10,7 @@ import pytest
 
 from cron.errors import SettingsError
 from cron.placement import Pin, Placement, check_name, parse_placement, placement_json
-from cron.placement_policy import NewItemsBudget
+from cron.placement_policy import NewItemsBudget, doubt_after, parse_policy, policy_json
 from cron.settings.file import load_settings
 from recommender.requests.wire import BadRequest
 
@@ -70,6 +70,21 @@ def test_each_policy_reads_back_as_it_was_written(policy: dict[str, object]) -> 
     assert placement.policy.explores == (policy["name"] == "epsilon")
 
 
+def test_a_doubt_about_new_items_is_kept() -> None:
+    body = {"policy": {"name": "greedy", "new_items": {"share": 0.2, "doubt": 3}}}
+    policy = parse_placement(body).policy
+    assert policy is not None
+    assert policy.new_items == NewItemsBudget(share=0.2, doubt=3)
+    assert parse_policy(policy_json(policy), "policy") == policy
+
+
+def test_a_doubt_shrinks_as_an_item_is_shown() -> None:
+    """After 30 impressions its variance is half, after 270 a tenth."""
+    assert doubt_after(0, 3.0) == 3
+    assert doubt_after(30, 3.0) ** 2 == pytest.approx(9 / 2)
+    assert doubt_after(270, 3.0) ** 2 == pytest.approx(9 / 10)
+
+
 def test_a_budget_of_new_items_has_defaults() -> None:
     policy = parse_placement({"policy": {"name": "greedy", "new_items": {"share": 0.2}}}).policy
     assert policy is not None
@@ -120,6 +135,10 @@ def test_long_ages_are_written_in_weeks() -> None:
         (
             {"policy": {"name": "greedy", "new_items": {"share": 0.1, "impressions": 0}}},
             "policy.new_items.impressions",
+        ),
+        (
+            {"policy": {"name": "greedy", "new_items": {"share": 0.1, "doubt": 101}}},
+            "policy.new_items.doubt",
         ),
         (
             {"policy": {"name": "greedy", "new_items": {"share": 0.1, "ids": []}}},

@@ -299,6 +299,14 @@ def test_a_list_of_nothing_has_no_propensities(ranker: Ranker) -> None:
             {"name": "greedy", "new_items": {"share": 0.1, "ids": ["a"] * 1_001}},
             "policy.new_items.ids",
         ),
+        (
+            {"name": "greedy", "new_items": {"share": 0.1, "ids": ["a"], "doubts": []}},
+            "policy.new_items.doubts",
+        ),
+        (
+            {"name": "greedy", "new_items": {"share": 0.1, "ids": ["a"], "doubts": [-1]}},
+            "policy.new_items.doubts[0]",
+        ),
         ({"name": "greedy", "new_items": {"share": 0.1, "ids": []}}, "policy.seed"),
     ],
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from hypothesis import strategies as st
@@ -14,6 +15,7 @@ from recommender.requests.list_policy import ListPolicy, NewItemsShare
 BRANDS = (("a",), ("a",), ("b",), ("a", "b"), (), ("c",), ("c",))
 SCORES = np.array([3.0, 2.4, 2.3, 1.0, 0.9, 0.2, -1.0])
 LIFTS = np.random.default_rng(2).standard_normal((40, len(SCORES)))
+HOPES = 2 * np.random.default_rng(4).standard_normal((40, len(SCORES)))
 NEW = (3, 5, 6)
 UNLISTED = (6,)
 
@@ -53,6 +55,10 @@ def pool(*, limits: Sequence[ValueLimit] = (), unlike: Unlikeness | None = None)
 
 POOLS = {
     "plain": pool(),
+    "doubts": replace(pool(), hopes_MP=HOPES),
+    "doubts of both": replace(
+        pool(limits=[brands(2, a=1)], unlike=unlikeness(0.3)), hopes_MP=HOPES
+    ),
     "at_most": pool(limits=[brands(1)]),
     "diversity": pool(unlike=unlikeness(0.4)),
     "both": pool(limits=[brands(2, a=1)], unlike=unlikeness(0.3)),
@@ -86,7 +92,7 @@ def random_pools(draw: st.DrawFn) -> PolicyPool:
     members = st.none() | st.lists(
         st.lists(st.integers(-2, 2), min_size=size, max_size=size), min_size=1, max_size=4
     )
-    lifts = draw(members)
+    lifts, hopes = draw(members), draw(members)
     return PolicyPool(
         scores_P=scores_P,
         spread=draw(st.floats(0.1, 10)),
@@ -95,6 +101,7 @@ def random_pools(draw: st.DrawFn) -> PolicyPool:
         limits=limits,
         unlikeness=unlike,
         lifts_MP=None if lifts is None else np.array(lifts, np.float64),
+        hopes_MP=None if hopes is None else np.array(hopes, np.float64),
     )
 
 
