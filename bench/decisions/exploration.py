@@ -115,6 +115,7 @@ def _rows(
     num_new = [result.impressions_of_new for result in results]
     num_left = [result.num_left for result in results]
     num_better = f"{sum(gain >= 0 for gain in gains)} of {len(gains)} seeds"
+    each = ", ".join(f"{100 * gain:+.1f}" for gain in gains)
     rows = [
         BenchMetric(
             metric=f"{name}: clicks a visit",
@@ -126,7 +127,7 @@ def _rows(
             metric=f"{name}: clicks, more than greedy's",
             value=100 * float(np.mean(gains)),
             unit="%",
-            note=f"± {100 * _half_width(gains):.2f}; not less in {num_better}",
+            note=f"± {100 * _half_width(gains):.2f}; not less in {num_better}: {each}",
         ),
         BenchMetric(metric=f"{name}: visitors who left", value=float(np.mean(num_left)), unit="1"),
         BenchMetric(

@@ -125,9 +125,8 @@ def _new_items(raw: object, where: str) -> NewItemsShare:
 def _doubts(raw: object, where: str, *, num: int) -> tuple[float, ...]:
     doubts = read_list(raw, where, limit=MAX_NEW_IDS)
     if len(doubts) != num:
-        raise BadRequest(
-            where, found=f"{len(doubts)} numbers", expected=f"one for each of {num} ids"
-        )
+        expected = f"{num} numbers, one for each id"
+        raise BadRequest(where, found=f"{len(doubts)} of them", expected=expected)
     return tuple(read_doubt(value, f"{where}[{i}]") for i, value in enumerate(doubts))
 
 
