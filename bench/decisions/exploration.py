@@ -5,6 +5,8 @@ against somebody who knows every probability (the regret), and how many impressi
 needs until it has found its visitors. The product's policies draw the lists, and its posterior of
 rewards lifts the films. Draws of the weights of each film are made here: they are Thompson's way
 for a model that knows its own weights' posterior, which the product's does not.
+
+The part "doubts" measures one way more beside greedy: a share of new items that is ruled by doubts.
 """
 
 from __future__ import annotations

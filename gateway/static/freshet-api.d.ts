@@ -877,6 +877,11 @@ export interface NewItemsBudgetBody {
   impressions?: number | null;
   /** An item is new for so many days. Default: 14. */
   days?: number | null;
+  /**
+   * By how many spreads the score of an item that nobody has seen may be wrong. A new item then
+   * comes only where it may be worth more than what it displaces.
+   */
+  doubt?: number | null;
 }
 
 /** Where the list will be shown. */

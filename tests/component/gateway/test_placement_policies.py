@@ -149,7 +149,7 @@ def test_a_list_of_mostly_hidden_items_is_drawn_four_times(shop: RunningGateway)
         assert len(shop.model.asked) == 4
 
 
-@pytest.mark.parametrize("unknown", ["policy", "policy.name"])
+@pytest.mark.parametrize("unknown", ["policy", "policy.name", "policy.new_items.doubts"])
 def test_a_release_older_than_a_policy_is_asked_without(shop: RunningGateway, unknown: str) -> None:
     """The rules still apply, and the list is greedy."""
     refuse(shop, unknown)

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 from bench.data.sets import RatingsSet
-from bench.decisions.exploration import CHOOSERS, GREEDY, ORACLE
+from bench.decisions.exploration import CHOOSERS, DOUBT, GREEDY, ORACLE, WITH_DOUBTS
 from bench.decisions.film_shop import NUM_KNOWN, FilmShop, make_shop
-from bench.decisions.film_visits import simulate
+from bench.decisions.film_visits import Chooser, simulate
 
 NUM_VISITS = 600
+DOUBTED = next(chooser for chooser in WITH_DOUBTS if chooser.name == DOUBT)
 BY_NAME = {chooser.name: chooser for chooser in CHOOSERS}
 
 
@@ -46,6 +47,16 @@ def test_only_a_share_of_new_items_shows_new_films(shop: FilmShop) -> None:
     assert greedy.impressions_of_new < 0.2 * share.impressions_of_new
     expected = 0.05 * 10 * NUM_VISITS
     assert 0.8 * expected < share.impressions_of_new - greedy.impressions_of_new < 1.2 * expected
+
+
+def test_doubts_give_fewer_places_to_new_films(shop: FilmShop) -> None:
+    """Only those where a new film may be worth more than what it displaces."""
+    always = Chooser(name="always", policy=DOUBTED.policy, budget=DOUBTED.budget)
+    results = {}
+    for chooser in (DOUBTED, always):
+        results[chooser.name] = simulate(shop, chooser, num_visits=NUM_VISITS, seed=2)
+    assert 0 < results[DOUBT].impressions_of_new < 0.5 * results["always"].impressions_of_new
+    assert results[DOUBT].clicks_V.sum() > results["always"].clicks_V.sum()
 
 
 def test_the_planted_films_are_what_their_fans_like_best(shop: FilmShop) -> None:

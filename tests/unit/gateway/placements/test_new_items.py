@@ -8,12 +8,18 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import msgspec
+import pytest
+
 from cron.backends.sqlite.item_records import open_item_records
 from cron.item_counts import count_events
-from cron.placement_policy import NewItemsBudget
+from cron.ledger.posterior_rows import StoredPosterior
+from cron.placement_policy import NewItemsBudget, PlacementPolicy
 from cron.ports import ItemRecords
 from gateway.placements.kept_reading import MAX_AGE_S
 from gateway.placements.new_items import NewItems
+from gateway.placements.policies import PolicySources, propensity_question
+from gateway.placements.posteriors import Posteriors
 from recommender.records.events import Event
 from tests.contracts.records import event, item
 
@@ -41,6 +47,10 @@ class Shop:
     def unknown(self, budget: NewItemsBudget = BUDGET, *, days_ago: float = 0) -> list[str]:
         at = NOW - timedelta(days=days_ago)
         return [*asyncio.run(self.new_items.still_unknown(budget, at))]
+
+
+def no_posterior(*, newer_than: int = 0) -> StoredPosterior | None:
+    return None
 
 
 def impressions(item_id: str, times: int, *, type_: str = "impression") -> list[Event]:
@@ -73,6 +83,25 @@ def test_an_item_is_known_after_its_impressions(tmp_path: Path) -> None:
     shop.count([*impressions("both", 2), *impressions("both", 1, type_="view")])
     assert shop.unknown() == ["seldom"]
     assert {*shop.unknown(replace(BUDGET, impressions=4))} == {"shown", "seldom", "clicked", "both"}
+
+
+def test_an_item_is_doubted_less_the_more_it_was_shown(tmp_path: Path) -> None:
+    """The model gets the doubts about the new items; without one it gets none."""
+    shop = Shop(tmp_path)
+    for item_id in ("unseen", "shown"):
+        shop.add(item_id, days=1)
+    shop.count(impressions("shown", 30))
+    sources = PolicySources(new_items=shop.new_items, posteriors=Posteriors(no_posterior))
+    budget = replace(BUDGET, impressions=100, doubt=3.0)
+    policy = PlacementPolicy(name="greedy", new_items=budget)
+    asked = asyncio.run(propensity_question(policy, sources, NOW)).new_items
+    assert asked is not None
+    assert asked.doubts is not None
+    doubts = dict(zip(asked.ids, asked.doubts, strict=True))
+    assert doubts == pytest.approx({"unseen": 3.0, "shown": 3 / 2**0.5})
+    plain = replace(policy, new_items=replace(budget, doubt=None))
+    asked = asyncio.run(propensity_question(plain, sources, NOW)).new_items
+    assert msgspec.to_builtins(asked).keys() == {"share", "ids"}, "as an older release knows it"
 
 
 def test_the_counts_are_read_again_after_a_minute(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
@@ -138,6 +139,23 @@ def test_what_is_left_out_is_never_drawn(
     years = Counter(int(item_id[1:]) % 5 for item_id in ["i9", *listed])
     assert max(years.values()) <= 2
     assert all(0 < one <= 1 for one in propensities(found))
+
+
+@pytest.mark.parametrize("rules", [{}, RULES])
+def test_new_items_with_doubts_have_exact_propensities(
+    ranker: Ranker, rules: dict[str, object]
+) -> None:
+    """A replay gives those of the lists; greater doubts bring more of the new items."""
+    new = ["i30", "nobody", "i31", "i32"]
+    shown = Counter[float]()
+    for doubt, seed in itertools.product((0.0, 2.0, 50.0), range(20)):
+        share = {"share": 0.9, "ids": new, "doubts": [doubt] * len(new)}
+        question: dict[str, object] = {"name": "greedy", "new_items": share}
+        found = answer(ranker, {**question, "seed": seed}, rules=rules)
+        again = replay(ranker, question, ids(found), rules=rules)
+        assert again == pytest.approx(propensities(found), rel=1e-4)
+        shown[doubt] += len({*ids(found)} & {*new})
+    assert shown[0] < shown[50] >= shown[2] > 0
 
 
 def test_frequencies_over_seeds_are_the_propensities(ranker: Ranker) -> None:
