@@ -13,12 +13,12 @@ from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
 from recommender.arrays.bases import CONTENT, Bases, move_to_base, moved_file
 from recommender.arrays.layers import WHOLE_BYTES, load_arrays, mapped_names, save_arrays
+from recommender.arrays.text_column import TextColumn
 from recommender.catalogue.catalogue import COLUMNS_FILE, Catalogue
 from recommender.catalogue.knowledge_graph import GRAPH_FILE
 from recommender.config import (
@@ -27,9 +27,18 @@ from recommender.config import (
     ModelConfig,
     PictureEncoderConfig,
     Signals,
+    Slot,
 )
 from recommender.encoder.encoder import Encoder, EncoderError, TextEncoder, open_encoder
 from recommender.encoder.picture_encoder import PictureEncoder, load_picture_encoder
+from recommender.item_arrays import (
+    TERMS_FILE,
+    Whitening,
+    item_arrays,
+    load_item_arrays,
+    load_term_names,
+    save_term_names,
+)
 from recommender.network.model import ItemFacts, Recommender, new_model
 from recommender.retrieval.cell_scan import Cells, load_cells, save_cells
 from recommender.retrieval.picture_vectors import (
@@ -70,21 +79,8 @@ class BundleManifest:
     picture_digest: str | None = None  # None when no item has a picture
     pictures_read_texts: bool = False  # the picture encoder reads texts too
     relations: tuple[str, ...] = ()  # attributes that count as facts
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Whitening:
-    """The projection (raw − mean) @ components, scaled to unit length.
-
-    It stays the same between full retrains.
-    """
-
-    mean_R: Tensor
-    components_RT: Tensor
-
-    def apply(self, raw_MR: Tensor) -> Tensor:
-        """Return whitened unit vectors_MT."""
-        return torch.nn.functional.normalize((raw_MR - self.mean_R) @ self.components_RT, dim=1)
+    slots: tuple[Slot, ...] = ()  # modalities beside the text
+    num_terms: int = 0  # of the table of terms
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +89,9 @@ class Bundle:
 
     `folder` is None before the bundle is saved. `encoder` is the language model in the process that
     made the bundle, and None elsewhere; so is `picture_encoder`. `cells` are None where lists are
-    searched in all items, and `pictures` where they are not encoded.
+    searched in all items, and `pictures` where they are not encoded. `term_names` are those of the
+    rows of the network's table of terms, if it has one: an entity's begins with `=`, a relation's
+    with `>` as seen from the head and with `<` as seen from the tail.
     """
 
     manifest: BundleManifest
@@ -106,6 +104,8 @@ class Bundle:
     cells: Cells | None = None
     pictures: PictureVectors | None = None
     picture_encoder: PictureEncoder | None = None
+    term_names: TextColumn | None = None
+    modality_whitenings: Mapping[str, Whitening] = field(default_factory=dict)
 
     @property
     def texts_NT(self) -> Tensor:
@@ -170,11 +170,14 @@ def save_bundle(bundle: Bundle, folder: Path, *, whole_bytes: int = WHOLE_BYTES)
     """
     folder.mkdir(parents=True)
     weights = {name: tensor.detach() for name, tensor in bundle.model.state_dict().items()}
-    for name, arrays in ((WEIGHTS, weights), (FACTS, _fact_tensors(bundle))):
+    items = item_arrays(bundle.facts, bundle.whitening, bundle.modality_whitenings)
+    for name, arrays in ((WEIGHTS, weights), (FACTS, items)):
         parent = bundle.folder / name if bundle.folder is not None else None
         save_arrays(arrays, folder / name, parent=parent, whole_bytes=whole_bytes)
     bundle.catalogue.save(folder)
-    for file in (folder / COLUMNS_FILE, folder / GRAPH_FILE):
+    if bundle.term_names is not None:
+        save_term_names(bundle.term_names, folder)
+    for file in (folder / COLUMNS_FILE, folder / GRAPH_FILE, folder / TERMS_FILE):
         if file.exists() and file.stat().st_size >= whole_bytes:
             move_to_base(file)
     if bundle.cells is not None:
@@ -207,33 +210,35 @@ def load_bundle(folder: Path, *, content: Path | None = None, verify: bool = Tru
     if verify:
         _verify(bases, manifest)
     try:
-        catalogue = Catalogue.load(folder, find=partial(moved_file, bases=bases))
-        facts = load_arrays(folder / FACTS, bases)
+        find = partial(moved_file, bases=bases)
+        catalogue = Catalogue.load(folder, find=find)
+        items = load_item_arrays(folder / FACTS, bases)
         model = _load_model(manifest, bases)
-        whitening = Whitening(mean_R=facts.pop("mean"), components_RT=facts.pop("components"))
-        if "texts_NT" not in mapped_names(folder / FACTS):
-            facts["texts_NT"] = facts["texts_NT"].float()
-        items = ItemFacts(**facts)
+        terms_file = find(folder / TERMS_FILE)
+        term_names = load_term_names(terms_file) if terms_file.exists() else None
         cells = load_cells(folder / CELLS) if CELLS in manifest.files else None
         pictures = None
         if PICTURES in manifest.files:
             pictures = load_picture_vectors(folder / PICTURES, bases)
     except (OSError, RuntimeError, KeyError, TypeError, ValueError, SafetensorError) as error:
         raise BundleError(f"{folder}: can't read the bundle ({error})") from error
-    if not len(catalogue) == len(items.texts_NT) == manifest.num_items:
+    num_texts = len(items.facts.texts_NT)
+    if not len(catalogue) == num_texts == manifest.num_items:
         raise BundleError(
-            f"{folder}: found {len(catalogue)} items in the catalogue and {len(items.texts_NT)} "
-            f"text vectors, expected {manifest.num_items} as in the manifest"
+            f"{folder}: found {len(catalogue)} items in the catalogue and {num_texts} text "
+            f"vectors, expected {manifest.num_items} as in the manifest"
         )
     return Bundle(
         manifest=manifest,
         catalogue=catalogue,
         model=model.eval(),
-        facts=items,
-        whitening=whitening,
+        facts=items.facts,
+        whitening=items.whitening,
+        modality_whitenings=items.modality_whitenings,
         folder=folder,
         cells=cells,
         pictures=pictures,
+        term_names=term_names,
     )
 
 
@@ -256,6 +261,7 @@ def read_manifest(folder: Path) -> BundleManifest:
             )
         if "picture_encoder" in raw:
             raw["picture_encoder"] = PictureEncoderConfig(**raw["picture_encoder"])
+        raw["slots"] = tuple(Slot(**slot) for slot in raw.get("slots", ()))
         raw["relations"] = tuple(raw.get("relations", ()))
         raw["rating_scale"] = (
             tuple(raw["rating_scale"]) if raw["rating_scale"] is not None else None
@@ -309,7 +315,9 @@ def _load_model(manifest: BundleManifest, bases: Bases) -> Recommender:
     """Return the model; a large table stays mapped, and all other weights are copied."""
     file = bases.folder / WEIGHTS
     weights, mapped = load_arrays(file, bases), mapped_names(file)
-    model = new_model(manifest.model, manifest.num_items)
+    model = new_model(
+        manifest.model, manifest.num_items, manifest.slots, num_terms=manifest.num_terms
+    )
     for name in weights.keys() - mapped:
         weights[name] = weights[name].clone()
     model.load_state_dict(weights, assign=bool(mapped))
@@ -338,13 +346,6 @@ def _base_file(bases: Bases, name: str) -> Path:
     """Return the path of a file of the manifest, which for a base may be beside the archives."""
     digest = name.removeprefix(f"{CONTENT}/")
     return bases.folder / name if digest == name else bases.file(digest)
-
-
-def _fact_tensors(bundle: Bundle) -> dict[str, Tensor]:
-    facts = {name: getattr(bundle.facts, name) for name in ItemFacts.__dataclass_fields__}
-    facts["texts_NT"] = bundle.texts_NT.half()
-    facts |= {"mean": bundle.whitening.mean_R, "components": bundle.whitening.components_RT}
-    return facts
 
 
 def _sha256(path: Path) -> str:

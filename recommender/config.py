@@ -103,6 +103,23 @@ class Signals:
         return self.attracts(event.type, is_rated=event.rating is not None)
 
 
+FACTS = "facts"  # the modality whose vectors are learned from the knowledge graph
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slot:
+    """A modality that the item tower reads beside an item's text, such as its picture.
+
+    `hops` is for facts: 0 for the mean of an item's facts, 1 if each entity is first joined by the
+    mean of its own facts.
+    """
+
+    name: str
+    width: int  # of its vectors
+    starts_open: bool = False  # the gate is 1 at first, because the vectors are zero
+    hops: int = 0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelConfig:
     """The shape of the user and item towers."""

@@ -17,10 +17,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
-from recommender.bundle import Bundle, BundleManifest, Whitening, save_bundle
+from recommender.bundle import Bundle, BundleManifest, save_bundle
 from recommender.catalogue.catalogue import Catalogue
 from recommender.catalogue.item_columns import CatalogueItem
 from recommender.config import EncoderConfig, ModelConfig
+from recommender.item_arrays import Whitening
 from recommender.network.model import Baseline, ItemFacts, TwoTowers, new_model
 
 Tower = Literal["transformer", "lstm", "sketch", "baseline"]

@@ -32,6 +32,7 @@ from trainer.data.dataset import (
 from trainer.data.pictures import read_pictures, with_pictures
 from trainer.data.sampling import Sequences, build_sequences
 from trainer.data.slate_places import HistoryTimes, SlatePlaces, read_slate_places
+from trainer.data.slots import with_slots
 from trainer.data.start_bundle import StartSource, start_bundle
 from trainer.data.texts import TextVectors
 from trainer.evaluation.evaluate import evaluate, scored_events
@@ -184,12 +185,13 @@ def _shared_bundle(
         source = StartSource(
             snapshot=job.snapshot, mode=manifest.mode, config=job.config, cache=_cache(job)
         )
-        made = with_pictures(
+        pictured = with_pictures(
             start_bundle(source, events, live),
             read_pictures(job.snapshot),
             job.config.pictures,
             cache=_cache(job),
         )
+        made = with_slots(pictured, live, job.config)
     shared = distributed.from_first(
         lambda: replace(made, encoder=None, picture_encoder=None) if made is not None else None
     )
@@ -241,8 +243,10 @@ def _train(job: Job, manifest: SnapshotManifest, start: _Start, progress: Progre
     new_state = trainee.optimizer.state()
     if is_update:
         new_state |= averaging.to_state(averaging.weights_of(model))
-        recent_X = trainee.optimizer.recent_rows().to(CPU)
-        averaging.move_towards(model, served, recent_X, decay=job.config.average_decay)
+        recent = {
+            name: table.recent_rows().to(CPU) for name, table in trainee.optimizer.tables.items()
+        }
+        averaging.move_towards(model, served, recent, decay=job.config.average_decay)
     return _Result(bundle=trainee.source.finish(bundle), state=new_state, learned=learned)
 
 

@@ -45,6 +45,26 @@ class PolicyGradientConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FusionConfig:
+    """What the item tower reads beside texts and facts. Branch [train.fusion]."""
+
+    # names of modalities, such as picture
+    modalities: tuple[str, ...] = ()
+    width: int = 64  # of a modality's whitened vectors; not searched
+    # the share of items whose text, and whose vector of each slot, a training step leaves out, so
+    # that items without it are normal; the same as of items that a step treats as new; not searched
+    dropout: float = 0.05
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FactsConfig:
+    """Whether the item tower reads the facts, and how. Branch [train.facts]."""
+
+    model: Literal["off", "embeddings", "pretrained", "hop"] = "off"
+    width: int = 32  # of the vectors of entities and relations; not searched
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TrainConfig:
     """The settings that decide what a candidate becomes, given a snapshot.
 
@@ -54,6 +74,8 @@ class TrainConfig:
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
     pictures: PictureEncoderConfig = field(default_factory=PictureEncoderConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
+    fusion: FusionConfig = field(default_factory=FusionConfig)
+    facts: FactsConfig = field(default_factory=FactsConfig)
     policy_gradient: PolicyGradientConfig = field(default_factory=PolicyGradientConfig)
     # what people chose predicts what they choose next
     positive_types: tuple[str, ...] = POSITIVE_TYPES

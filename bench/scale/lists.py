@@ -18,10 +18,11 @@ from bench.scale.steps import (
     made_up_items,
     made_up_model,
 )
-from recommender.bundle import Bundle, BundleManifest, Whitening
+from recommender.bundle import Bundle, BundleManifest
 from recommender.catalogue.catalogue import Catalogue
 from recommender.catalogue.item_columns import CatalogueItem
 from recommender.config import EncoderConfig, ModelConfig
+from recommender.item_arrays import Whitening
 from recommender.lists.answer import answer_batch
 from recommender.network.model import ItemFacts
 from recommender.ranking.ranker import Ranker

@@ -15,7 +15,11 @@ and the mean and spread of the ratings. The trained ones have a `table` of item 
 
 from __future__ import annotations
 
-from recommender.config import ModelConfig
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from recommender.config import ModelConfig, Slot
 from recommender.network.baseline import Baseline
 from recommender.network.biases import ITEM_SHRINKAGE
 from recommender.network.sketch import Sketch
@@ -43,14 +47,27 @@ __all__ = [
     "TwoTowers",
     "event_type_code",
     "new_model",
+    "terms_of",
 ]
 
 Trained = TwoTowers | Sketch
 Recommender = Trained | Baseline
 
 
-def new_model(config: ModelConfig, num_items: int) -> Recommender:
-    """Return an untrained network for a catalogue; weights come from torch's generator."""
+def new_model(
+    config: ModelConfig, num_items: int, slots: Sequence[Slot] = (), *, num_terms: int = 0
+) -> Recommender:
+    """Return an untrained network for a catalogue; weights come from torch's generator.
+
+    Only the two towers read `slots`.
+    """
     if config.tower == "baseline":
         return Baseline(config)
-    return Sketch(config, num_items) if config.tower == "sketch" else TwoTowers(config, num_items)
+    if config.tower == "sketch":
+        return Sketch(config, num_items)
+    return TwoTowers(config, num_items, slots, num_terms=num_terms)
+
+
+def terms_of(model: Recommender, facts: ItemFacts) -> Tensor | None:
+    """Return the terms that a network's item tower reads; None for one that reads no facts."""
+    return model.term_vectors(facts.neighbours) if isinstance(model, TwoTowers) else None

@@ -8,19 +8,30 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from recommender.network.links import Links
+
 # The item tower needs a kilobyte or two a row while it computes.
 ROWS_AT_ONCE = 65_536
 EVENT_TYPES = ("other", "rating", "view", "click", "purchase")
+VECTORS = frozenset(
+    {"texts_NT", "modalities_NV"}
+)  # unit vectors; files have them in half precision
 _TYPE_CODES = {name: code for code, name in enumerate(EVENT_TYPES)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ItemFacts:
-    """What is known about the items without training: unit text vectors and counts so far."""
+    """What is known about the items without training: unit text vectors and counts so far.
+
+    The unit vectors of other modalities are side by side, in the order of the network's slots; an
+    item that has none of a modality has zeros. `links` are the items' facts, and `neighbours` those
+    of the terms, by row of the table of terms.
+    """
 
     texts_NT: Tensor  # in half precision where they are mapped from a file
     has_text_N: Tensor
@@ -28,15 +39,43 @@ class ItemFacts:
     rating_sum_N: Tensor  # of (rating − mean rating)
     rating_count_N: Tensor
 
+    modalities_NV: Tensor | None = None  # in half precision where they are mapped from a file
+    links: Links | None = None
+    neighbours: Links | None = None
+
     def at(self, rows_X: Tensor) -> ItemFacts:
         """Return the facts of some rows, which are distinct and ascending, in full precision."""
-        facts = {field.name: rows_at(getattr(self, field.name), rows_X) for field in fields(self)}
-        return ItemFacts(**{**facts, "texts_NT": facts["texts_NT"].float()})
+        links = self.links
+        if links is not None and len(rows_X) < len(links):
+            links = links.at(rows_X)
+        return self._with({name: rows_at(one, rows_X) for name, one in self.by_item()}, links)
 
     def between(self, rows: slice) -> ItemFacts:
         """Return the facts of a range of rows, in full precision."""
-        facts = {field.name: getattr(self, field.name)[rows] for field in fields(self)}
-        return ItemFacts(**{**facts, "texts_NT": facts["texts_NT"].float()})
+        links = self.links.between(rows) if self.links is not None else None
+        return self._with({name: one[rows] for name, one in self.by_item()}, links)
+
+    def with_more_items(self, num_new: int) -> ItemFacts:
+        """Return a copy with items of which nothing is known."""
+        longer: dict[str, Any] = {
+            name: torch.cat([one, one.new_zeros(num_new, *one.shape[1:])])
+            for name, one in self.by_item()
+        }
+        links = self.links.with_more_rows(num_new) if self.links is not None else None
+        return replace(self, links=links, **longer)
+
+    def by_item(self) -> Iterator[tuple[str, Tensor]]:
+        """Yield the names and values of the tensors that have a row for each item."""
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, Tensor):
+                yield field.name, value
+
+    def _with(self, tensors: dict[str, Tensor], links: Links | None) -> ItemFacts:
+        values: dict[str, Any] = dict(tensors)
+        for name in VECTORS & tensors.keys():
+            values[name] = tensors[name].float()
+        return replace(self, links=links, **values)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,16 +89,26 @@ class ItemBlock:
     table_XE: Tensor
     mean_count: Tensor  # interactions per item, over the whole catalogue
     known_X: Tensor | None = None
+    terms_YW: Tensor | None = None  # the terms that the facts name; None: those of the network
+    kept_XS: Tensor | None = None  # 0 where a training step leaves out the text or a slot's vector
 
     @classmethod
-    def whole(cls, facts: ItemFacts, table_NE: Tensor) -> ItemBlock:
+    def whole(cls, facts: ItemFacts, table_NE: Tensor, terms_YW: Tensor | None = None) -> ItemBlock:
         """Return the whole catalogue as a block."""
-        return cls(facts=facts, table_XE=table_NE, mean_count=facts.counts_N.mean())
+        mean_count = facts.counts_N.mean()
+        return cls(facts=facts, table_XE=table_NE, mean_count=mean_count, terms_YW=terms_YW)
 
     @classmethod
-    def parts(cls, facts: ItemFacts, table_NE: Tensor, *, at_once: int) -> Iterator[ItemBlock]:
+    def parts(
+        cls,
+        facts: ItemFacts,
+        table_NE: Tensor,
+        terms_YW: Tensor | None = None,
+        *,
+        at_once: int,
+    ) -> Iterator[ItemBlock]:
         """Yield the whole catalogue as blocks of at most `at_once` rows, in order."""
-        whole = cls.whole(facts, table_NE)
+        whole = cls.whole(facts, table_NE, terms_YW)
         for start in range(0, max(len(table_NE), 1), at_once):
             rows = slice(start, start + at_once)
             yield replace(whole, facts=facts.between(rows), table_XE=table_NE[rows])

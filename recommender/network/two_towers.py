@@ -6,12 +6,14 @@ Letters are those of `recommender.network.model`; F factors of a taste.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
-from recommender.config import ModelConfig
+from recommender.config import FACTS, ModelConfig, Slot
 from recommender.network.biases import (
     USER_SHRINKAGE,
     item_rating_biases,
@@ -19,6 +21,8 @@ from recommender.network.biases import (
     ratings_above_items,
     tastes,
 )
+from recommender.network.links import Links
+from recommender.network.slots import SlotAdapter
 from recommender.network.tensors import (
     EVENT_TYPES,
     ROWS_AT_ONCE,
@@ -35,13 +39,22 @@ FACTOR_RIDGE = 10.0  # initial ridge of a taste's factors; docs/log.md
 class TwoTowers(nn.Module):
     """The network. `table` has an ID residual (D), ranking bias and rating bias for each item.
 
-    All of them start at zero, so an item without events is represented by its text.
+    All of them start at zero, so an item without events is represented by its text, and by the
+    modalities that have a slot. `terms` are the entities and relations of facts.
     """
 
     rating_mean: Tensor
     rating_std: Tensor
+    terms: nn.Parameter | None
 
-    def __init__(self, config: ModelConfig, num_items: int) -> None:
+    def __init__(
+        self,
+        config: ModelConfig,
+        num_items: int,
+        slots: Sequence[Slot] = (),
+        *,
+        num_terms: int = 0,
+    ) -> None:
         super().__init__()
         self.config = config
         width = config.dim
@@ -70,10 +83,18 @@ class TwoTowers(nn.Module):
         nn.init.zeros_(self.expected_log_count.weight)
         nn.init.zeros_(self.expected_log_count.bias)
         nn.init.normal_(self.type_embedding.weight, std=0.02)
+        # after all others, whose first weights do not depend on the slots
+        self.slot_list = tuple(slots)
+        self.slots = nn.ModuleDict({slot.name: SlotAdapter(slot, width) for slot in slots})
+        terms_YW = None
+        if (facts_slot := next((slot for slot in slots if slot.name == FACTS), None)) is not None:
+            terms_YW = nn.Parameter(torch.zeros(num_terms, facts_slot.width))
+        self.register_parameter("terms", terms_YW)
 
     def item_side(self, facts: ItemFacts) -> ItemSide:
         """Return the catalogue's vectors and biases. An item without text is its residual alone."""
-        blocks = ItemBlock.parts(facts, self.table, at_once=ROWS_AT_ONCE)
+        terms_YW = self.term_vectors(facts.neighbours)
+        blocks = ItemBlock.parts(facts, self.table, terms_YW, at_once=ROWS_AT_ONCE)
         return ItemSide.concat_parts(map(self.block_side, blocks), len(self.table))
 
     def block_side(self, block: ItemBlock) -> ItemSide:
@@ -87,14 +108,60 @@ class TwoTowers(nn.Module):
             residual_XD = residual_XD * block.known_X.unsqueeze(1)
             bias_X, counts_X = bias_X * block.known_X, counts_X * block.known_X
         text_XT = facts.texts_NT * math.sqrt(self.config.text_dim)
-        text_XD = self.adapter(text_XT) * facts.has_text_N.unsqueeze(1)
+        has_text_X = facts.has_text_N
+        if block.kept_XS is not None:
+            text_XT = text_XT * block.kept_XS[:, :1]
+            has_text_X = has_text_X * block.kept_XS[:, 0]
+        text_XD = self.adapter(text_XT) * has_text_X.unsqueeze(1)
         expected_X = self.expected_log_count(text_XT).squeeze(1)
+        vectors_XD = text_XD + residual_XD
+        for own_XD, log_count_X in self._slot_outputs(block):
+            vectors_XD, expected_X = vectors_XD + own_XD, expected_X + log_count_X
         popularity_X = torch.logaddexp(counts_X.log(), expected_X) - (block.mean_count + 1.0).log()
         return ItemSide(
-            vectors_ND=text_XD + residual_XD,
+            vectors_ND=vectors_XD,
             bias_N=bias_X + self.popularity_weight * popularity_X,
             rating_bias_N=item_rating_biases(facts) + learned_X,
         )
+
+    def term_vectors(
+        self, neighbours: Links | None, rows_YW: Tensor | None = None
+    ) -> Tensor | None:
+        """Return the terms as the slot of facts reads them; None without that slot.
+
+        `neighbours` are the facts of the terms. `rows_YW` stand for the table, as in training.
+        """
+        rows_YW = self.terms if rows_YW is None else rows_YW
+        if rows_YW is None or neighbours is None:
+            return rows_YW
+        hop = self._slot(FACTS).hop
+        return rows_YW if hop is None else rows_YW + hop * neighbours.means(rows_YW)
+
+    def _slot_outputs(self, block: ItemBlock) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield what each slot adds to the vectors, and to the expected log counts."""
+        column = 0
+        for number, slot in enumerate(self.slot_list, start=1):
+            if slot.name == FACTS:
+                own_XV = self._fact_vectors(block)
+            else:
+                assert block.facts.modalities_NV is not None
+                own_XV = block.facts.modalities_NV[:, column : column + slot.width]
+                own_XV = own_XV * math.sqrt(slot.width)
+                column += slot.width
+            if block.kept_XS is not None:
+                own_XV = own_XV * block.kept_XS[:, number : number + 1]
+            yield self._slot(slot.name)(own_XV)
+
+    def _slot(self, name: str) -> SlotAdapter:
+        return cast(SlotAdapter, self.slots[name])
+
+    def _fact_vectors(self, block: ItemBlock) -> Tensor:
+        terms_YW = block.terms_YW
+        if terms_YW is None:
+            terms_YW = self.term_vectors(block.facts.neighbours)
+        assert terms_YW is not None
+        assert block.facts.links is not None
+        return block.facts.links.means(terms_YW)
 
     @torch.no_grad()
     def expect(self, facts: ItemFacts) -> None:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from recommender.network.baseline import Baseline
-from recommender.network.model import ItemBlock, ItemFacts, ItemSide, Recommender
+from recommender.network.model import ItemBlock, ItemFacts, ItemSide, Recommender, terms_of
 from recommender.network.tensors import ROWS_AT_ONCE
 
 HELD_ITEMS = 250_000  # 64 MB of vectors at the default width
@@ -29,7 +29,7 @@ class ItemRows:
         self._model = model
         no_table_N0 = facts.texts_NT[:, :0]
         self._table_NE = no_table_N0 if isinstance(model, Baseline) else model.table
-        self._whole = ItemBlock.whole(facts, self._table_NE)
+        self._whole = ItemBlock.whole(facts, self._table_NE, terms_of(model, facts))
         self._held = model.item_side(facts) if len(self) <= held_items else None
 
     def __len__(self) -> int:
@@ -49,7 +49,10 @@ class ItemRows:
         if self._held is not None:
             yield self._held
             return
-        for block in ItemBlock.parts(self._whole.facts, self._table_NE, at_once=ROWS_AT_ONCE):
+        whole = self._whole
+        for block in ItemBlock.parts(
+            whole.facts, self._table_NE, whole.terms_YW, at_once=ROWS_AT_ONCE
+        ):
             yield self._model.block_side(block)
 
     @torch.inference_mode()

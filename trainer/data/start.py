@@ -15,11 +15,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from recommender.bundle import Bundle, BundleManifest, Whitening
+from recommender.bundle import Bundle, BundleManifest
 from recommender.catalogue.catalogue import Catalogue
 from recommender.catalogue.item_columns import CatalogueItem
 from recommender.catalogue.knowledge_graph import KnowledgeGraph
 from recommender.config import ModelConfig
+from recommender.item_arrays import Whitening
 from recommender.network.model import Baseline, ItemFacts, Recommender, TwoTowers, new_model
 from trainer.config import Mode, TrainConfig
 from trainer.data.dataset import EventTable, Numbers, event_items, read_facts, read_items
@@ -152,13 +153,12 @@ def _whitening(own_texts: OwnTexts, texts: TextVectors, config: ModelConfig) -> 
 
 def _with_items(bundle: Bundle, catalogue: Catalogue, *, seed: int) -> Bundle:
     """Return a copy for a longer catalogue; the new items have neither texts nor counts."""
-    text_dim, num_new = bundle.manifest.model.text_dim, len(catalogue) - len(bundle.catalogue)
     return replace(
         bundle,
         manifest=replace(bundle.manifest, num_items=len(catalogue)),
         catalogue=catalogue,
-        model=_grown_model(bundle.model, len(catalogue), seed),
-        facts=_append(bundle.facts, _no_facts(num_new, text_dim)),
+        model=_grown_model(bundle, len(catalogue), seed),
+        facts=bundle.facts.with_more_items(len(catalogue) - len(bundle.catalogue)),
     )
 
 
@@ -251,27 +251,20 @@ def _no_facts(num_items: int, text_dim: int, *, dtype: torch.dtype = torch.float
     )
 
 
-def _append(facts: ItemFacts, more: ItemFacts) -> ItemFacts:
-    return ItemFacts(
-        **{
-            name: torch.cat([known := getattr(facts, name), getattr(more, name).to(known.dtype)])
-            for name in ItemFacts.__dataclass_fields__
-        }
-    )
-
-
 def _fresh_model(config: ModelConfig, num_items: int, seed: int) -> Recommender:
     torch.manual_seed(seed)
     return new_model(config, num_items)
 
 
-def _grown_model(model: Recommender, num_items: int, seed: int) -> Recommender:
-    """Return a copy with untrained rows appended to the item table.
+def _grown_model(bundle: Bundle, num_items: int, seed: int) -> Recommender:
+    """Return a copy of the model with untrained rows appended to the item table.
 
     The towers initialise them to zero, so the vector of a new item is that of its text.
     """
-    grown = _fresh_model(model.config, num_items, seed)
-    weights = dict(model.state_dict())
+    manifest = bundle.manifest
+    torch.manual_seed(seed)
+    grown = new_model(bundle.model.config, num_items, manifest.slots, num_terms=manifest.num_terms)
+    weights = dict(bundle.model.state_dict())
     if not isinstance(grown, Baseline):
         known = weights["table"]
         grown.table.detach()[: len(known)] = known

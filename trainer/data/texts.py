@@ -14,10 +14,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from recommender.bundle import Whitening
 from recommender.config import HASHED_WORDS, EncoderConfig
 from recommender.encoder.encoder import TextEncoder, load_encoder
 from recommender.encoder.word_vectors import WordVectors
+from recommender.item_arrays import Whitening
 from trainer.data.text_cache import TextCache, keys_of
 
 # Relative to the greatest component's variance. Less is rounding noise, which whitening would scale

@@ -18,8 +18,10 @@ import torch
 from torch import Tensor
 
 from recommender.network.model import Trained
+from trainer.learning.optimizer import TABLE, TERMS
 
 PREFIX = "trained."
+_TABLES = (TABLE, TERMS)
 Weights = dict[str, Tensor]
 
 
@@ -56,29 +58,35 @@ def from_state(state: Mapping[str, Tensor], served: Mapping[str, Tensor]) -> Wei
         kept = state.get(PREFIX + name)
         if kept is None:
             continue
-        wanted = (
-            (min(len(kept), len(weight)), *weight.shape[1:]) if name == "table" else weight.shape
-        )
+        wanted = weight.shape
+        if name in _TABLES:
+            wanted = torch.Size([min(len(kept), len(weight)), *weight.shape[1:]])
         if kept.shape != wanted:
             raise ValueError(
                 f"state: {PREFIX}{name} has shape {tuple(kept.shape)}, "
                 f"but this model needs {tuple(weight.shape)}; train with mode full"
             )
-        trained[name] = torch.cat([kept, weight[len(kept) :]]) if name == "table" else kept
+        trained[name] = torch.cat([kept, weight[len(kept) :]]) if name in _TABLES else kept
     return trained
 
 
 @torch.no_grad()
 def move_towards(
-    model: Trained, served: Mapping[str, Tensor], recent_X: Tensor, *, decay: float
+    model: Trained,
+    served: Mapping[str, Tensor],
+    recent: Mapping[str, Tensor],
+    *,
+    decay: float,
 ) -> None:
     """Replace a model's trained weights, which are on the CPU, by those to serve next.
 
-    Rows of the table other than the recent ones are served as before.
+    `recent` has rows of the tables by name; other rows are served as before.
     """
     for name, weight in model.named_parameters():
-        if name != "table":
+        if name not in _TABLES:
             weight.lerp_(served[name], decay)
-    nearer_XE = model.table[recent_X].lerp(served["table"][recent_X], decay)
-    model.table.copy_(served["table"])
-    model.table[recent_X] = nearer_XE
+            continue
+        recent_X = recent[name]
+        nearer_XE = weight[recent_X].lerp(served[name][recent_X], decay)
+        weight.copy_(served[name])
+        weight[recent_X] = nearer_XE

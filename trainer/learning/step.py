@@ -7,6 +7,7 @@ same on one rank or several. Letters as in `recommender.network.model`; X rows o
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -14,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 
-from recommender.network.model import ItemBlock
+from recommender.network.model import ItemBlock, TwoTowers
 from recommender.network.tensors import rows_at
 from trainer.config import TrainConfig
 from trainer.data.sampling import (
@@ -29,6 +30,8 @@ from trainer.data.sampling import (
 from trainer.learning.losses import LossSums, counts, learning_rows
 from trainer.learning.negatives import Negatives
 from trainer.learning.objective import objective_of
+from trainer.learning.optimizer import TABLE, TERMS
+from trainer.learning.term_table import term_table
 from trainer.learning.trainee import Trainee
 from trainer.machine import distributed
 from trainer.machine.device import to_device
@@ -57,6 +60,7 @@ class Step:
         self._learning_N = learning_rows(facts, sequences)
         self._mean_count = facts.counts_N.mean()
         self._all_N = torch.arange(len(facts.counts_N), device=self._device)
+        self._terms = term_table(trainee, facts, self._learning_N)
         self._objective = objective_of(trainee.model, facts.counts_N, config)
 
     def begin_epoch(self) -> float | None:
@@ -81,8 +85,11 @@ class Step:
         negatives = self._objective.negatives(generator)
         rows_X = self._rows(batch, negatives)
         learning_X = rows_at(self._learning_N, rows_X)
-        trainee.optimizer.catch_up(rows_X[learning_X])
+        trainee.optimizer.items.catch_up(rows_X[learning_X])
         block = self._block(rows_X, batch, generator, seed)
+        terms = self._terms.read(block.facts, trainee.model) if self._terms is not None else None
+        if terms is not None:
+            block = replace(block, facts=terms.facts, terms_YW=terms.vectors_YW)
         loss = torch.zeros((), device=self._device)
         if batch is not None:
             sums = self._objective.sums(block, rows_X, batch, negatives)
@@ -90,12 +97,15 @@ class Step:
             loss.backward()  # type: ignore[no-untyped-call]
         total = loss.detach().clone()
         table_XE = block.table_XE
-        if table_XE.grad is None:
-            table_XE.grad = torch.zeros_like(table_XE)
-        gradients = [table_XE.grad, *trainee.optimizer.gradients(), *trainee.source.gradients()]
-        distributed.add_up([*gradients, total])
-        clip_grad_norm_([table_XE, *trainee.model.parameters()], MAX_GRADIENT_NORM)
-        trainee.optimizer.step(rows_X[learning_X], table_XE.grad[learning_X], lr=lr)
+        leaves = [table_XE, *([terms.leaf_YW] if terms is not None else [])]
+        rows_gradients = leaf_gradients(leaves)
+        gradients = [*rows_gradients, *trainee.optimizer.gradients()]
+        distributed.add_up([*gradients, *trainee.source.gradients(), total])
+        clip_grad_norm_([*leaves, *trainee.model.parameters()], MAX_GRADIENT_NORM)
+        trainee.optimizer.step(lr=lr)
+        trainee.optimizer.items.step(rows_X[learning_X], rows_gradients[0][learning_X], lr=lr)
+        if self._terms is not None and terms is not None:
+            self._terms.step(terms, lr=lr)
         trainee.source.step(lr=lr)
         return float(total)
 
@@ -104,10 +114,13 @@ class Step:
 
         In an update, only the rows of recent updates.
         """
-        recent_X = self._trainee.optimizer.recent_rows()
-        learning_X = recent_X[self._learning_N[recent_X]]
-        for rows_X in torch.split(learning_X, SETTLED_AT_ONCE):
-            self._trainee.optimizer.catch_up(rows_X)
+        learning = {TABLE: self._learning_N}
+        if self._terms is not None:
+            learning[TERMS] = self._terms.learning_T
+        for name, table in self._trainee.optimizer.tables.items():
+            recent_X = table.recent_rows()
+            for rows_X in torch.split(recent_X[learning[name][recent_X]], SETTLED_AT_ONCE):
+                table.catch_up(rows_X)
 
     def _share(self, group: list[Window], withheld: list[Withheld]) -> TrainBatch | None:
         """Return this rank's share of a global batch; None when it is empty."""
@@ -136,13 +149,24 @@ class Step:
 
         source = self._trainee.source
         known_X = torch.rand(len(rows_X), generator=generator) >= FORGOTTEN_SHARE
+        kept_XS = self._kept(len(rows_X), generator)
         table_XE = rows_at(self._trainee.model.table.detach(), rows_X)
         return ItemBlock(
             facts=source.facts(rows_X, read_rows, seed=seed),
             table_XE=table_XE.requires_grad_(),
             mean_count=self._mean_count,
             known_X=known_X.to(table_XE),
+            kept_XS=None if kept_XS is None else kept_XS.to(table_XE),
         )
+
+    def _kept(self, num_rows: int, generator: torch.Generator) -> Tensor | None:
+        """Return which modalities of which rows a step reads; None for all, without slots."""
+        model = self._trainee.model
+        num_slots = len(model.slots) if isinstance(model, TwoTowers) else 0
+        if not num_slots:
+            return None
+        drawn_XS = torch.rand(num_rows, 1 + num_slots, generator=generator)
+        return drawn_XS >= self._config.fusion.dropout
 
     def _loss(self, sums: LossSums, totals_4: Tensor) -> Tensor:
         return (
@@ -162,7 +186,7 @@ class Step:
             batch = self._share(group, [Withheld()] * len(group))
             negatives = self._objective.negatives(torch.Generator().manual_seed(number))
             rows_X = self._rows(batch, negatives)
-            trainee.optimizer.catch_up(rows_X[rows_at(self._learning_N, rows_X)])
+            trainee.optimizer.items.catch_up(rows_X[rows_at(self._learning_N, rows_X)])
             if batch is None:
                 continue
             block = ItemBlock(
@@ -191,3 +215,11 @@ class Step:
         max_history = self._trainee.model.config.max_history
         windows = cut_windows(slates_alone, max_history=max_history, generator=generator)
         return batches(windows, batch_size=self._config.batch_size, generator=generator)
+
+
+def leaf_gradients(leaves: Sequence[Tensor]) -> list[Tensor]:
+    """Return the gradients of rows that gather them; zeros for those that took no part."""
+    for leaf in leaves:
+        if leaf.grad is None:
+            leaf.grad = torch.zeros_like(leaf)
+    return [leaf.grad for leaf in leaves if leaf.grad is not None]

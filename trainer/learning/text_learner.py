@@ -21,10 +21,11 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from recommender.bundle import Bundle, Whitening
+from recommender.bundle import Bundle
 from recommender.config import EncoderConfig
 from recommender.encoder.adapter import Adapter
 from recommender.encoder.encoder import EncoderError, TextEncoder, load_encoder
+from recommender.item_arrays import Whitening
 from recommender.network.model import ItemFacts
 from trainer.config import TrainConfig
 from trainer.data.neighbour_names import encoder_text

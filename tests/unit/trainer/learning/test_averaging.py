@@ -28,7 +28,7 @@ ALL = torch.arange(3)
 
 def test_what_is_served_moves_a_share_of_the_way() -> None:
     model = model_of(3, 2.0)
-    averaging.move_towards(model, weights(3, 1.0), ALL, decay=0.75)
+    averaging.move_towards(model, weights(3, 1.0), {"table": ALL}, decay=0.75)
     served = averaging.weights_of(model)
     assert all(
         torch.allclose(served[name], torch.full_like(served[name], 1.25))
@@ -38,13 +38,13 @@ def test_what_is_served_moves_a_share_of_the_way() -> None:
 
 def test_rows_of_no_recent_update_are_served_as_before() -> None:
     model = model_of(3, 2.0)
-    averaging.move_towards(model, weights(3, 1.0), torch.tensor([1]), decay=0.75)
+    averaging.move_towards(model, weights(3, 1.0), {"table": torch.tensor([1])}, decay=0.75)
     assert model.table.mean(dim=1).tolist() == [1.0, 1.25, 1.0]
 
 
 def test_without_decay_the_trained_weights_are_served() -> None:
     model = model_of(3, 2.0)
-    averaging.move_towards(model, weights(3, 1.0), ALL, decay=0.0)
+    averaging.move_towards(model, weights(3, 1.0), {"table": ALL}, decay=0.0)
     assert torch.equal(averaging.weights_of(model)["table"], weights(3, 2.0)["table"])
 
 
@@ -68,14 +68,14 @@ def test_the_mean_and_spread_of_ratings_are_not_averaged() -> None:
     model.rating_mean.fill_(3.5)
     served = averaging.weights_of(model)
     averaging.set_weights(model, averaging.from_state(state, served))
-    averaging.move_towards(model, served, ALL, decay=0.5)
+    averaging.move_towards(model, served, {"table": ALL}, decay=0.5)
     assert model.rating_mean.item() == 3.5
 
 
 def test_a_broken_weight_stays_broken_in_the_average() -> None:
     model = model_of(3, 2.0)
     model.table.detach()[1, 2], model.table.detach()[2, 2] = math.nan, math.inf
-    averaging.move_towards(model, weights(3, 1.0), ALL, decay=0.5)
+    averaging.move_towards(model, weights(3, 1.0), {"table": ALL}, decay=0.5)
     table_NE = averaging.weights_of(model)["table"]
     assert table_NE.isfinite().sum() == table_NE.numel() - 2, "the gate looks at what is served"
 

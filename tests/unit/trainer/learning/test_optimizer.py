@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch import Tensor
 
 from recommender.config import ModelConfig
 from recommender.network.model import TwoTowers
@@ -21,7 +22,12 @@ def one_step(network: TwoTowers, optimizer: Optimizer, rows: list[int]) -> None:
     torch.manual_seed(len(rows))
     for weight in network.parameters():
         weight.grad = torch.randn_like(weight)
-    optimizer.step(torch.tensor(rows), torch.randn(len(rows), network.table.shape[1]), lr=0.01)
+    step(optimizer, torch.tensor(rows), torch.randn(len(rows), network.table.shape[1]), lr=0.01)
+
+
+def step(optimizer: Optimizer, rows_X: Tensor, gradient_XE: Tensor, *, lr: float) -> None:
+    optimizer.step(lr=lr)
+    optimizer.items.step(rows_X, gradient_XE, lr=lr)
 
 
 def test_untouched_rows_neither_move_nor_decay() -> None:
@@ -42,7 +48,7 @@ def test_a_touched_row_moves_as_adam_would_move_it() -> None:
         gradient = torch.randn_like(twin.table)
         twin.table.grad = gradient.clone()
         optimizer.gradients()
-        optimizer.step(torch.arange(6), gradient, lr=0.01)
+        step(optimizer, torch.arange(6), gradient, lr=0.01)
         adam.step()
     assert torch.allclose(network.table, twin.table, atol=1e-6)
 
@@ -59,11 +65,11 @@ def test_deferred_steps_move_rows_as_adam_would_move_them() -> None:
         gradient_XE = torch.randn(len(rows_X), twin.table.shape[1])
         twin.table.grad = torch.zeros_like(twin.table).index_copy(0, rows_X, gradient_XE)
         optimizer.gradients()
-        optimizer.catch_up(rows_X)
+        optimizer.items.catch_up(rows_X)
         assert torch.allclose(network.table[rows_X], twin.table[rows_X], atol=1e-4)
-        optimizer.step(rows_X, gradient_XE, lr=lr)
+        step(optimizer, rows_X, gradient_XE, lr=lr)
         adam.step()
-    optimizer.catch_up(torch.arange(6))
+    optimizer.items.catch_up(torch.arange(6))
     assert torch.allclose(network.table, twin.table, atol=1e-4)
     assert optimizer.state()["table.steps"].tolist() == [1199] * 6
 
@@ -104,9 +110,9 @@ def test_rows_take_deferred_steps_of_earlier_updates() -> None:
             gradient_XE = torch.randn(len(rows_X), twin.table.shape[1])
             twin.table.grad = torch.zeros_like(twin.table).index_copy(0, rows_X, gradient_XE)
             optimizer.gradients()
-            optimizer.catch_up(rows_X)
+            optimizer.items.catch_up(rows_X)
             assert torch.allclose(network.table[rows_X], twin.table[rows_X], atol=1e-4)
-            optimizer.step(rows_X, gradient_XE, lr=0.01)
+            step(optimizer, rows_X, gradient_XE, lr=0.01)
             adam.step()
         assert torch.equal(network.table[others_N], before_NE)
 
@@ -115,12 +121,12 @@ def test_a_row_is_recent_in_the_update_after_its_last_step() -> None:
     network = model()
     optimizer = Optimizer(network, weight_decay=0.0)
     one_step(network, optimizer, [0, 1, 2, 3])
-    assert len(optimizer.recent_rows()) == 6, "a full retrain brings all rows up to date"
+    assert len(optimizer.items.recent_rows()) == 6, "a full retrain brings all rows up to date"
     found = []
     for rows in ([0, 1], [1, 2], [2]):
         optimizer = in_next_update(network, optimizer)
         one_step(network, optimizer, rows)
-        found.append(optimizer.recent_rows().tolist())
+        found.append(optimizer.items.recent_rows().tolist())
     assert found == [[0, 1], [0, 1, 2], [1, 2]]
 
 
@@ -135,7 +141,7 @@ def test_an_update_of_an_older_state_changes_all_learned_rows() -> None:
     after = Optimizer(network, weight_decay=0.0)
     after.load(state)
     after.begin_update()
-    assert after.recent_rows().tolist() == [0, 3]
+    assert after.items.recent_rows().tolist() == [0, 3]
 
 
 def test_a_row_that_begins_to_learn_late_has_no_earlier_steps() -> None:
@@ -144,7 +150,7 @@ def test_a_row_that_begins_to_learn_late_has_no_earlier_steps() -> None:
     for _ in range(3):
         one_step(network, optimizer, [0])
     optimizer = in_next_update(network, optimizer)
-    optimizer.catch_up(torch.tensor([0, 5]))
+    optimizer.items.catch_up(torch.tensor([0, 5]))
     one_step(network, optimizer, [0, 5])
     assert optimizer.state()["table.steps"].tolist() == [4, 0, 0, 0, 0, 1]
 

@@ -1,0 +1,34 @@
+"""A slot of the item tower: what a modality adds to an item's vector.
+
+Letters are those of `recommender.network.model`; V width of the modality's vectors.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from recommender.config import Slot
+
+
+class SlotAdapter(nn.Module):
+    """A small adapter and a gate. Nothing here has a bias, so zeros, for no vector, add nothing.
+
+    The gate starts at zero, so training begins without the modality. Where its vectors are learned
+    from zero, they do what the gate would do, and it starts at one: with both at zero, neither
+    would have a gradient. `hop` is how much of the facts of entities is added to them.
+    """
+
+    def __init__(self, slot: Slot, dim: int) -> None:
+        super().__init__()
+        self.width = slot.width
+        self.adapter = nn.Linear(slot.width, dim, bias=False)
+        self.gate = nn.Parameter(torch.tensor(float(slot.starts_open)))
+        # the popularity expected from the modality, which a new item gets
+        self.expected_log_count = nn.Linear(slot.width, 1, bias=False)
+        nn.init.zeros_(self.expected_log_count.weight)
+        self.hop: Tensor | None = nn.Parameter(torch.zeros(())) if slot.hops else None
+
+    def forward(self, own_XV: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what the vectors add to the items' vectors, and to their expected log counts."""
+        return self.gate * self.adapter(own_XV), self.expected_log_count(own_XV).squeeze(1)

@@ -1,0 +1,172 @@
+"""The slots of a bundle's network: what the item tower reads beside the texts.
+
+A full retrain decides which slots there are: the modalities of the settings that some item has, and
+the facts. Updates and runs for new items keep them, and read new and changed vectors and facts.
+
+A further modality is a row of `_MODALITIES`: a function from a bundle to its raw vectors.
+
+N  items      R  raw vector      V  whitened vectors side by side      X  some items
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from recommender.bundle import Bundle
+from recommender.config import FACTS, Slot
+from recommender.item_arrays import Whitening
+from recommender.network.model import TwoTowers, new_model
+from trainer.config import TrainConfig
+from trainer.data.fact_terms import read_terms
+from trainer.data.start import MOST_FITTED, CannotStart
+from trainer.data.texts import fit_whitening
+
+_ROWS_AT_ONCE = 65_536
+
+
+class RawVectors(NamedTuple):
+    """The vectors of a modality, as its encoder made them; and which items have one."""
+
+    vectors_NR: Tensor
+    has_N: Tensor
+
+
+def _pictures(bundle: Bundle) -> RawVectors | None:
+    pictures = bundle.pictures
+    return None if pictures is None else RawVectors(pictures.vectors_NP, pictures.has_N)
+
+
+_MODALITIES: Mapping[str, Callable[[Bundle], RawVectors | None]] = {"picture": _pictures}
+
+
+def with_slots(bundle: Bundle, live: Bundle | None, config: TrainConfig) -> Bundle:
+    """Return the bundle with slots, if it is new, or with its slots' vectors and facts as of now.
+
+    `live` is the parent of a bundle that is not new. Raise CannotStart for an unknown modality.
+    """
+    if not isinstance(bundle.model, TwoTowers):
+        return bundle
+    if bundle.folder is None:
+        return _with_facts(_new_slots(bundle, config), config)
+    assert live is not None
+    return _with_facts(_with_changed_vectors(bundle, live), config)
+
+
+def _new_slots(bundle: Bundle, config: TrainConfig) -> Bundle:
+    """Fit the whitening of each modality, and make the slots."""
+    found: dict[str, RawVectors] = {}
+    for name in config.fusion.modalities:
+        if name not in _MODALITIES:
+            known = ", ".join(_MODALITIES)
+            raise CannotStart(f"train.fusion.modalities: {name!r} is unknown; there is {known}")
+        raw = _MODALITIES[name](bundle)
+        if raw is not None and raw.has_N.any():
+            found[name] = raw
+    whitenings, vectors = dict[str, Whitening](), list[Tensor]()
+    for name, raw in found.items():
+        rows_X = raw.has_N.nonzero().squeeze(1)
+        some_XR = raw.vectors_NR[rows_X[:: -(-len(rows_X) // MOST_FITTED)]].float()
+        width = min(config.fusion.width, raw.vectors_NR.shape[1])
+        whitenings[name] = fit_whitening(some_XR, width)
+        whitened_NV = torch.zeros(len(raw.has_N), width, dtype=bundle.texts_NT.dtype)
+        vectors.append(_whiten(whitened_NV, raw, rows_X, whitenings[name]))
+    slots = [Slot(name=name, width=one.shape[1]) for name, one in zip(found, vectors, strict=True)]
+    slots += _facts_slot(bundle, config)
+    if not slots:
+        return bundle
+    facts = bundle.facts
+    if vectors:
+        facts = replace(facts, modalities_NV=torch.cat(vectors, dim=1))
+    return replace(
+        bundle,
+        facts=facts,
+        manifest=replace(bundle.manifest, slots=tuple(slots)),
+        modality_whitenings=whitenings,
+    )
+
+
+def _facts_slot(bundle: Bundle, config: TrainConfig) -> list[Slot]:
+    """Return the slot of facts, if they are read and there are any."""
+    kind = config.facts.model
+    has_facts = bundle.catalogue.graph is not None or bool(bundle.manifest.relations)
+    if kind == "off" or not has_facts:
+        return []
+    return [
+        Slot(
+            name=FACTS,
+            width=config.facts.width,
+            starts_open=kind != "pretrained",
+            hops=int(kind == "hop"),
+        )
+    ]
+
+
+def _with_changed_vectors(bundle: Bundle, live: Bundle) -> Bundle:
+    """Set the vectors of the items whose raw vectors are not the parent's, in place."""
+    column, whole_NV = 0, bundle.facts.modalities_NV
+    for slot in bundle.manifest.slots:
+        raw = _MODALITIES[slot.name](bundle) if slot.name in _MODALITIES else None
+        if whole_NV is None or raw is None:
+            continue
+        before = _MODALITIES[slot.name](live)
+        changed_N = torch.ones_like(raw.has_N)
+        if before is not None:
+            num_before = len(before.has_N)
+            same_NR = raw.vectors_NR[:num_before] == before.vectors_NR
+            changed_N[:num_before] = ~same_NR.all(1)
+        own_NV = whole_NV[:, column : column + slot.width]
+        rows_X = changed_N.nonzero().squeeze(1)
+        _whiten(own_NV, raw, rows_X, bundle.modality_whitenings[slot.name])
+        column += slot.width
+    return bundle
+
+
+def _whiten(own_NV: Tensor, raw: RawVectors, rows_X: Tensor, whitening: Whitening) -> Tensor:
+    """Set some rows in place, rounded as they are stored; zeros where there is no vector."""
+    for part_X in torch.split(rows_X, _ROWS_AT_ONCE):
+        whitened_XV = whitening.apply(raw.vectors_NR[part_X].float())
+        whitened_XV = whitened_XV * raw.has_N[part_X].unsqueeze(1)
+        own_NV[part_X] = whitened_XV.half().to(own_NV.dtype)
+    return own_NV
+
+
+def _with_facts(bundle: Bundle, config: TrainConfig) -> Bundle:
+    """Return the bundle with the terms of its facts, and a network that has rows for them."""
+    slots = {slot.name: slot for slot in bundle.manifest.slots}
+    if not slots:
+        return bundle
+    facts, names = bundle.facts, bundle.term_names
+    if FACTS in slots:
+        terms = read_terms(
+            bundle.catalogue, bundle.manifest.relations, names, hops=slots[FACTS].hops
+        )
+        if terms is not None:
+            facts = replace(facts, links=terms.links, neighbours=terms.neighbours)
+            names = terms.names
+    num_terms = len(names) if names is not None else 0
+    manifest = replace(bundle.manifest, num_terms=num_terms)
+    bundle = replace(bundle, facts=facts, manifest=manifest, term_names=names)
+    return replace(bundle, model=_with_slots_and_terms(bundle, config.seed))
+
+
+def _with_slots_and_terms(bundle: Bundle, seed: int) -> TwoTowers:
+    """Return a network with the bundle's slots and terms; new terms are zero.
+
+    All weights that the bundle's network has stay as they are.
+    """
+    manifest, weights = bundle.manifest, dict(bundle.model.state_dict())
+    torch.manual_seed(seed)
+    model = new_model(
+        manifest.model, manifest.num_items, manifest.slots, num_terms=manifest.num_terms
+    )
+    assert isinstance(model, TwoTowers)
+    known_YW = weights.pop("terms", None)
+    model.load_state_dict(weights, strict=False)
+    if known_YW is not None and model.terms is not None:
+        model.terms.detach()[: len(known_YW)] = known_YW
+    return model
