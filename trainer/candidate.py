@@ -20,7 +20,7 @@ import torch
 from recommender.arrays.bases import Bases
 from recommender.arrays.layers import load_arrays, save_arrays
 from recommender.bundle import Bundle, OtherFormat, bundle_digest, load_bundle, save_bundle
-from recommender.network.model import Baseline, Trained, TwoTowers
+from recommender.network.model import Baseline, Trained
 from recommender.ranking.ranker import Ranker
 from trainer.config import TrainConfig
 from trainer.data.dataset import (
@@ -31,13 +31,14 @@ from trainer.data.dataset import (
 )
 from trainer.data.pictures import read_pictures, with_pictures
 from trainer.data.sampling import Sequences, build_sequences
-from trainer.data.slate_places import HistoryTimes, SlatePlaces, read_slate_places
+from trainer.data.slate_sequences import read_slates
 from trainer.data.slots import with_slots
 from trainer.data.start_bundle import StartSource, start_bundle
 from trainer.data.texts import TextVectors
 from trainer.evaluation.evaluate import evaluate, scored_events
 from trainer.evaluation.golden import write_golden
 from trainer.evaluation.judged_lists import write_list_answers, write_list_credits
+from trainer.evaluation.modality_control import evaluate_modalities
 from trainer.learning import averaging
 from trainer.learning.checkpoint import Checkpoint
 from trainer.learning.learned import Learned
@@ -153,24 +154,8 @@ def _start(job: Job, manifest: SnapshotManifest, live: Bundle | None, progress: 
         return _Start(bundle=bundle, sequences=None)
     clipped = events.within(bundle.manifest.rating_scale)
     sequences = build_sequences(clipped, events.rows(bundle.catalogue), job.config)
-    slates = _slates(job, sequences, events, bundle)
+    slates = read_slates(job.snapshot, bundle, sequences, events, job.config.policy_gradient)
     return _Start(bundle=bundle, sequences=replace(sequences, slates=slates))
-
-
-def _slates(
-    job: Job, sequences: Sequences, events: EventTable, bundle: Bundle
-) -> SlatePlaces | None:
-    """Return the served lists to learn from; None if there are none or the term is off."""
-    path, config = job.snapshot / "slates.parquet", job.config.policy_gradient
-    learns_lists = isinstance(bundle.model, TwoTowers) and config.weight > 0
-    if not learns_lists or not path.exists():
-        return None
-    histories = HistoryTimes(
-        users={user_id: number for number, user_id in enumerate(events.users)},
-        user_bounds=sequences.user_bounds,
-        at_s=sequences.at_s,
-    )
-    return read_slate_places(path, config, histories, bundle.catalogue)
 
 
 def _shared_bundle(
@@ -351,6 +336,11 @@ def _report(
         num_items=len(bundle.catalogue),
         rating_scale=bundle.manifest.rating_scale,
         panel=evaluate(panel, rankers, baselines_of=ranker) if panel is not None else None,
+        modalities=(
+            evaluate_modalities(panel_events, ranker, job.config)
+            if manifest.mode == "full"
+            else None
+        ),
         older=evaluate(older, rankers, baselines_of=ranker) if older is not None else None,
         fresh=fresh,
         list_recall=list_recall(ranker, panel_events),

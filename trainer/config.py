@@ -44,11 +44,14 @@ class PolicyGradientConfig:
     min_effective_size: float = 200.0
 
 
+MODALITIES = ("picture",)  # those that have vectors; `trainer.data.slots` reads them
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FusionConfig:
     """What the item tower reads beside texts and facts. Branch [train.fusion]."""
 
-    # names of modalities, such as picture
+    # of MODALITIES; none, because a catalogue has to show that its pictures say something
     modalities: tuple[str, ...] = ()
     width: int = 64  # of a modality's whitened vectors; not searched
     # the share of items whose text, and whose vector of each slot, a training step leaves out, so

@@ -14,6 +14,8 @@ from typing import Literal
 from trainer.codec import decode, encode
 from trainer.config import Mode
 
+CANDIDATE = "candidate"  # as a key of an evaluation's models
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scores:
@@ -81,7 +83,8 @@ class Report:
     before training on them. `rating_scale` is the smallest and the greatest rating, None without
     ratings. `list_recall` is the share of the ten best items, by exact scores, that the served
     lists have; None for a small catalogue, whose lists come from all scores. `policy_gradient` is
-    None where it is off or there were no slates.
+    None where it is off or there were no slates. `modalities` has the candidate, and under the name
+    of each modality the candidate with it shuffled among the items; None except of full retrains.
     """
 
     mode: Mode
@@ -101,6 +104,7 @@ class Report:
     older: Evaluation | None = None
     list_recall: float | None = None
     policy_gradient: PolicyGradientReport | None = None
+    modalities: Evaluation | None = None
     format: Literal[1] = 1
 
 

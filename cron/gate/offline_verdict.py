@@ -22,6 +22,7 @@ from cron.gate.list_estimates import (
     may_differ_from_choices,
     surely_earns_more,
 )
+from cron.gate.modality_reasons import modality_reasons
 from cron.gate.sanity import sanity_reasons
 from cron.gate.tolerance import (
     Scale,
@@ -71,6 +72,7 @@ def offline_verdict(
         if panel is not None and is_scored:
             reasons += _coverage_reasons(panel, settings.min_coverage_ratio, against)
             reasons += _biases_reasons(panel)
+    reasons += modality_reasons(report.modalities, users, settings.resamples)
     reasons += _recall_reasons(report.list_recall, settings.min_recall)
     metrics = {**panel_metrics(panel, older), **list_metrics(lists)}
     return Verdict(reasons=tuple(reasons), metrics=metrics)

@@ -36,7 +36,7 @@ from cron.settings.rules import (
 from cron.urls import stores
 from recommender.config import NEGATIVE_TYPES, POSITIVE_TYPES
 from recommender.records.images import MAX_IMAGES
-from trainer.config import TrainConfig
+from trainer.config import MODALITIES, TrainConfig
 
 PositiveFloat = Annotated[float, POSITIVE]
 ShareFloat = Annotated[float, SHARE]
@@ -316,6 +316,11 @@ class PersonalizerSettings:
     reward_aggregation: Literal["earliest", "sum"] = "earliest"
 
 
+def _modality(text: str) -> str | None:
+    """Return what was expected when a text is not a modality that has vectors; None otherwise."""
+    return None if text in MODALITIES else f"a list of {', '.join(MODALITIES)}"
+
+
 # TrainConfig belongs to the trainer, which knows nothing of settings files; so its rules are here.
 _TRAIN_RULES: dict[str, Rule] = {
     "average_decay": Bounds(0, 0.99, "a share between 0 and 0.99"),
@@ -334,6 +339,10 @@ _TRAIN_RULES: dict[str, Rule] = {
     "encoder.lora_alpha": AT_LEAST_ONE,
     "encoder.texts_per_step": Bounds(2, math.inf, "2 or more: texts learn by how they differ"),
     "encoder.lr": POSITIVE,
+    "fusion.modalities": EachText(_modality),
+    "fusion.width": AT_LEAST_ONE,
+    "fusion.dropout": Bounds(0, 0.99, "a share between 0 and 0.99"),
+    "facts.width": AT_LEAST_ONE,
     "policy_gradient.weight": NOT_NEGATIVE,
     "policy_gradient.discount": Bounds(0, 1, "a share between 0 and 1"),
     "policy_gradient.session_gap_s": POSITIVE,

@@ -91,6 +91,11 @@ class TwoTowers(nn.Module):
             terms_YW = nn.Parameter(torch.zeros(num_terms, facts_slot.width))
         self.register_parameter("terms", terms_YW)
 
+    @property
+    def num_terms(self) -> int:
+        """The number of rows of the table of terms."""
+        return len(self.terms) if self.terms is not None else 0
+
     def item_side(self, facts: ItemFacts) -> ItemSide:
         """Return the catalogue's vectors and biases. An item without text is its residual alone."""
         terms_YW = self.term_vectors(facts.neighbours)

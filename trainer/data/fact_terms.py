@@ -6,7 +6,7 @@ Terms keep their rows when facts change; new ones follow. Letters are those of
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -34,11 +34,19 @@ class Terms(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Facts:
-    """Facts by owner, in order: the owner, the relation (two for each), the other end."""
+    """Facts by owner, in order: the owner, the relation from one end, and the other end."""
 
     owner_F: Ints
     relation_F: Ints
     entity_F: Ints
+
+    def at(self, chosen_F: npt.NDArray[np.bool_]) -> _Facts:
+        """Return some of the facts."""
+        return _Facts(
+            owner_F=self.owner_F[chosen_F],
+            relation_F=self.relation_F[chosen_F],
+            entity_F=self.entity_F[chosen_F],
+        )
 
 
 def read_terms(
@@ -46,66 +54,125 @@ def read_terms(
 ) -> Terms | None:
     """Return the terms of a catalogue's facts, and attributes that count as facts.
 
-    `known` are terms that keep their rows. None if there is no fact.
+    What only one item is related to has no term: it says no more than the item's own residual.
+    `known` are terms that keep their rows. None if there is no term.
     """
     graph = catalogue.graph if catalogue.graph is not None else KnowledgeGraph.of(())
-    own = _facts_of(graph, _entities(catalogue, graph), MAX_LINKS)
-    attributes = list(_attribute_facts(catalogue, relations))
-    rows = _Rows(graph, known)
-    item_L, term_L = rows.of_facts(own)
-    for item, relation, value in attributes:
-        item_L.extend([item, item])
-        term_L.extend([rows.row(AS_HEAD + relation), rows.row(ENTITY + value)])
-    if not term_L and known is None:
+    names = _Names(graph)
+    own = _shared(_with_attributes(catalogue, relations, graph, names))
+    rows = _Rows(names, known)
+    owner_L, term_L = rows.of_facts(own)
+    if not rows.names:
         return None
     neighbours = None
     if hops:
-        neighbours = _neighbours(graph, rows)
-    links = _links(np.array(item_L, np.int64), np.array(term_L, np.int64), len(catalogue))
+        near = _facts_of(graph, rows.entities(graph), MAX_NEIGHBOURS)
+        neighbours = _links(*rows.of_facts(near), num_rows=len(rows.names))
+        neighbours = neighbours.with_more_rows(len(rows.names) - len(neighbours))
+    links = _links(owner_L, term_L, num_rows=len(catalogue))
     return Terms(names=TextColumn.of(rows.names), links=links, neighbours=neighbours)
+
+
+class _Names:
+    """What relations and entities are called as terms, those of attributes after the graph's."""
+
+    def __init__(self, graph: KnowledgeGraph) -> None:
+        self._graph = graph
+        self.relations = [
+            direction + (name or "")
+            for name in graph.relations_R
+            for direction in (AS_HEAD, AS_TAIL)
+        ]
+        self._values: dict[str, int] = {}
+        self._more: list[str] = []
+
+    def relation(self, attribute: str) -> int:
+        """Return the number of an attribute as a relation, seen from the item."""
+        name = AS_HEAD + attribute
+        if name not in self.relations:
+            self.relations.append(name)
+        return self.relations.index(name)
+
+    def value(self, text: str) -> int:
+        """Return the number of an attribute's value; that of the entity with this id, if any."""
+        if text not in self._values:
+            known = self._graph.entity(text)
+            self._values[text] = (
+                len(self._graph.ids_E) + len(self._more) if known is None else known
+            )
+            if known is None:
+                self._more.append(text)
+        return self._values[text]
+
+    def entity(self, number: int) -> str:
+        """Return what an entity is called as a term."""
+        num_own = len(self._graph.ids_E)
+        own = self._graph.ids_E[number] if number < num_own else self._more[number - num_own]
+        return ENTITY + (own or "")
 
 
 class _Rows:
     """The rows of terms by name; a name that is asked for gets one."""
 
-    def __init__(self, graph: KnowledgeGraph, known: TextColumn | None) -> None:
-        self._graph = graph
+    def __init__(self, names: _Names, known: TextColumn | None) -> None:
+        self._names = names
         self.names = [name or "" for name in known] if known is not None else []
         self._rows = {name: row for row, name in enumerate(self.names)}
 
-    def row(self, name: str) -> int:
-        """Return the row of a term."""
+    def of_facts(self, facts: _Facts) -> tuple[Ints, Ints]:
+        """Return the owner and the row of each term of facts, the relation first."""
+        relation_F = self._rows_of(facts.relation_F, self._names.relations.__getitem__)
+        entity_F = self._rows_of(facts.entity_F, self._names.entity)
+        return facts.owner_F.repeat(2), np.stack([relation_F, entity_F], axis=1).reshape(-1)
+
+    def entities(self, graph: KnowledgeGraph) -> Ints:
+        """Return the entity of each term so far; −1 for what is none."""
+        found = np.full(len(self.names), -1, np.int64)
+        for row, name in enumerate(self.names):
+            entity = graph.entity(name.removeprefix(ENTITY)) if name.startswith(ENTITY) else None
+            if entity is not None:
+                found[row] = entity
+        return found
+
+    def _rows_of(self, number_F: Ints, name_of: Callable[[int], str]) -> Ints:
+        """Return rows by the numbers of names, each of which is asked for once."""
+        different, places_F = np.unique(number_F, return_inverse=True)
+        rows = [self._row(name_of(number)) for number in different.tolist()]
+        return np.array(rows, np.int64)[places_F]
+
+    def _row(self, name: str) -> int:
         row = self._rows.setdefault(name, len(self.names))
         if row == len(self.names):
             self.names.append(name)
         return row
 
-    def of_facts(self, facts: _Facts) -> tuple[list[int], list[int]]:
-        """Return the owner and the row of each term of facts, the relation first."""
-        relations = [
-            self.row(direction + (name or ""))
-            for name in self._graph.relations_R
-            for direction in (AS_HEAD, AS_TAIL)
-        ]
-        found_E = np.zeros(len(self._graph.ids_E), np.int64)
-        for entity in np.unique(facts.entity_F).tolist():
-            found_E[entity] = self.row(ENTITY + (self._graph.ids_E[entity] or ""))
-        pair_F2 = np.stack(
-            [np.array(relations, np.int64)[facts.relation_F], found_E[facts.entity_F]], axis=1
-        )
-        return facts.owner_F.repeat(2).tolist(), pair_F2.reshape(-1).tolist()
 
-    def entities(self) -> Ints:
-        """Return the entity of each term so far; −1 for what is none."""
-        found = [
-            self._graph.entity(name[1:]) if name.startswith(ENTITY) else None for name in self.names
-        ]
-        return np.array([-1 if one is None else one for one in found], np.int64)
+def _with_attributes(
+    catalogue: Catalogue, relations: Sequence[str], graph: KnowledgeGraph, names: _Names
+) -> _Facts:
+    """Return the facts of items, and their attributes that count as facts."""
+    own = _facts_of(graph, _entities(catalogue, graph), MAX_LINKS)
+    more = [
+        (row, names.relation(relation), names.value(value))
+        for row, relation, value in _attribute_facts(catalogue, relations)
+    ]
+    if not more:
+        return own
+    more_F3 = np.array(more, np.int64)
+    owner_F = np.concatenate([own.owner_F, more_F3[:, 0]])
+    order_F = np.argsort(owner_F, kind="stable")
+    return _Facts(
+        owner_F=owner_F[order_F],
+        relation_F=np.concatenate([own.relation_F, more_F3[:, 1]])[order_F],
+        entity_F=np.concatenate([own.entity_F, more_F3[:, 2]])[order_F],
+    )
 
 
-def _neighbours(graph: KnowledgeGraph, rows: _Rows) -> Links:
-    owner_L, term_L = rows.of_facts(_facts_of(graph, rows.entities(), MAX_NEIGHBOURS))
-    return _links(np.array(owner_L, np.int64), np.array(term_L, np.int64), len(rows.names))
+def _shared(facts: _Facts) -> _Facts:
+    """Return the facts whose other end is related to two items or more."""
+    pairs_P2 = np.unique(np.stack([facts.entity_F, facts.owner_F], axis=1), axis=0)
+    num_E = np.bincount(pairs_P2[:, 0])
+    return facts.at(num_E[facts.entity_F] > 1) if len(pairs_P2) else facts
 
 
 def _entities(catalogue: Catalogue, graph: KnowledgeGraph) -> Ints:
@@ -158,11 +225,10 @@ def _attribute_facts(
                 yield row, name, f"{one:.15g}" if isinstance(one, float) else one
 
 
-def _links(owner_L: Ints, term_L: Ints, num_rows: int) -> Links:
-    """Return facts by owner; two terms that follow one another are a fact."""
-    order_L = np.argsort(owner_L, kind="stable")
+def _links(owner_L: Ints, term_L: Ints, *, num_rows: int) -> Links:
+    """Return terms by owner, in whose order they are."""
     starts_X1 = np.concatenate([[0], np.bincount(owner_L, minlength=num_rows).cumsum()])
     return Links(
         starts_X1=torch.from_numpy(starts_X1.astype(np.int64)),
-        terms_L=torch.from_numpy(term_L[order_L].astype(np.int32)),
+        terms_L=torch.from_numpy(term_L.astype(np.int32)),
     )

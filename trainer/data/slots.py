@@ -25,6 +25,7 @@ from trainer.config import TrainConfig
 from trainer.data.fact_terms import read_terms
 from trainer.data.start import MOST_FITTED, CannotStart
 from trainer.data.texts import fit_whitening
+from trainer.data.translations import pretrained_terms
 
 _ROWS_AT_ONCE = 65_536
 
@@ -150,8 +151,14 @@ def _with_facts(bundle: Bundle, config: TrainConfig) -> Bundle:
             names = terms.names
     num_terms = len(names) if names is not None else 0
     manifest = replace(bundle.manifest, num_terms=num_terms)
+    is_new, graph = bundle.folder is None, bundle.catalogue.graph
     bundle = replace(bundle, facts=facts, manifest=manifest, term_names=names)
-    return replace(bundle, model=_with_slots_and_terms(bundle, config.seed))
+    model = _with_slots_and_terms(bundle, config.seed)
+    if is_new and config.facts.model == "pretrained" and graph is not None and names is not None:
+        assert model.terms is not None
+        width = config.facts.width
+        model.terms.data = pretrained_terms(graph, names, width=width, seed=config.seed)
+    return replace(bundle, model=model)
 
 
 def _with_slots_and_terms(bundle: Bundle, seed: int) -> TwoTowers:
