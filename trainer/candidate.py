@@ -336,11 +336,7 @@ def _report(
         num_items=len(bundle.catalogue),
         rating_scale=bundle.manifest.rating_scale,
         panel=evaluate(panel, rankers, baselines_of=ranker) if panel is not None else None,
-        modalities=(
-            evaluate_modalities(panel_events, ranker, job.config)
-            if manifest.mode == "full"
-            else None
-        ),
+        modalities=_modalities(job, manifest, ranker, panel_events),
         older=evaluate(older, rankers, baselines_of=ranker) if older is not None else None,
         fresh=fresh,
         list_recall=list_recall(ranker, panel_events),
@@ -348,14 +344,25 @@ def _report(
         popular=tuple(PopularItem(item_id=item.item_id, title=item.title) for item in popular),
         data_digest=manifest.data_digest,
         bundle_digest="",
-        versions={
-            "python": platform.python_version(),
-            **{name: version(name) for name in LIBRARIES},
-            "threads": str(torch.get_num_threads()),
-            "device": device_name(job.device),
-        },
+        versions=_versions(job.device),
         seconds={},
     )
+
+
+def _versions(device: torch.device) -> dict[str, str]:
+    return {
+        "python": platform.python_version(),
+        **{name: version(name) for name in LIBRARIES},
+        "threads": str(torch.get_num_threads()),
+        "device": device_name(device),
+    }
+
+
+def _modalities(
+    job: Job, manifest: SnapshotManifest, ranker: Ranker, events: EventTable
+) -> Evaluation | None:
+    """Return what each modality is worth; None except for a full retrain."""
+    return evaluate_modalities(events, ranker, job.config) if manifest.mode == "full" else None
 
 
 def _fresh(job: Job, live: Ranker | None) -> Evaluation | None:
