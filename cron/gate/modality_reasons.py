@@ -34,7 +34,7 @@ def modality_reasons(
 
 
 def _reason(name: str, worth: Interval) -> Reason:
-    """Say what is lost without a modality, and whether that can be told from nothing."""
+    """Say what is lost without a modality, and whether that is surely more than nothing."""
     pays = worth.low > 0
     text = (
         f"{_NAMES.get(name, name)} are worth {signed_text(worth.difference)} NDCG@10 "

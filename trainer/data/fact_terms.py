@@ -1,4 +1,4 @@
-"""The facts of items as terms of the network: which terms there are, and which items have them.
+"""The facts of items as terms of the network: which there are, and which items have them.
 
 Terms keep their rows when facts change; new ones follow. Letters are those of
 `recommender.network.links`; K entities, E entities of the graph.
@@ -59,8 +59,8 @@ def read_terms(
     """
     graph = catalogue.graph if catalogue.graph is not None else KnowledgeGraph.of(())
     names = _Names(graph)
-    own = _shared(_with_attributes(catalogue, relations, graph, names))
-    rows = _Rows(names, known)
+    own = _of_two_items(_with_attributes(catalogue, relations, graph, names))
+    rows = _TermRows(names, known)
     owner_L, term_L = rows.of_facts(own)
     if not rows.names:
         return None
@@ -111,7 +111,7 @@ class _Names:
         return ENTITY + (own or "")
 
 
-class _Rows:
+class _TermRows:
     """The rows of terms by name; a name that is asked for gets one."""
 
     def __init__(self, names: _Names, known: TextColumn | None) -> None:
@@ -168,7 +168,7 @@ def _with_attributes(
     )
 
 
-def _shared(facts: _Facts) -> _Facts:
+def _of_two_items(facts: _Facts) -> _Facts:
     """Return the facts whose other end is related to two items or more."""
     pairs_P2 = np.unique(np.stack([facts.entity_F, facts.owner_F], axis=1), axis=0)
     num_E = np.bincount(pairs_P2[:, 0])

@@ -46,7 +46,7 @@ _MODALITIES: Mapping[str, Callable[[Bundle], RawVectors | None]] = {"picture": _
 
 
 def with_slots(bundle: Bundle, live: Bundle | None, config: TrainConfig) -> Bundle:
-    """Return the bundle with slots, if it is new, or with its slots' vectors and facts as of now.
+    """Return the bundle with new slots, or with its own slots' vectors and facts as of now.
 
     `live` is the parent of a bundle that is not new. Raise CannotStart for an unknown modality.
     """

@@ -48,17 +48,17 @@ def shuffled_bundles(bundle: Bundle) -> Iterator[tuple[str, Bundle]]:
     assert isinstance(model, TwoTowers)
     bundle = replace(bundle, cells=None)  # made for the vectors as they are
     if facts.has_text_N.any():
-        texts_NT = facts.texts_NT[_shuffled(facts.has_text_N)]
+        texts_NT = facts.texts_NT[_random_rows(facts.has_text_N)]
         yield TEXT, replace(bundle, facts=replace(facts, texts_NT=texts_NT))
     column = 0
     for slot in model.slot_list:
         if slot.name == FACTS and facts.links is not None:
-            order_N = _shuffled(facts.links.starts_X1.diff() > 0)
+            order_N = _random_rows(facts.links.starts_X1.diff() > 0)
             yield FACTS, replace(bundle, facts=replace(facts, links=facts.links.at(order_N)))
         elif slot.name != FACTS and facts.modalities_NV is not None:
             modalities_NV = facts.modalities_NV.clone()
             own_NV = modalities_NV[:, column : column + slot.width]
-            own_NV.copy_(own_NV[_shuffled(own_NV.any(1))])
+            own_NV.copy_(own_NV[_random_rows(own_NV.any(1))])
             column += slot.width
             yield slot.name, replace(bundle, facts=replace(facts, modalities_NV=modalities_NV))
     if facts.counts_N.any():
@@ -70,12 +70,12 @@ def _with_shuffled_ids(model: TwoTowers, has_N: Tensor) -> TwoTowers:
     copy = TwoTowers(model.config, len(model.table), model.slot_list, num_terms=model.num_terms)
     weights = dict(model.state_dict())
     table_NE = weights["table"].clone()
-    table_NE[:, :-2] = table_NE[_shuffled(has_N), :-2]
+    table_NE[:, :-2] = table_NE[_random_rows(has_N), :-2]
     copy.load_state_dict({**weights, "table": table_NE}, assign=True)
     return copy.eval()
 
 
-def _shuffled(has_N: Tensor) -> Tensor:
+def _random_rows(has_N: Tensor) -> Tensor:
     """Return row_N, whose entries are exchanged where `has_N`, and the row itself elsewhere."""
     row_N = torch.arange(len(has_N))
     place_X = has_N.nonzero().squeeze(1)

@@ -149,7 +149,7 @@ class Step:
 
         source = self._trainee.source
         known_X = torch.rand(len(rows_X), generator=generator) >= FORGOTTEN_SHARE
-        kept_XS = self._kept(len(rows_X), generator)
+        kept_XS = self._random_modalities(len(rows_X), generator)
         table_XE = rows_at(self._trainee.model.table.detach(), rows_X)
         return ItemBlock(
             facts=source.facts(rows_X, read_rows, seed=seed),
@@ -159,7 +159,7 @@ class Step:
             kept_XS=None if kept_XS is None else kept_XS.to(table_XE),
         )
 
-    def _kept(self, num_rows: int, generator: torch.Generator) -> Tensor | None:
+    def _random_modalities(self, num_rows: int, generator: torch.Generator) -> Tensor | None:
         """Return which modalities of which rows a step reads; None for all, without slots."""
         model = self._trainee.model
         num_slots = len(model.slots) if isinstance(model, TwoTowers) else 0

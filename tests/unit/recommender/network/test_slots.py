@@ -34,7 +34,7 @@ def known_facts() -> ItemFacts:
     )
 
 
-def opened(model: TwoTowers) -> TwoTowers:
+def with_open_gates(model: TwoTowers) -> TwoTowers:
     """Set gates and terms as training would."""
     with torch.no_grad():
         for name, weight in model.named_parameters():
@@ -59,7 +59,7 @@ def test_closed_gates_give_the_numbers_of_texts_alone() -> None:
 
 
 def test_an_item_without_modalities_is_its_text() -> None:
-    plain, slotted = towers(()), opened(towers())
+    plain, slotted = towers(()), with_open_gates(towers())
     with torch.inference_mode():
         before, after = plain.item_side(facts()), slotted.item_side(known_facts())
     assert torch.equal(before.vectors_ND[-1], after.vectors_ND[-1])
@@ -68,7 +68,7 @@ def test_an_item_without_modalities_is_its_text() -> None:
 
 def test_slots_read_their_own_columns() -> None:
     """Another sound changes what the slot of sounds adds, and not the picture's part."""
-    model = opened(towers((PICTURE, AUDIO)))
+    model = with_open_gates(towers((PICTURE, AUDIO)))
     known = known_facts()
     assert known.modalities_NV is not None
     louder_NV = known.modalities_NV.clone()
@@ -102,7 +102,7 @@ def test_all_gates_learn_from_the_first_step(hops: int) -> None:
 
 
 def test_one_hop_adds_the_facts_of_entities() -> None:
-    model = opened(towers((replace(OF_FACTS, hops=1),)))
+    model = with_open_gates(towers((replace(OF_FACTS, hops=1),)))
     near = Links(starts_X1=torch.tensor([0, 2, 2, 2, 2, 2]), terms_L=torch.tensor([3, 4]).int())
     with torch.inference_mode():
         terms_YW, joined_YW = model.term_vectors(None), model.term_vectors(near)
@@ -115,7 +115,7 @@ def test_one_hop_adds_the_facts_of_entities() -> None:
 
 def test_a_step_can_leave_out_any_modality() -> None:
     """Without its text and its vectors an item is its residual, which is zero here."""
-    model, known = opened(towers()), known_facts()
+    model, known = with_open_gates(towers()), known_facts()
     kept_XS = torch.ones(NUM_ITEMS, 4)
     kept_XS[3] = 0.0
     block = replace(ItemBlock.whole(known, model.table, terms_of(model, known)), kept_XS=kept_XS)
@@ -129,7 +129,7 @@ def test_a_step_can_leave_out_any_modality() -> None:
 @pytest.mark.parametrize("held_items", [0, NUM_ITEMS])
 def test_single_rows_are_those_of_the_whole(held_items: int) -> None:
     """A large catalogue computes rows when they are asked for, from vectors in half precision."""
-    model, known = opened(towers()), known_facts()
+    model, known = with_open_gates(towers()), known_facts()
     assert known.modalities_NV is not None
     known = replace(known, texts_NT=known.texts_NT.half(), modalities_NV=known.modalities_NV.half())
     rows_X = torch.tensor([0, 4, 5, NUM_ITEMS - 1])

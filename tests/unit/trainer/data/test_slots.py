@@ -38,7 +38,7 @@ def snapshot_of(tmp_path: Path) -> Path:
     return folder if folder.exists() else write_planted_snapshot(folder)
 
 
-def added(
+def snapshot_parts(
     tmp_path: Path, facts: list[tuple[str, str, str]] | None, items: list[CatalogueItem]
 ) -> Added:
     events = read_events(snapshot_of(tmp_path) / "events.parquet")
@@ -68,7 +68,7 @@ def start(tmp_path: Path, config: TrainConfig = CONFIG) -> Bundle:
     """Return a new bundle with slots, saved and loaded."""
     items = planted_items()
     facts = [(items[int(head[1:])].item_id, name, tail) for head, name, tail in FACTS_BEFORE]
-    made = new_bundle(added(tmp_path, facts, items), config, texts(tmp_path), mode="full")
+    made = new_bundle(snapshot_parts(tmp_path, facts, items), config, texts(tmp_path), mode="full")
     slotted = with_slots(with_pictures(made), None, config)
     save_bundle(slotted, tmp_path / "live", whole_bytes=config.whole_bytes)
     return load_bundle(tmp_path / "live")
@@ -96,7 +96,7 @@ def test_a_full_retrain_makes_slots_of_what_there_is(tmp_path: Path) -> None:
 
 def test_no_slots_are_made_of_nothing(tmp_path: Path) -> None:
     items = planted_items()
-    made = new_bundle(added(tmp_path, None, items), CONFIG, texts(tmp_path), mode="full")
+    made = new_bundle(snapshot_parts(tmp_path, None, items), CONFIG, texts(tmp_path), mode="full")
     assert with_slots(made, None, CONFIG).manifest.slots == ()
 
 
@@ -117,7 +117,7 @@ def test_an_update_keeps_terms_and_adds_new_ones_as_zeros(tmp_path: Path) -> Non
     known = planted_items()
     facts = [(known[number].item_id, "in", f"{number % 2}") for number in range(4)]
     facts += [("new", "by", "x0"), (known[0].item_id, "by", "x0")]
-    more = added(tmp_path, facts, [CatalogueItem(item_id="new")])
+    more = snapshot_parts(tmp_path, facts, [CatalogueItem(item_id="new")])
     grown = grown_bundle(live, more, CONFIG, texts(tmp_path), mode="update")
     slotted = with_slots(grown, live, CONFIG)
     grown_terms = towers(slotted).terms
@@ -137,7 +137,9 @@ def test_an_update_keeps_terms_and_adds_new_ones_as_zeros(tmp_path: Path) -> Non
 def test_an_update_reads_changed_pictures_alone(tmp_path: Path) -> None:
     """The vectors of other pictures stay as they are, to the bit."""
     live = start(tmp_path)
-    grown = grown_bundle(live, added(tmp_path, None, []), CONFIG, texts(tmp_path), mode="items")
+    grown = grown_bundle(
+        live, snapshot_parts(tmp_path, None, []), CONFIG, texts(tmp_path), mode="items"
+    )
     assert live.pictures is not None
     vectors_NP = live.pictures.vectors_NP.clone()
     vectors_NP[0] = -vectors_NP[0]

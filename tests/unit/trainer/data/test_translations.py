@@ -1,4 +1,4 @@
-"""Vectors of entities from the facts alone: items with the same facts are near to each other."""
+"""Vectors of entities from the facts alone: entities with the same facts are near."""
 
 import torch
 

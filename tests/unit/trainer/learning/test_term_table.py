@@ -22,7 +22,7 @@ NUM_ITEMS, NUM_TERMS = 500, 250
 WINDOW = Window(user=0, start=0, first=0, stop=len(ROWS))
 
 
-def slotted(hops: int = 0) -> tuple[TwoTowers, ItemFacts]:
+def model_with_facts(hops: int = 0) -> tuple[TwoTowers, ItemFacts]:
     """Return a model whose item n has one fact, with the terms 0 and 1 + n // 2."""
     _, facts = large_model()
     torch.manual_seed(0)
@@ -48,7 +48,7 @@ def trainee_of(model: TwoTowers, facts: ItemFacts) -> Trainee:
 
 
 def test_a_step_changes_the_terms_of_its_items_alone() -> None:
-    model, facts = slotted()
+    model, facts = model_with_facts()
     trainee = trainee_of(model, facts)
     Step(trainee, sequences(), CONFIG).run([WINDOW], [Withheld()], lr=1e-2)
     assert model.terms is not None
@@ -61,7 +61,7 @@ def test_a_step_changes_the_terms_of_its_items_alone() -> None:
 
 @pytest.mark.parametrize("hops", [0, 1])
 def test_a_part_has_the_gradients_of_the_whole(hops: int) -> None:
-    model, facts = slotted(hops)
+    model, facts = model_with_facts(hops)
     assert facts.links is not None
     with torch.no_grad():
         assert model.terms is not None
@@ -93,7 +93,7 @@ def test_a_part_has_the_gradients_of_the_whole(hops: int) -> None:
 
 def test_terms_of_items_that_nobody_met_stay() -> None:
     """A term that leads to such an item alone would drift away from zero as a negative does."""
-    model, facts = slotted()
+    model, facts = model_with_facts()
     counts_N = facts.counts_N.clone()
     counts_N[100:102] = 0.0  # the only items of term 51
     facts = replace(facts, counts_N=counts_N)
@@ -105,7 +105,7 @@ def test_terms_of_items_that_nobody_met_stay() -> None:
 
 
 def test_the_state_of_terms_is_restored_and_grows() -> None:
-    model, facts = slotted()
+    model, facts = model_with_facts()
     trainee = trainee_of(model, facts)
     Step(trainee, sequences(), CONFIG).run([WINDOW], [Withheld()], lr=1e-2)
     state = trainee.optimizer.state()
@@ -120,7 +120,7 @@ def test_the_state_of_terms_is_restored_and_grows() -> None:
 
 
 def test_an_update_serves_other_terms_as_before() -> None:
-    model, facts = slotted()
+    model, facts = model_with_facts()
     served = weights_of(model)
     trainee = trainee_of(model, facts)
     trainee.optimizer.begin_update()
