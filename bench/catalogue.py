@@ -50,6 +50,7 @@ BENCHES: Mapping[str, Bench] = {
         room="decisions",
         phrase="errors of experiments, estimates of policies, the cost of recording lists",
     ),
+    "copy": Bench(room="words", phrase="texts about items: planted lies, true sentences, cost"),
     "tune": Bench(room="ranking", phrase="a search for training settings (writes no results)"),
     "shop": Bench(room="data", phrase="makes a shop with planted structure (writes no results)"),
     "tables": Bench(room="report", phrase="renders results/*.md and the README's tables"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from copywriter.brief import Brief, BriefAttribute, BriefItem, BriefReason, Language
 from copywriter.wording.genres import display_genre
@@ -67,6 +68,7 @@ def material_of(brief: Brief) -> Material:
     )
 
 
+@lru_cache(maxsize=4096)  # the same items are recommended again and again
 def _item(item: BriefItem, language: Language) -> ItemMaterial:
     is_named = item.title is not None and is_quotable(item.title)
     year = year_of(item.title) if item.title is not None and is_named else None

@@ -22,6 +22,7 @@ from copywriter.verifier.quoted_titles import titles
 from copywriter.verifier.reading import CopyReading, read
 from copywriter.verifier.repetition import repetition
 from copywriter.verifier.safety import instructions, unsafe
+from copywriter.verifier.support import support
 from copywriter.verifier.verdict import CopyVerdict, Violation
 
 RULES: tuple[Callable[[CopyReading], Sequence[Violation]], ...] = (
@@ -37,6 +38,7 @@ RULES: tuple[Callable[[CopyReading], Sequence[Violation]], ...] = (
     genres,
     comparisons,
     claims,
+    support,
     repetition,
 )
 

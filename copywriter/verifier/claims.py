@@ -23,13 +23,19 @@ _NEW = re.compile(
 _NEVER = re.compile(
     r"\bawards?\b|\baward[- ]winning\b|\boscars?\b|\bprizes?\b|\bnominated\b"
     r"|\bcritic(?:s|ally)\b|\bacclaimed\b|\bfamous\b|\brenowned\b|\bcelebrated\b|\blegendary\b"
-    r"|\biconic\b|\bcult\b|\bmasterpieces?\b|\bmust[- ]see\b"
+    r"|\bbox[- ]office\b|\biconic\b|\bcult\b|\bmasterpieces?\b|\bmust[- ]see\b"
     r"|\bfree\b|\bdiscount\w*|\bcheap\w*|\bon sale\b|\bbargains?\b|\blimited\b|\bin stock\b"
     r"|\btrue story\b|\bbased on\b|\bsequels?\b|\bprequels?\b|\bremakes?\b|\btrilogy\b|\badapt\w+"
+    r"|\bw(?:on|ins?|inners?|inning)\b|\bfestivals?\b|\bacademy\b|\bchampion\w*|\brecord\b"
+    r"|\bcop(?:y|ies)\b|\bstock\b|\bsold\b|\bhurry\b|\bcosts?\b|\bbudget\b|\bdollars?\b|\beuros?\b"
+    r"|\b(?:shot|filmed) (?:in|on|over|within)\b|\brestored\b|\bremaster\w+|\bpremier\w+|\bdebut\w*"
+    r"|\bexclusive\w*|\bofficial\w*|\bcertified\b|\brare\b|\bfriends?\b|\bneighbou?rs?\b"
+    r"|\b(?:audiences?|experts?|families|thousands|millions|people|viewers|visitors|customers)"
+    r"(?: \w+){0,2} (?:love|adore|choose|chose|say|said|agree|rave|talk|recommend)\w*"
     r"|\bstudies\b|\bproven\b|\bdoctors?\b|\bratings?\b|\brated\b|\bfive-star\b"
     r"|获奖|奥斯卡|金像|大奖|著名|知名|家喻户晓|经典之作|传奇|杰作|神作|必看"
     r"|免费|折扣|优惠|特价|促销|限时|限量|真实(?:故事|事件)|改编|续集|前传|翻拍|三部曲"
-    r"|评分|好评|口碑",
+    r"|评分|好评|口碑|票房|戛纳|影帝|影后|奖|只剩|仅剩|库存|售罄|朋友|观众都|修复版",
     re.IGNORECASE,
 )
 _DID = "liked|loved|enjoyed|watched|saw|seen|read|bought|viewed|rated|picked|chose|chosen|looked"
@@ -53,6 +59,16 @@ def claims(reading: CopyReading) -> Sequence[Violation]:
     return [
         Violation(rule="claims", words=one) for one in dict.fromkeys(_unfounded_claims(reading))
     ]
+
+
+def says_popular(text: str) -> bool:
+    """Return whether a text says that something is popular."""
+    return _POPULAR.search(text) is not None
+
+
+def says_new(text: str) -> bool:
+    """Return whether a text says that something is new."""
+    return _NEW.search(text) is not None
 
 
 def _unfounded_claims(reading: CopyReading) -> Iterator[str]:

@@ -38,12 +38,14 @@ _WORDS = {
 }
 _OTHER_WORDS = re.compile(
     r"\b(?:thirty|forty|fifty|sixty|seventy|eighty|ninety|hundreds?|thousands?|millions?|billions?"
-    r"|dozens?|first|second|third|fourth|fifth|twice|double|triple|half|percent)\b|%",
+    r"|dozens?|first(?! (?:shown|seen|released|published))|second|third|fourth|fifth"
+    r"|twice|double|triple|half|percent)\b|%",
     re.IGNORECASE,
 )
 _COUNTED = re.compile(rf"\b(?:{'|'.join(_WORDS)})\b", re.IGNORECASE)
 _HAN_NUMBER = re.compile(
     r"第?([两二三四五六七八九十百千万亿]+)[多余]?(?:部|个|名|位|年|次|种|倍|成|人|代|季|集|本|款|首|张|届|岁)"
+    r"|[百千万亿]"
 )
 _HAN_VALUES = {sign: number for number, sign in enumerate("二三四五六七八九十", start=2)} | {
     "两": 2
@@ -88,6 +90,6 @@ def _in_words(reading: CopyReading) -> Iterator[str]:
         if found[0].lower() not in known:
             yield found[0]
     for found in _HAN_NUMBER.finditer(reading.masked):
-        is_count = not found[0].startswith("第") and _HAN_VALUES.get(found[1]) in counts
+        is_count = not found[0].startswith("第") and _HAN_VALUES.get(found[1] or "") in counts
         if not is_count and not any(found[0] in one for one in reading.of_brief.strings):
             yield found[0]

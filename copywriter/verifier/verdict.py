@@ -14,6 +14,7 @@ Rule = Literal[
     "genres",
     "comparisons",
     "claims",
+    "support",
     "language",
     "length",
     "repetition",

@@ -24,7 +24,7 @@ _INSTRUCTIONS = re.compile(
         note|translation|reason_line|item_blurb|row_title|max_chars|tone|language|placement)\s*[:：=]
   | \b(?:write|say|print|output|repeat|respond|reply|answer|translate|pretend) \s+
         (?:the|this|that|it|only|exactly|as|word|following|instead)\b
-  | \byou \s+ must \s+ (?:write|say|output|answer|respond|ignore|not|only|always|never)\b
+  | \byou \s+ must \s+ (?:write|say|output|answer|respond|reply|ignore|not|only|always|never)\b
   | \byou \s+ are \s+ (?:now | an? \s+ (?:ai|assistant|helpful|copywriter|model))\b
   | \b(?:your \s+ (?:task|instructions?)|new \s+ instructions?)\b
   | \b(?:word|character|sentence)s? \s+ (?:limit|count|max)

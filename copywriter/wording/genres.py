@@ -44,7 +44,7 @@ GENRES = (
     _genre("family", "家庭", words="family"),
     _genre("fantasy", "奇幻", words="fantas(?:y|ies)", words_zh="奇幻|魔幻"),
     _genre("film noir", "黑色电影", words="(?:film[- ])?noir"),
-    _genre("history", "历史", words="histor(?:y|ical)"),
+    _genre("history", "历史", words="(?<!your )histor(?:y|ical)"),
     _genre("horror", "恐怖", words="horrors?|scary|terrifying|slashers?", words_zh="恐怖|惊悚恐怖"),
     _genre("musical", "音乐剧", words="musicals?", words_zh="音乐剧|歌舞"),
     _genre("mystery", "悬疑", words="myster(?:y|ies)|whodunn?its?", words_zh="悬疑|推理"),

@@ -39,6 +39,17 @@ however though although instead besides plus once first next last later behind b
 above off down back away together alone apart alongside part half fresh your's ahead side shares
 blends mixes combines brings pairs offers sport spy superhero jazz hip hop opera tells follows
 stays keeps leads takes belongs matches fits suits goes comes
+enjoyed pour treat laugh cry dream relive dig brace prepare curl wander delight savour savor unwind
+relax celebrate continue stay fall hold trust reach raise tell show shown write wrote speak sing
+dance walk follows following discovering exploring finding seeking craving missing
+crafted quietly dim softly slowly gently truly surely filled packed wrapped rooted steeped inspired
+anchored carried driven shaped framed woven told plenty beneath inside outside toward towards
+wise sad honest patient playful intimate wry subtle vivid lush spare brisk sweeping absorbing
+captivating engaging entertaining thrilling charming haunting moving delightful memorable
+imaginative inventive stylish elegant atmospheric leisurely heartfelt bittersweet offbeat dry
+serious funny strange beautiful simple open free close common rough grand proud loud silent slow
+wild cold cool hot dry wet heavy empty busy brave loyal eager careful lucky
+somehow elsewhere nearby hidden carefully wonderfully rarely seldom lose turns finds takes gives
 """
 
 

@@ -35,15 +35,16 @@ ROLES = (
     _role(
         "director",
         r"(?<!art[_ ])(?<!casting[_ ])direct(?!or.of)",
-        before=r"\bdirect(?:ed by|or|ion (?:by|from))|\bhelmed by|\bfilm by|导演(?:是|为)?",
-        after=r"directs|directed(?! by)|执导|导演",
+        before=r"\bdirect(?:ed by|or|ion (?:by|from))|\b(?:helmed|told) by|\bfilm by"
+        r"|导演(?:是|为)?",
+        after=r"directs|directed(?! by)|br(?:ings?|ought) it to the screen|执导|导演",
     ),
     _role(
         "cast",
         r"actor|actress|starring|\bstars?\b|cast(?!ing)|perform|played",
         before=r"\bstarring|\bstars|\bactors?|\bactress|\bplayed by|\bperformances? (?:by|from)"
         r"|主演(?:是|为)?",
-        after=r"stars|plays|主演|出演",
+        after=r"stars|plays|in (?:a|the) (?:cast|lead\w*)|主演|出演|的(?:表演|演技)",
     ),
     _role(
         "writer",

@@ -14,7 +14,7 @@ from tests.unit.copywriter.made_up_briefs import FILM, HOSTILE, briefs
 
 
 @given(brief=briefs())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_the_verifier_accepts_every_template(brief: Brief) -> None:
     text = from_template(brief)
     assert check(text, brief).violations == (), text

@@ -1,0 +1,30 @@
+"""Texts about items: whether they are true, and what they cost.
+
+    python -m bench copy [--parts lies,lists]
+
+Each part has a page of results of its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Mapping, Sequence
+
+from bench.words.lies import measure_lies
+from bench.words.list_cost import measure_lists
+
+COMMAND = "python -m bench copy"
+PARTS: Mapping[str, Callable[[str], None]] = {"lies": measure_lies, "lists": measure_lists}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure the chosen parts; each writes its own results."""
+    parser = argparse.ArgumentParser(prog=COMMAND, description="Texts: their truth and cost.")
+    parser.add_argument(
+        "--parts", default=",".join(PARTS), help=f"the parts to measure, of {', '.join(PARTS)}"
+    )
+    names = parser.parse_args(arguments).parts.split(",")
+    if unknown := [name for name in names if name not in PARTS]:
+        parser.error(f"--parts {unknown[0]}: no such part; there are {', '.join(PARTS)}")
+    for name in names:
+        PARTS[name](COMMAND)

@@ -1,0 +1,51 @@
+"""The rule on support: each sentence says something of the brief.
+
+A sentence without a name, a number or a genre of the brief, and without a claim that its reason
+supports, cannot be checked: it is filler at best. A few words of invitation may stand alone.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from copywriter.brief import Brief
+from copywriter.verifier.claims import says_new, says_popular
+from copywriter.verifier.names_of_brief import numbers_in
+from copywriter.verifier.reading import MASKS, CopyReading
+from copywriter.verifier.verdict import Violation
+from copywriter.wording.genres import genres_in
+
+_NAME = re.compile(f"[{MASKS}]")
+_INVITATION = re.compile(
+    r"\W*(?:(?:a few titles )?worth (?:a look|watching|your time|discovering)"
+    r"|(?:have|take) a look(?: at (?:it|this|this one))?|something to discover"
+    r"|(?:try|watch|see) (?:it|this|this one)|enjoy|see for yourself"
+    r"|(?:本期几款)?值得一看|不妨(?:了解|看|试)一?[下看试]|敬请欣赏)\W*",
+    re.IGNORECASE,
+)
+
+
+def support(reading: CopyReading) -> Sequence[Violation]:
+    """Return the sentences that say nothing of the brief."""
+    return [
+        Violation(rule="support", words=one.strip())
+        for one in reading.sentences
+        if not _is_supported(one, reading)
+    ]
+
+
+def _is_supported(sentence: str, reading: CopyReading) -> bool:
+    if _NAME.search(sentence) or _INVITATION.fullmatch(sentence):
+        return True
+    if any(number in reading.of_brief.numbers for number in numbers_in(sentence)):
+        return True
+    return bool(genres_in(sentence)) or _states_reason(sentence, reading.brief)
+
+
+def _states_reason(sentence: str, brief: Brief) -> bool:
+    reason = brief.reason
+    if reason is None:
+        return False
+    is_popular = reason.popular_among is not None and says_popular(sentence)
+    return is_popular or (reason.new and says_new(sentence))
