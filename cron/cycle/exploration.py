@@ -101,7 +101,7 @@ def _price(
 ) -> ExplorationPrice:
     newest = [("at_us", "descending"), ("event_id", "ascending")]
     has_ranks = pc.is_valid(slates["greedy_ranks"])
-    if policy not in READABLE and pc.any(has_ranks).as_py():
+    if pc.any(has_ranks).as_py():
         slates = slates.filter(has_ranks)
     slates = slates.sort_by(newest).slice(0, MAX_SLATES).combine_chunks()
     users = pc.unique(slates["user_id"]).to_pylist()
@@ -136,20 +136,11 @@ def _ranks(
 
     Slates of earlier releases lack them.
     """
-    if policy not in READABLE and pc.any(pc.is_null(slates["greedy_ranks"])).as_py():
-        return None
-    told_R = ranks_by_propensities(logged.logging_R, logged.slate_R, is_pin_R)
-    if not told_R.any() and pc.all(pc.is_null(slates["greedy_ranks"])).as_py():
-        return None
-    rank_R = told_R.tolist()
-    start = 0
-    for items, ranks in zip(
-        slates["items"].to_pylist(), slates["greedy_ranks"].to_pylist(), strict=True
-    ):
-        if ranks is not None:
-            rank_R[start : start + len(items)] = [rank or 0 for rank in ranks]
-        start += len(items)
-    return np.array(rank_R, np.int64)
+    if pc.any(pc.is_null(slates["greedy_ranks"])).as_py():
+        told_R = ranks_by_propensities(logged.logging_R, logged.slate_R, is_pin_R)
+        return told_R if policy in READABLE and told_R.any() else None
+    ranks = pc.list_flatten(slates["greedy_ranks"].combine_chunks())
+    return pc.fill_null(ranks, 0).to_numpy(zero_copy_only=False).astype(np.int64)
 
 
 def _unreadable(logged: LoggedSlates, policy: str) -> ExplorationPrice:

@@ -118,6 +118,8 @@ def _start(open_run: OpenRun, manifest: Manifest) -> CandidateTrial:
 def _look(services: Services, trial: CandidateTrial, lease: Lease) -> Verdict | None:
     """Measure and judge a trial; return None while it goes on."""
     ledger, settings = services.ledger, services.settings.release
+    if trial.started_at > ledger.now():  # a clock that was set back must not put off its end
+        trial = trial_rows.begin_now(ledger, trial, lease=lease)
     age_s = (ledger.now() - trial.started_at).total_seconds()
     shadow = _shadow_reasons(trial, trial_rows.shadow(ledger, trial.version))
     if trial.asked is not None:

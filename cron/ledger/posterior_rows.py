@@ -71,10 +71,13 @@ def cursor_since(ledger: Ledger, at: datetime) -> Cursor | None:
     return None if found is None else Cursor(found)
 
 
-def newest(ledger: Ledger, *, newer_than: int = 0) -> StoredPosterior | None:
-    """Return the posterior; None if there is none with a greater version."""
+def newest(ledger: Ledger, *, other_than: int = 0) -> StoredPosterior | None:
+    """Return the posterior; None if there is none of another version.
+
+    In a ledger that was restored from a backup it is an earlier one.
+    """
     table = schema.posteriors
-    query = sa.select(table).where(table.c.version > newer_than)
+    query = sa.select(table).where(table.c.version != other_than)
     with ledger.read() as connection:
         row = connection.execute(query).one_or_none()
     if row is None:

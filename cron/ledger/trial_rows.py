@@ -42,6 +42,15 @@ def end(ledger: Ledger, version: int, verdict: TrialVerdict, why: str, *, lease:
         connection.execute(table.update().where(is_running).values(values))
 
 
+def begin_now(ledger: Ledger, trial: CandidateTrial, *, lease: Lease) -> CandidateTrial:
+    """Let a trial begin now, and return it."""
+    table, now = schema.trials, ledger.now()
+    with ledger.write(lease) as connection:
+        begun = table.update().where(table.c.version == trial.version)
+        connection.execute(begun.values(started_at=now.isoformat()))
+    return replace(trial, started_at=now)
+
+
 def ask_to_end(
     ledger: Ledger, verdict: TrialVerdict, why: str, *, seen: int | None = None
 ) -> CandidateTrial:

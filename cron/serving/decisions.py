@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from cron.errors import FreshetError, SwitchPending
+from cron.errors import FreshetError, Held, SwitchPending
 from cron.ledger import decision_rows, holds, switches, trial_rows
 from cron.ledger.ledger import Ledger
 from cron.lineage import Action, Hold, Range
@@ -93,11 +93,16 @@ class Decisions:
         self._record("promote", person, version)
 
     def end_trial(self, action: TrialAction, person: Person, *, seen: int | None = None) -> int:
-        """Ask the worker to end the running trial, and return its version; raise NoTrial.
+        """Ask the worker to end the running trial, and return its version.
+
+        Raise NoTrial, or Held for a promotion while publishing is paused: the trial is dropped.
 
         A stopped candidate answers nobody from now on; a promoted one is live after the worker's
         next turn.
         """
+        hold = holds.current(self.ledger)
+        if action == "promote_trial" and hold is not None:
+            raise Held(reason=hold.reason)
         verdict: TrialVerdict = "promoted" if action == "promote_trial" else "taken_back"
         done = "promoted" if action == "promote_trial" else "taken back"
         why = f"{done} by {person.by}"

@@ -216,7 +216,7 @@ class ExplorationStatus:
     placement: Annotated[str | None, Field(description="Null for lists without one.")]
     policy: Annotated[str, Field(description="The policy.", examples=["epsilon"])]
     measured_at: Annotated[Moment, Field(description="When it was measured.")]
-    num_slates: Annotated[int, Field(description="Lists of users in which chance had a part.")]
+    num_slates: Annotated[int, Field(description="Lists of users by a policy that explores.")]
     num_items: Annotated[int, Field(description="The items of these lists.")]
     moved_share: Annotated[
         Number | None,

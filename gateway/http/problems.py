@@ -14,6 +14,7 @@ from starlette.responses import Response
 
 from cron.errors import (
     FreshetError,
+    Held,
     LedgerFailed,
     LiveChanged,
     NoArchive,
@@ -45,7 +46,15 @@ from recommender.requests.wire import BadRequest
 # nobody reads this answer, but metrics and alerts must not count it as an error of the gateway
 CLIENT_GONE = 499
 # a person's decision that does not fit what is live
-_CONFLICTS = (LiveChanged, NoTrial, NothingToRollBackTo, Overtaken, RolledBackMeanwhile, Superseded)
+_CONFLICTS = (
+    Held,
+    LiveChanged,
+    NoTrial,
+    NothingToRollBackTo,
+    Overtaken,
+    RolledBackMeanwhile,
+    Superseded,
+)
 _AGAIN = {"Retry-After": "1"}
 
 log = logging.getLogger(__name__)

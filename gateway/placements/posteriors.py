@@ -13,9 +13,9 @@ from recommender.requests.wire import BadRequest
 
 
 class ReadPosterior(Protocol):
-    """Return the posterior; None if there is none with a greater version. It blocks."""
+    """Return the posterior; None if there is none of another version. It blocks."""
 
-    def __call__(self, *, newer_than: int = 0) -> StoredPosterior | None: ...
+    def __call__(self, *, other_than: int = 0) -> StoredPosterior | None: ...
 
 
 class Posteriors:
@@ -31,8 +31,8 @@ class Posteriors:
         self.question = _question(RewardEvidence())
 
     def refresh(self) -> None:
-        """Read a newer posterior; raise Unavailable or LedgerFailed, and keep the known."""
-        found = self._read(newer_than=self._version)
+        """Read another posterior; raise Unavailable or LedgerFailed, and keep the known."""
+        found = self._read(other_than=self._version)
         if found is not None:
             question = _question(found.evidence)
             self.question, self._at = question, found.state.at

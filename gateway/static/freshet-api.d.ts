@@ -330,7 +330,7 @@ export interface ExplorationStatus {
   policy: string;
   /** When it was measured. */
   measured_at: string;
-  /** Lists of users in which chance had a part. */
+  /** Lists of users by a policy that explores. */
   num_slates: number;
   /** The items of these lists. */
   num_items: number;

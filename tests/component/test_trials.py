@@ -10,6 +10,7 @@ import pytest
 
 from cron.cycle.cycle import run_cycle
 from cron.cycle.retention import tidy
+from cron.errors import Held
 from cron.experiment_errors import NoTrial
 from cron.ledger import (
     decision_rows,
@@ -18,6 +19,7 @@ from cron.ledger import (
     lease_row,
     release_rows,
     run_rows,
+    schema,
     side_rows,
     switches,
     trial_rows,
@@ -231,6 +233,26 @@ def test_a_person_stops_the_trial_whatever_was_asked_before(shop: Services, leas
     actions = [(one.action, one.version) for one in decision_rows.newest(shop.ledger, 9)]
     assert actions == [("stop_trial", CANDIDATE), ("promote_trial", CANDIDATE)]
     assert live_version(shop) == LIVE
+
+
+def test_a_trial_is_not_promoted_while_publishing_is_paused(shop: Services, lease: Lease) -> None:
+    begin(shop, lease)
+    pause(shop)
+    with pytest.raises(Held, match="paused by a test"):
+        person_of(shop).end_trial("promote_trial", Person(by="ann"))
+    assert decision_rows.newest(shop.ledger, 9) == ()
+    assert run_cycle(shop, lease).outcome == "held"
+
+
+def test_a_clock_that_was_set_back_does_not_put_off_the_end(shop: Services, lease: Lease) -> None:
+    """It began when the clock was a day ahead."""
+    trial = begin(shop, lease)
+    with shop.ledger.write(lease) as connection:
+        tomorrow = (trial.started_at + timedelta(days=1)).isoformat()
+        connection.execute(schema.trials.update().values(started_at=tomorrow))
+    assert run_cycle(shop, lease).outcome is None
+    hasty = with_release(shop, replace(CANARY, trial_max_s=1e-6))
+    assert run_cycle(hasty, lease).outcome == "published"
 
 
 def test_a_restarted_server_gets_the_candidate_again(shop: Services, lease: Lease) -> None:
