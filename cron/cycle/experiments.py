@@ -80,9 +80,10 @@ def _measure_stopped(
         end = experiment.end
         if end is None or end.by in (STATISTICS, RETENTION):
             continue
+        if not timedelta(0) <= ledger.now() - end.at < STOPPED_WITHIN:
+            continue
         last = experiment_rows.measured_arms(ledger, experiment.name)
-        is_new = timedelta(0) <= ledger.now() - end.at < STOPPED_WITHIN
-        if is_new and (last is None or last.at < end.at):
+        if last is None or last.at < end.at:
             _measure(ledger, journal, experiment, reward, lease)
 
 

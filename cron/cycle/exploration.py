@@ -140,7 +140,7 @@ def _ranks(
         told_R = ranks_by_propensities(logged.logging_R, logged.slate_R, is_pin_R)
         return told_R if policy in READABLE and told_R.any() else None
     ranks = pc.list_flatten(slates["greedy_ranks"].combine_chunks())
-    return pc.fill_null(ranks, 0).to_numpy(zero_copy_only=False).astype(np.int64)
+    return np.asarray(pc.fill_null(ranks, 0).to_numpy(zero_copy_only=False), np.int64)
 
 
 def _unreadable(logged: LoggedSlates, policy: str) -> ExplorationPrice:
