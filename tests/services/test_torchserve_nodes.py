@@ -9,7 +9,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -65,7 +65,8 @@ class TwoNodeDeployment:
         workers = psutil.Process(self.nodes[number].process.pid).children(recursive=True)
         self.nodes[number].process.kill()
         for worker in workers:
-            worker.kill()
+            with suppress(psutil.NoSuchProcess):  # the fork server dies with its node
+                worker.kill()
         self.nodes[number].process.wait()
         psutil.wait_procs(workers, timeout=LIMIT_S)
 
