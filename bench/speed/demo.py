@@ -2,9 +2,9 @@
 
     python -m bench demo --bundle FOLDER [--before COMMIT] [--rounds N]
 
-Both codes load the same bundle, which is written again in the format that both read, and answer the
-same requests in a process of their own with one thread. Times are the processor's. TorchServe and
-the gateway are not part of it.
+Both codes load the same model, each in the format of its own releases: the earlier one's is written
+from the bundle. They answer the same requests in a process of their own with one thread. Times are
+the processor's. TorchServe and the gateway are not part of it.
 """
 
 from __future__ import annotations
@@ -59,17 +59,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
         tempfile.TemporaryDirectory(prefix="freshet-bench-") as folder,
         code_of(asked.before, Path(folder)) as old_code,
     ):
-        bundle = Path(folder) / "bundle"
-        write_readable_by_both(asked.bundle, bundle)
+        old_bundle = Path(folder) / "bundle"
+        write_in_old_format(asked.bundle, old_bundle)
+        codes = {"before": (old_code, old_bundle), "now": (PROJECT_ROOT, asked.bundle.resolve())}
         for _ in range(asked.rounds):
-            for name, code in (("before", old_code), ("now", PROJECT_ROOT)):
-                found[name].append(_values(code, bundle))
+            for name, (code, bundle) in codes.items():
+                found[name].append(_values(code, bundle, old_bundle / OLD_FILE))
                 print(name, found[name][-1], flush=True)
     rows = comparison(found["before"], found["now"], commit=asked.before)
     save("demo", "ML-100K demo", rows, command=COMMAND)
 
 
-def write_readable_by_both(bundle: Path, folder: Path) -> None:
+def write_in_old_format(bundle: Path, folder: Path) -> None:
     """Write a small bundle with its items as lines, without what came later to its manifest."""
     folder.mkdir()
     for name in (WEIGHTS, FACTS):
@@ -115,9 +116,9 @@ def comparison(
     return metrics
 
 
-def _values(code: Path, bundle: Path) -> Values:
+def _values(code: Path, bundle: Path, catalogue: Path) -> Values:
     ended = subprocess.run(
-        [sys.executable, "-P", str(_SCRIPT), str(bundle)],
+        [sys.executable, "-P", str(_SCRIPT), str(bundle), str(catalogue)],
         cwd=code,
         env={**os.environ, "PYTHONPATH": str(code)},
         stdout=subprocess.PIPE,

@@ -1,6 +1,8 @@
 """What lists of a bundle cost with the code of the working folder; printed as JSON.
 
-    PYTHONPATH=CODE python -P bench/speed/demo_lists.py BUNDLE
+    PYTHONPATH=CODE python -P bench/speed/demo_lists.py BUNDLE CATALOGUE
+
+The catalogue is a file of JSON lines, whose ids are asked for.
 
 It imports nothing of the bench, and finds `answer_batch` and `Ranker` where they are now and where
 they were.
@@ -25,7 +27,7 @@ EVENTS = 60
 TYPES = ("view", "rating", "click")
 
 
-def main(bundle: Path) -> None:
+def main(bundle: Path, catalogue: Path) -> None:
     """Load the bundle, answer batches, print the processor times."""
     torch.set_num_threads(1)
     answers = first_module("recommender.lists.answer", "recommender.answer")
@@ -35,7 +37,7 @@ def main(bundle: Path) -> None:
     ranker = rankers.Ranker(bundles.load_bundle(bundle, verify=False))
     answers.answer_batch(ranker, [b'{"user_seq": [], "k": 10}'])
     values = {"loading, s": time.process_time() - began_s}
-    lines = (bundle / "catalogue.jsonl").read_text(encoding="utf-8").splitlines()
+    lines = catalogue.read_text(encoding="utf-8").splitlines()
     ids = [json.loads(line)["item_id"] for line in lines]
     asked: dict[str, dict[str, object]] = {
         "top-10": {"k": 10},
@@ -83,4 +85,4 @@ def made_up_bodies(
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), Path(sys.argv[2]))
