@@ -46,6 +46,7 @@ VERBS = (
     "experiment",
     "evaluate",
     "keys",
+    "copy",
     "config",
 )
 

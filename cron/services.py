@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -74,6 +75,8 @@ def _metrics() -> WorkerMetrics:
 class Services:
     """The settings and the opened ports; `metrics` are those of this process.
 
+    `copy_server` is the writer of texts on the same nodes, opened at its first use.
+
     `stop` is set when the worker has to stop. `serving_lock` is held by the thread that changes
     what the server has loaded or serves.
     """
@@ -87,6 +90,7 @@ class Services:
     artifacts: ArtifactStore
     launcher: TrainLauncher
     server: ModelServer
+    copy_server: Callable[[], ModelServer]
     journal: Journal
     metrics: WorkerMetrics = field(default_factory=_metrics)
     stop: threading.Event = field(default_factory=threading.Event)

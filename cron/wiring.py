@@ -7,6 +7,8 @@ setting accepts.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -40,6 +42,7 @@ if TYPE_CHECKING:  # imported late, so that `rollback` and `status` load only wh
     from cron.serving.decisions import Decisions
 
 Parsed = TypeVar("Parsed")
+COPY_MODEL = "copy"
 
 
 def open_services(settings: Settings) -> Services:
@@ -62,6 +65,7 @@ def open_services(settings: Settings) -> Services:
         server=open_server(
             settings.store.server, var=paths.var, drain_timeout_s=settings.release.drain_timeout_s
         ),
+        copy_server=cache(partial(open_copy_server, settings)),
         journal=Journal(ledger, artifacts, paths.journal),
     )
 
@@ -169,6 +173,21 @@ def open_server(url: str, *, var: Path, drain_timeout_s: float) -> ModelServer:
     nodes = {
         node.address: TorchServe(node, drain_timeout_s=drain_timeout_s)
         for node in torchserve.parse(url, var=var)
+    }
+    return ServerNodes(nodes) if len(nodes) > 1 else next(iter(nodes.values()))
+
+
+def open_copy_server(settings: Settings) -> ModelServer:
+    """Open the model `copy` on the nodes of the model server; nothing is sent until it is used."""
+    from cron.backends.torchserve.nodes import ServerNodes
+    from cron.backends.torchserve.server import TorchServe
+
+    parsed = torchserve.parse(settings.store.server, var=var_folder(settings))
+    nodes = {
+        node.address: TorchServe(
+            replace(node, model=COPY_MODEL), drain_timeout_s=settings.release.drain_timeout_s
+        )
+        for node in parsed
     }
     return ServerNodes(nodes) if len(nodes) > 1 else next(iter(nodes.values()))
 

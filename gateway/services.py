@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from cron import wiring
+from cron.copy.ready_texts import ReadyTexts
 from cron.forgetting.request import Forgotten, forget
 from cron.journal.dead_letters import DeadLetters
 from cron.ledger import (
@@ -39,7 +40,7 @@ from gateway.callers.flood_limits import FloodLimits
 from gateway.callers.keyring import Keyring
 from gateway.callers.visitors import VisitorRules
 from gateway.content.request_body import RequestBodies
-from gateway.copy.services import CopyServices, copy_services
+from gateway.copy.services import CopyServices, copy_services, write_text
 from gateway.experiments.arm_answers import EVERY_S as FLUSHED_EVERY_S
 from gateway.experiments.arm_answers import ArmAnswers
 from gateway.experiments.running import RunningExperiments
@@ -151,8 +152,7 @@ async def open_services(settings: Settings) -> AsyncIterator[GatewayServices]:
     ledger = wiring.open_ledger(settings.store.ledger)
     histories = wiring.open_histories(settings.store.histories, keys_of(ledger).of_user)
     item_records = wiring.open_item_records(settings.store.histories)
-    live = _live_release(ledger)
-    inference = _inference(settings, live)
+    inference = _inference(settings, live := _live_release(ledger))
     keyring, experiments = _keyring(settings.gateway, ledger), _experiments(ledger)
     placements, personalizer = _placements(settings, ledger), _personalizer(settings, ledger)
     shadow = _shadow(ledger, inference, experiments.trial)
@@ -162,7 +162,8 @@ async def open_services(settings: Settings) -> AsyncIterator[GatewayServices]:
     intake = RecordIntake(event_log, histories, item_records, letters, new_id=RecordIds())
     overview = partial(_overview, ledger, event_log, Paths(var=var_folder(settings)).runs)
     metrics = _metrics(ledger, overview, event_log, histories)
-    close = (experiments.answers.close, shadow.close, inference.close, ledger.close)
+    ready = ReadyTexts(ledger, has_writer=settings.copy.writer is not None)
+    close = (ready.close, experiments.answers.close, shadow.close, inference.close, ledger.close)
     tasks = _tasks(keyring, placements, experiments, personalizer, shadow, recommendations)
     async with _follower(tasks, close=close), _recorder(settings, event_log, metrics) as slates:
         yield GatewayServices(
@@ -184,7 +185,7 @@ async def open_services(settings: Settings) -> AsyncIterator[GatewayServices]:
             foreign=ForeignIntake(intake, new_id=RecordIds()),
             placements=placements,
             lists=lists,
-            copy=copy_services(settings, lists, item_records),
+            copy=copy_services(settings, lists, item_records, ready, write_text(settings, ledger)),
             slates=slates,
             personalizer=personalizer,
             metrics=metrics,

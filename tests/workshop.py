@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -158,6 +159,7 @@ def open_workshop(
         artifacts=artifacts,
         launcher=launcher or HereLauncher(paths.texts),
         server=FakeServer(folder / "archives", folder / "server"),
+        copy_server=partial(FakeServer, folder / "archives", folder / "copy-server"),
         journal=Journal(ledger, artifacts, paths.journal),
     )
 

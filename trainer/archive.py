@@ -1,6 +1,6 @@
 """Pack a bundle into a .mar with its code, and unpack it again. Imports no torch.
 
-A .mar contains the handler, the `recommender` package, the bundle and the worker settings, stored
+A .mar contains the handler, the packages that it needs, the bundle and the worker settings, stored
 without compression (deflating half-precision weights costs seconds and gains nothing). It is not
 byte-reproducible because zip stores times, so its name includes the digest of the finished file.
 """
@@ -17,6 +17,7 @@ import sys
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from recommender.arrays.bases import CONTENT
@@ -29,9 +30,7 @@ MANIFEST = "manifest.json"
 CONTENT_PLACE = "content.json"  # in an archive: the folder of the bases that it leaves out
 
 _ROOT = Path(__file__).resolve().parent.parent
-_HANDLER = _ROOT / "handler" / "recommend.py"
-_WORKER_SETTINGS = _ROOT / "handler" / "model-config.yaml"
-_PACKAGE = _ROOT / "recommender"
+_HANDLERS = _ROOT / "handler"
 _FOR_ARCHIVER = (
     "PATH",
     "HOME",
@@ -41,6 +40,30 @@ _FOR_ARCHIVER = (
     "LD_LIBRARY_PATH",
 )  # neither PYTHONPATH nor any of our passwords
 _PACK_LIMIT_S = 600  # zip-store of 48 MB takes 0.2 s; 14 GB at disk speed a few minutes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArchiveKind:
+    """A model of TorchServe: its name, the files of its handler, and the packages it needs."""
+
+    name: str
+    handler: str
+    worker_settings: str
+    packages: tuple[str, ...]
+
+
+RECOMMENDER = ArchiveKind(
+    name=MODEL_NAME,
+    handler="recommend.py",
+    worker_settings="model-config.yaml",
+    packages=("recommender",),
+)
+COPY = ArchiveKind(
+    name="copy",
+    handler="write_copy.py",
+    worker_settings="copy-config.yaml",
+    packages=("copywriter", "recommender"),
+)
 
 
 class ArchiveError(ValueError):
@@ -57,6 +80,7 @@ def pack(
     out: Path,
     signing_key: str | None = None,
     beside: Path | None = None,
+    kind: ArchiveKind = RECOMMENDER,
 ) -> Path:
     """Write `out/rec-{version}-{first 12 of its sha256}.mar` in one step and return its path.
 
@@ -73,13 +97,13 @@ def pack(
     # broken.
     with tempfile.TemporaryDirectory(dir=out, prefix=".pack-") as private:
         work = Path(private)
-        _stage(bundle, work / "staging", beside)
-        _run_archiver(work, version)
-        made = work / f"{MODEL_NAME}.mar"
+        _stage(bundle, work / "staging", beside, kind)
+        _run_archiver(work, version, kind)
+        made = work / f"{kind.name}.mar"
         if signing_key is not None:
             _sign(made, signing_key)
         durable_files.sync(made)
-        named = out / f"{MODEL_NAME}-{version}-{sha256_of(made)[:12]}.mar"
+        named = out / f"{kind.name}-{version}-{sha256_of(made)[:12]}.mar"
         durable_files.move(made, named)
     return named
 
@@ -189,18 +213,20 @@ def code_digest() -> str:
 
 
 def _code_files() -> Iterator[Path]:
-    for folder in (_PACKAGE, _ROOT / "trainer", _HANDLER.parent):
+    for folder in (_ROOT / "recommender", _ROOT / "trainer"):
         yield from folder.rglob("*.py")
-    yield _WORKER_SETTINGS
+    yield from (_HANDLERS / name for name in ("__init__.py", "context.py", RECOMMENDER.handler))
+    yield _HANDLERS / RECOMMENDER.worker_settings
 
 
-def _stage(bundle: Path, staging: Path, beside: Path | None) -> None:
-    """Make the archive's root: `recommender/` without caches, and links to the bundle's files.
+def _stage(bundle: Path, staging: Path, beside: Path | None, kind: ArchiveKind) -> None:
+    """Make the archive's root: its packages without caches, and links to the bundle's files.
 
     The archiver copies what a link points to.
     """
     staging.mkdir()
-    for path in sorted(_PACKAGE.rglob("*.py")):
+    code = [path for name in kind.packages for path in (_ROOT / name).rglob("*.py")]
+    for path in sorted(code):
         copy = staging / path.relative_to(_ROOT)
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, copy)
@@ -215,7 +241,7 @@ def _stage(bundle: Path, staging: Path, beside: Path | None) -> None:
     (staging / CONTENT_PLACE).write_text(json.dumps(place), encoding="utf-8")
 
 
-def _run_archiver(work: Path, version: int) -> None:
+def _run_archiver(work: Path, version: int, kind: ArchiveKind) -> None:
     temporary = work / "tmp"
     temporary.mkdir()
     command = [
@@ -223,17 +249,17 @@ def _run_archiver(work: Path, version: int) -> None:
         "-m",
         "model_archiver.model_packaging",
         "--model-name",
-        MODEL_NAME,
+        kind.name,
         "--version",
         str(version),
     ]
     command += [
         "--handler",
-        str(_HANDLER),
+        str(_HANDLERS / kind.handler),
         "--extra-files",
         str(work / "staging"),
         "--config-file",
-        str(_WORKER_SETTINGS),
+        str(_HANDLERS / kind.worker_settings),
     ]
     command += ["--archive-format", "zip-store", "--export-path", str(work)]
     env = {name: os.environ[name] for name in _FOR_ARCHIVER if name in os.environ} | {

@@ -22,8 +22,11 @@ _MOST_WAITING = 10_000  # different briefs between two flushes; more are not cou
 class ReadyTexts:
     """Reads texts from the ledger; counts wanted briefs, and stores the counts in a thread."""
 
-    def __init__(self, ledger: Ledger, *, flush_s: float = FLUSH_S) -> None:
+    def __init__(
+        self, ledger: Ledger, *, has_writer: bool = True, flush_s: float = FLUSH_S
+    ) -> None:
         self._ledger = ledger
+        self._has_writer = has_writer
         self._flush_s = flush_s
         self._lock = threading.Lock()
         self._wanted: Counter[Brief] = Counter()
@@ -31,11 +34,20 @@ class ReadyTexts:
         self._thread: threading.Thread | None = None
 
     def texts(self, digests: Sequence[str]) -> Mapping[str, ReadyText]:
-        """Return the texts of briefs that may be shown now; it blocks for one query."""
-        return copy_rows.ready(self._ledger, digests)
+        """Return the texts of briefs that may be shown now; it blocks for one query.
+
+        There are none while the ledger is away, so that answers have templates.
+        """
+        try:
+            return copy_rows.ready(self._ledger, digests)
+        except FreshetError as error:
+            log.warning("no texts read; templates are shown", extra={"why": str(error)})
+            return {}
 
     def want(self, briefs: Sequence[Brief]) -> None:
         """Note briefs that are shown without a text of a writer; it returns at once."""
+        if not self._has_writer:
+            return
         with self._lock:
             room = _MOST_WAITING - len(self._wanted)
             self._wanted.update(briefs[: max(0, room)])

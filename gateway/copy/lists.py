@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -12,6 +12,7 @@ from copywriter.brief import Brief
 from copywriter.list_briefs import CopyStyle, item_brief, row_brief
 from copywriter.ready_text import ReadyText
 from copywriter.templates.template import from_template
+from cron.copy.ready_texts import ReadyTexts
 from cron.ports import ItemRecords
 from gateway.bodies.copy import ItemCopy
 from gateway.bodies.recommendations import (
@@ -28,9 +29,6 @@ from gateway.model.recommendations import Answered
 from gateway.placements.lists import PlacementLists
 
 Shown = TypeVar("Shown", bound=RankedItem | PinnedItem | FallbackItem)
-
-# the texts that are ready, by the digests of their briefs; it blocks
-ReadyTexts = Callable[[Sequence[str]], Mapping[str, ReadyText]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +82,10 @@ def ready_or_template(briefs: Sequence[Brief], ready: ReadyTexts | None) -> Sequ
     if ready is None:
         return [_template(brief) for brief in briefs]
     digests = [brief.digest() for brief in briefs]
-    found = ready(digests)
+    found = ready.texts(digests)
+    ready.want(
+        [brief for brief, digest in zip(briefs, digests, strict=True) if digest not in found]
+    )
     return [
         found.get(digest) or _template(brief) for digest, brief in zip(digests, briefs, strict=True)
     ]

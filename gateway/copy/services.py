@@ -3,13 +3,33 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache, partial
+from threading import Event
 
 from copywriter.list_briefs import CopyStyle
+from cron import wiring
+from cron.copy.ask_now import write_now
+from cron.copy.live_writer import live_writer
+from cron.copy.ready_texts import ReadyTexts
+from cron.copy.write_ahead import CopyWork
+from cron.ledger.ledger import Ledger
 from cron.ports import ItemRecords
 from cron.settings.tree import Settings
 from gateway.copy.lists import CopyLists, CopySources
-from gateway.copy.one_text import OneText
+from gateway.copy.one_text import OneText, WriteText
 from gateway.placements.lists import PlacementLists
+
+
+def write_text(settings: Settings, ledger: Ledger) -> WriteText:
+    """Return what writes one text now, with the live writer."""
+    open_server = cache(partial(wiring.open_copy_server, settings))
+    work = CopyWork(
+        ledger=ledger,
+        settings=settings.copy,
+        open_writer=partial(live_writer, settings.copy, ledger, open_server),
+        stop=Event(),
+    )
+    return partial(write_now, work)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,7 +41,11 @@ class CopyServices:
 
 
 def copy_services(
-    settings: Settings, lists: PlacementLists, item_records: ItemRecords
+    settings: Settings,
+    lists: PlacementLists,
+    item_records: ItemRecords,
+    ready: ReadyTexts,
+    write: WriteText,
 ) -> CopyServices:
     """Return the services of texts in the shop's style."""
     sources = CopySources(
@@ -31,6 +55,7 @@ def copy_services(
             tone=settings.copy.tone,
             max_chars=settings.copy.max_chars,
         ),
+        ready=ready,
         private_attributes=settings.gateway.private_attributes,
     )
-    return CopyServices(lists=CopyLists(lists, sources), one_text=OneText(lists, sources))
+    return CopyServices(lists=CopyLists(lists, sources), one_text=OneText(lists, sources, write))

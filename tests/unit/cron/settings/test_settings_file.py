@@ -55,7 +55,7 @@ def test_the_shipped_file_of_a_hardened_machine_needs_a_key() -> None:
     assert files.parse(loaded.settings.store.ledger).path == Path("/srv/freshet/var/ledger.db")
 
 
-@pytest.mark.parametrize("name", ["deepseek-7b", "deepseek-distill"])
+@pytest.mark.parametrize("name", ["deepseek-7b", "deepseek-distill", "deepseek-copy"])
 def test_the_shipped_files_for_deepseek_load(name: str) -> None:
     encoder = load_settings(PROJECT_ROOT / "deploy" / f"{name}.toml", {}).settings.train.encoder
     assert encoder.model.startswith("deepseek-ai/")

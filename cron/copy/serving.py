@@ -1,0 +1,46 @@
+"""The live writer on TorchServe: load it after a restart, make it the default, roll back.
+
+It has a model name of its own, `copy`, with versions and a default of its own, so that nothing here
+touches the recommender's.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from cron.copy_errors import UnknownWriter
+from cron.ledger import writer_rows
+from cron.ledger.ledger import Ledger
+from cron.ledger.writer_rows import KnownWriter
+from cron.ports import ArtifactStore, ModelServer
+
+log = logging.getLogger(__name__)
+
+
+def restore_live(ledger: Ledger, server: ModelServer, artifacts: ArtifactStore) -> None:
+    """Load the live writer where no node has it, and make it the default.
+
+    Raise Unavailable, ServerRefused or StoreError.
+    """
+    live = writer_rows.live(ledger)
+    if live is None or live.version is None or live.archive is None:
+        return
+    ready = any(one.version == live.version and one.ready for one in server.versions())
+    if not ready:
+        log.info("loading the writer of texts", extra={"version": live.version})
+        server.register(live.version, artifacts.url(live.archive))
+    if server.live() != live.version:
+        server.set_live(live.version)
+
+
+def roll_back(ledger: Ledger) -> KnownWriter | None:
+    """Make the writer before the live one live, and return it; None if templates are shown now.
+
+    The ledger alone decides whose texts are shown, so it takes effect with the next answer. Raise
+    UnknownWriter when no writer is live.
+    """
+    live = writer_rows.live(ledger)
+    if live is None:
+        raise UnknownWriter("that is live")
+    writer_rows.retire(ledger, live.digest)
+    return writer_rows.live(ledger)

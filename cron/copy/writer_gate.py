@@ -1,0 +1,110 @@
+"""Whether a writer may become live: what the verifier accepts of its texts on the panel.
+
+It is compared with the live writer's scores on the same panel. The scores and the sentence are
+stored with the writer.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from copywriter.brief import Brief
+from copywriter.writing.verified import VerifiedText, write_verified
+from copywriter.writing.writer import CopyWriter
+
+AT_ONCE = 8  # briefs of one call
+TOLERANCE = 0.1  # of a share, on some 30 briefs
+_LEAST_DISTINCT = 0.5  # a writer that says the same of everything says nothing
+
+
+class WriterScores(msgspec.Struct, frozen=True, kw_only=True):
+    """What a writer did on the panel; shares are of the briefs, or of its accepted texts."""
+
+    num_briefs: int
+    precision: float  # briefs whose first text the verifier accepts
+    fallback_share: float  # briefs that get the template, after two tries
+    distinct_share: float  # different texts among the accepted ones
+    mean_chars: float
+    texts_per_s: float
+
+
+class WriterVerdict(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether a writer is accepted, why, and its scores."""
+
+    is_accepted: bool
+    why: str
+    scores: WriterScores
+
+
+def judge(
+    writer: CopyWriter,
+    briefs: Sequence[Brief],
+    *,
+    least_precision: float,
+    live: WriterScores | None = None,
+    within_s: float = 60.0,
+) -> WriterVerdict:
+    """Let a writer write the panel, and return the verdict; raise what the writer raises.
+
+    `within_s` is the time of one call.
+    """
+    scores = measure(writer, briefs, within_s=within_s)
+    why = _objection(scores, least_precision, live)
+    if why is not None:
+        return WriterVerdict(is_accepted=False, why=why, scores=scores)
+    good = f"the verifier accepts {scores.precision:.0%} of its first texts on the panel"
+    return WriterVerdict(is_accepted=True, why=good, scores=scores)
+
+
+def measure(
+    writer: CopyWriter,
+    briefs: Sequence[Brief],
+    *,
+    within_s: float,
+    monotonic: Callable[[], float] = time.monotonic,
+) -> WriterScores:
+    """Return the scores of a writer on briefs, some at a time."""
+    began = monotonic()
+    texts: list[VerifiedText] = []
+    for first in range(0, len(briefs), AT_ONCE):
+        some = briefs[first : first + AT_ONCE]
+        texts += write_verified(writer, some, seed=0, within_s=within_s).texts
+    seconds = monotonic() - began
+    accepted = [one.text for one in texts if one.source == "writer"]
+    at_once = sum(one.source == "writer" and not one.rejected for one in texts)
+    num_written = len(accepted) + sum(len(one.rejected) for one in texts)
+    return WriterScores(
+        num_briefs=len(briefs),
+        precision=at_once / len(briefs),
+        fallback_share=1 - len(accepted) / len(briefs),
+        distinct_share=len(set(accepted)) / max(1, len(accepted)),
+        mean_chars=sum(map(len, accepted)) / max(1, len(accepted)),
+        texts_per_s=num_written / max(seconds, 1e-9),
+    )
+
+
+def _objection(
+    scores: WriterScores, least_precision: float, live: WriterScores | None
+) -> str | None:
+    """Return why a writer is refused; None if nothing speaks against it."""
+    if scores.precision < least_precision:
+        return (
+            f"the verifier accepts {scores.precision:.0%} of its first texts on the panel, and "
+            f"copy.min_precision is {least_precision:.0%}"
+        )
+    if scores.distinct_share < _LEAST_DISTINCT:
+        return f"only {scores.distinct_share:.0%} of its accepted texts differ from each other"
+    if live is not None and scores.precision < live.precision - TOLERANCE:
+        return (
+            f"the verifier accepts {scores.precision:.0%} of its first texts, and "
+            f"{live.precision:.0%} of the live writer's"
+        )
+    if live is not None and scores.fallback_share > live.fallback_share + TOLERANCE:
+        return (
+            f"{scores.fallback_share:.0%} of the panel would get templates, and "
+            f"{live.fallback_share:.0%} with the live writer"
+        )
+    return None
