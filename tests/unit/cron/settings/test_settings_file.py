@@ -55,12 +55,18 @@ def test_the_shipped_file_of_a_hardened_machine_needs_a_key() -> None:
     assert files.parse(loaded.settings.store.ledger).path == Path("/srv/freshet/var/ledger.db")
 
 
-@pytest.mark.parametrize("name", ["deepseek-7b", "deepseek-distill", "deepseek-copy"])
+@pytest.mark.parametrize("name", ["deepseek-7b", "deepseek-distill"])
 def test_the_shipped_files_for_deepseek_load(name: str) -> None:
     encoder = load_settings(PROJECT_ROOT / "deploy" / f"{name}.toml", {}).settings.train.encoder
     assert encoder.model.startswith("deepseek-ai/")
     assert (encoder.pooling, encoder.is_packed) == ("last", False)
     assert encoder.train == ("lora" if name == "deepseek-7b" else "frozen")
+
+
+def test_the_shipped_file_of_a_deepseek_writer_loads() -> None:
+    copy = load_settings(PROJECT_ROOT / "deploy" / "deepseek-copy.toml", {}).settings.copy
+    assert (copy.writer, copy.pack) == ("torchserve:", False)
+    assert copy.model.startswith("deepseek-ai/")
 
 
 def test_the_file_for_large_shops_needs_no_language_model() -> None:
