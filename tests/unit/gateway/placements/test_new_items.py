@@ -49,7 +49,7 @@ class Shop:
         return [*asyncio.run(self.new_items.still_unknown(budget, at))]
 
 
-def no_posterior(*, newer_than: int = 0) -> StoredPosterior | None:
+def no_posterior(*, other_than: int = 0) -> StoredPosterior | None:
     return None
 
 
