@@ -43,7 +43,8 @@ def slot_probabilities(policy: ListPolicy, slots: Slots) -> Floats:
     if not is_listed_P.any():
         return of_new_P
     of_new_P *= policy.new_items.share
-    return (1 - of_new_P.sum()) * of_policy_P + of_new_P
+    chance_P: Floats = (1 - of_new_P.sum()) * of_policy_P + of_new_P
+    return chance_P
 
 
 def _new_probabilities(slots: Slots, is_new_P: Mask, is_listed_P: Mask) -> Floats:
