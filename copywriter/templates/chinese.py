@@ -37,7 +37,7 @@ def groups(kind: Kind, material: Material, tone: Tone) -> Iterator[Group]:
 
 
 def _reason_lines(material: Material, tone: Tone) -> Iterator[Group]:
-    is_work = _is_work(material)
+    is_work = material.is_work
     this = "这部" if is_work else "这款"
     for tie in material.ties:
         yield _tie_lines(tie, is_work=is_work)
@@ -51,8 +51,19 @@ def _reason_lines(material: Material, tone: Tone) -> Iterator[Group]:
                 f"与{near[0]}相近，同属{shared}。",
                 f"延续{near[0]}的{shared}风格。",
             ),
-            warm=(f"如果{near[0]}合你心意，{this}{shared}也值得一试。",),
-            lively=(f"看完{near[0]}，再来点{shared}吧！",),
+            warm=(
+                f"如果{near[0]}合你心意，{this}{shared}也值得一试。",
+                f"喜欢{near[0]}的话，不妨再来点{shared}。",
+            ),
+            lively=(f"{near[0]}之后，再来点{shared}吧！", f"先有{near[0]}，再有{this}{shared}！"),
+        )
+    elif near and material.items and material.items[0].genres:
+        genres = _list(material.items[0].genres[:2])
+        yield _in_tone(
+            tone,
+            plain=(f"{genres}，与{near[0]}相近。", f"与{near[0]}相近的{genres}。"),
+            warm=(f"如果{near[0]}合你心意，也看看{this}{genres}。",),
+            lively=(f"{near[0]}之后，换点{genres}吧！",),
         )
     if len(near) > 1:
         yield (f"与{near[0]}和{near[1]}风格相近。",)
@@ -129,7 +140,7 @@ def _credits(item: ItemMaterial) -> Iterator[str]:
 
 
 def _row_titles(material: Material) -> Iterator[Group]:
-    is_work = _is_work(material)
+    is_work = material.is_work
     for tie in material.ties:
         if tie.name and tie.role in ("director", "writer", "artist", "brand"):
             yield (f"更多{tie.name}的作品" if is_work else f"更多来自{tie.name}",)
@@ -155,7 +166,7 @@ def _newsletters(material: Material) -> Iterator[Group]:
     named = [one for one in dict.fromkeys(map(_in_newsletter, material.items)) if one]
     closing = ""
     if material.near:
-        closing = f"都与{_quote(material.near[0], is_work=_is_work(material))}风格相近。"
+        closing = f"都与{_quote(material.near[0], is_work=material.is_work)}风格相近。"
     for size in range(len(named), 0, -1):
         text = f"本期推荐{'；'.join(named[:size])}。"
         yield (f"{text}{closing}",)
@@ -176,10 +187,6 @@ def _title_and_year(item: ItemMaterial) -> str | None:
         return None
     quoted = _quote(item.title, is_work=item.is_work)
     return f"{quoted}（{item.year}）" if item.year else quoted
-
-
-def _is_work(material: Material) -> bool:
-    return any(item.is_work for item in material.items)
 
 
 def _in_tone(tone: Tone, *, plain: Group, warm: Group, lively: Group) -> Group:

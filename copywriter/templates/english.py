@@ -58,6 +58,18 @@ def _reason_lines(material: Material, tone: Tone) -> Iterator[Group]:
                 f"{near[0]}, and now this: {shared}!",
             ),
         )
+    elif near and material.items and material.items[0].genres:
+        genres = _list(material.items[0].genres[:2])
+        yield _in_tone(
+            tone,
+            plain=(
+                f"{_capital(genres)}, close to {near[0]}.",
+                f"Close to {near[0]}: {genres}.",
+                f"{_capital(genres)}, in the spirit of {near[0]}.",
+            ),
+            warm=(f"{_capital(genres)}, to go with {near[0]}.",),
+            lively=(f"After {near[0]}: {genres}!",),
+        )
     if len(near) > 1:
         yield (f"Close to {near[0]} and {near[1]}.", f"In the spirit of {near[0]} and {near[1]}.")
     if near:
@@ -68,7 +80,7 @@ def _reason_lines(material: Material, tone: Tone) -> Iterator[Group]:
                 f"In the spirit of {near[0]}.",
                 f"Close to {near[0]}, which caught your eye.",
             ),
-            warm=(f"If {near[0]} was for you, try this one.", f"A companion to {near[0]}."),
+            warm=(f"If {near[0]} was for you, try this one.", f"Goes well with {near[0]}."),
             lively=(f"Next up after {near[0]}!", f"More like {near[0]}!"),
         )
         yield (f"Like {near[0]}.",)

@@ -41,13 +41,17 @@ class Tie:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Material:
-    """A brief in words: its items, and the reason for the first of them."""
+    """A brief in words: its items, and the reason for the first of them.
+
+    `is_work` says whether it is about works, by its items or, without any, by the history.
+    """
 
     items: tuple[ItemMaterial, ...]
     near: tuple[str, ...]
     shared: tuple[str, ...]
     ties: tuple[Tie, ...]
     audience: tuple[str, ...]
+    is_work: bool
     is_popular: bool
     is_popular_in_audience: bool
     is_new: bool
@@ -56,8 +60,11 @@ class Material:
 def material_of(brief: Brief) -> Material:
     """Return what can be said, without names that cannot be quoted."""
     language, reason = brief.language, brief.reason or BriefReason()
+    items = tuple(_item(one, language) for one in brief.items)
+    has_dated = not items and any(year_of(one) is not None for one in reason.nearest)
     return Material(
-        items=tuple(_item(one, language) for one in brief.items),
+        items=items,
+        is_work=has_dated or any(item.is_work for item in items),
         near=tuple(shown_title(one) for one in reason.nearest if is_quotable(one)),
         shared=_texts(_parts(reason.shared, "genre"), _genre_in(language)),
         ties=_ties(reason),

@@ -53,7 +53,7 @@ def reasoned_item(
         item=described,
         reason=ListReason(
             nearest=[_newest_item(one.id, one.title, known, private) for one in near],
-            facts=_shared_facts(reason, known),
+            facts=_shared_facts(reason, known, private),
             is_popular=reason.popular,
             is_new=reason.new,
         ),
@@ -79,11 +79,15 @@ def _is_hidden(item_id: str, known: Mapping[str, KnownItem]) -> bool:
     return found is not None and found.record.hidden
 
 
-def _shared_facts(reason: ItemReason, known: Mapping[str, KnownItem]) -> list[SharedFact]:
+def _shared_facts(
+    reason: ItemReason, known: Mapping[str, KnownItem], private: Collection[str]
+) -> list[SharedFact]:
+    """Return the facts to tell; an attribute that counts as a fact may be private."""
     found = []
     for path in reason.facts or ():
         fact = _shared_fact(path)
-        if fact is not None and not _is_hidden(path.item.id, known):
+        is_told = fact is not None and fact.relation not in private
+        if fact is not None and is_told and not _is_hidden(path.item.id, known):
             found.append(fact)
     return found
 

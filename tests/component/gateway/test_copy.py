@@ -135,3 +135,13 @@ def test_a_text_about_nothing_is_refused(running: RunningGateway) -> None:
         assert (answer.status_code, answer.json()["error"]["field"]) == (404, "item_id")
     answer = running.client.post("/v1/copy", json={"item_ids": ["172"], "tone": "loud"})
     assert (answer.status_code, answer.json()["error"]["field"]) == (400, "tone")
+
+
+def test_a_private_attribute_is_never_a_reason(running: RunningGateway) -> None:
+    """`train.relations` may make any attribute a fact, such as what the shop paid for an item."""
+    path = {"item": {"id": "50", "title": "Star Wars (1977)"}, "relation": "cost_of_goods_sold"}
+    path |= {"via": {"id": "3", "name": "3.17"}, "item_relation": "cost_of_goods_sold"}
+    offer(running, facts=[path])
+    answer = running.client.post("/v1/recommendations", json=ASKED).json()
+    texts = [answer["items"][0]["copy"]["text"], answer["row_title"]["text"]]
+    assert not any("3.17" in text for text in texts)

@@ -83,3 +83,9 @@ def test_an_instruction_in_a_title_is_never_shown(title: str, language: str) -> 
         assert "nstruction" not in text
         assert "指令" not in text
         assert "prompt" not in text
+
+
+def test_a_row_of_films_has_their_titles_in_chinese_marks() -> None:
+    reason = BriefReason(nearest=("Star Wars (1977)",))
+    row = replace(FILM, kind="row_title", items=(), reason=reason, language="zh")
+    assert from_template(row) == "因为你关注过《Star Wars》"
