@@ -25,9 +25,10 @@ class PolicyModel(ModelStandIn):
             if name in self.unknown:
                 error = {"field": name, "reason": f"{name}: found an unknown field"}
                 return 400, {"error": error, "model_version": 3}
-        if "policy.name" in self.unknown and "policy" in asked:
-            error = {"field": "policy.name", "reason": "policy.name: found ..., expected another"}
-            return 400, {"error": error, "model_version": 3}
+        for name in ("policy.name", "policy.new_items.doubts"):
+            if name in self.unknown and "policy" in asked:
+                error = {"field": name, "reason": f"{name}: found ..., expected another"}
+                return 400, {"error": error, "model_version": 3}
         return super().answer(path, asked)
 
 
