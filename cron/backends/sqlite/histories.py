@@ -58,21 +58,23 @@ INSERT INTO marks VALUES (?, ?)
 ON CONFLICT (user_key) DO UPDATE SET at_us = max(at_us, excluded.at_us)
 """
 # One row of JSON, not a row for each event: Python gives up its lock for every row, and another
-# thread may keep it for 5 ms. `quote` writes every digit of a rating.
+# thread may keep it for 5 ms. All rows of the user, since Python sorts them in a tenth of the time.
+# `quote` writes every digit of a rating, and a whole number needs none of its work.
 _PAST = """
 SELECT json_group_array(json_array(at_us, event_id, item_id, type,
-    iif(rating IS NULL, NULL, quote(rating))))
+    CASE WHEN rating IS NULL THEN NULL
+         WHEN rating = CAST(rating AS INTEGER) THEN CAST(rating AS INTEGER)
+         ELSE quote(rating) END))
 FROM (SELECT at_us, event_id, item_id, type, rating FROM history WHERE user_id = ?1
       UNION ALL SELECT at_us, event_id, item_id, type, rating FROM fresh WHERE user_id = ?1
-      UNION ALL SELECT at_us, event_id, item_id, type, rating FROM events WHERE user_id = ?1
-      ORDER BY 1 DESC, 2 DESC LIMIT ?2)
+      UNION ALL SELECT at_us, event_id, item_id, type, rating FROM events WHERE user_id = ?1)
 """
 _HIDDEN_AMONG = """
 SELECT json_group_array(item_id) FROM items
 WHERE hidden AND item_id IN (SELECT value FROM json_each(?))
 """
 _ID = itemgetter(0, 1)  # of a row: user id and event id
-_PAST_EVENTS = msgspec.json.Decoder(list[PastEvent], strict=False)  # a rating comes as text
+_PAST_EVENTS = msgspec.json.Decoder(list[PastEvent], strict=False)  # a rating may come as text
 _IDS = msgspec.json.Decoder(frozenset[str])
 _MOVE = """
 INSERT OR IGNORE INTO history
@@ -125,13 +127,13 @@ class SqliteHistories:
     def past(self, user_id: str, n: int) -> tuple[PastEvent, ...]:
         """Return the user's newest n events as plain values, newest last."""
         with self._file.transaction(write=False) as db:
-            (found,) = db.execute(_PAST, (user_id, max(n, 0))).fetchone()
-        return _past_events(found)
+            (found,) = db.execute(_PAST, (user_id,)).fetchone()
+        return _newest(found, n)
 
     def past_at_once(self, user_id: str, n: int) -> tuple[PastEvent, ...] | None:
         """Return what `past` returns, or None where a thread must ask."""
-        row = self._file.read_at_once(_PAST, (user_id, max(n, 0)))
-        return None if row is None else _past_events(str(row[0]))
+        row = self._file.read_at_once(_PAST, (user_id,))
+        return None if row is None else _newest(str(row[0]), n)
 
     def forget(self, user_id: str, *, at: datetime) -> datetime:
         """Delete everything about a user; return, and store, up to when their events stay out."""
@@ -229,9 +231,10 @@ def open_histories(
     return SqliteHistories(path, user_key)
 
 
-def _past_events(found: str) -> tuple[PastEvent, ...]:
-    """Parse the one row of `_PAST`, newest first, into events, newest last."""
-    return tuple(reversed(_PAST_EVENTS.decode(found)))
+def _newest(found: str, n: int) -> tuple[PastEvent, ...]:
+    """Parse the one row of `_PAST` and return the newest n events, newest last."""
+    events = sorted(_PAST_EVENTS.decode(found))
+    return tuple(events[max(len(events) - n, 0) :]) if n > 0 else ()
 
 
 def _history(rows: Iterable[EventRow]) -> list[EventRow]:
