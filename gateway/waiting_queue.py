@@ -44,8 +44,11 @@ class WaitingQueue:
             self._work_s += _NEWEST_SHARE * (time.monotonic() - began - self._work_s)
 
     async def _wait(self) -> None:
+        if not self._slots.locked():
+            await self._slots.acquire()  # at once
+            return
         expected_s = self._work_s * (self._num_waiting + 1) / self._at_once
-        if self._slots.locked() and expected_s > self._max_wait_s:
+        if expected_s > self._max_wait_s:
             raise self._refusal()
         self._num_waiting += 1
         try:

@@ -15,6 +15,7 @@ from inspect import iscoroutinefunction
 from fastapi import Depends, Request
 from fastapi.routing import APIRoute
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from gateway.http.access import caller_of, require_key, services_of
 from gateway.http.attributes import attribute_query
@@ -22,6 +23,7 @@ from gateway.http.query import limits_of_counts, names_of_texts, refuse_unknown_
 from gateway.http.shown import shown_query
 
 Handler = Callable[[Request], Coroutine[object, object, Response]]
+QuickAnswer = Callable[[Request], Awaitable[Response | None]]
 
 # What both ways do before a call, for a router to declare.
 CHECKS = [Depends(require_key), Depends(refuse_unknown_parameters)]
@@ -39,37 +41,50 @@ _COUNT = re.compile(r"[1-9][0-9]{0,5}")
 class QuickRoute(APIRoute):
     """A route of CHECKS. Its function takes texts of the path, counts, a request, and PLAIN."""
 
+    _answer_at_once: QuickAnswer | None = None
+
     def get_route_handler(self) -> Handler:
-        """Return the handler; raise TypeError for checks that the quick way would pass over."""
+        """Return FastAPI's handler; raise TypeError for checks that the quick way would skip."""
         if list(self.dependencies) != CHECKS:
             raise TypeError(f"{self.path}: a quick route has exactly the dependencies CHECKS")
-        full, call, request_name = (
-            super().get_route_handler(),
-            self.endpoint,
-            self.dependant.request_param_name,
-        )
-        if not iscoroutinefunction(call):
-            return full  # FastAPI calls it in a thread
-        limits, texts = limits_of_counts(self), names_of_texts(self)
-        named = [one for one in self.dependant.dependencies if one.name is not None]
-        plain = {str(one.name): find for one in named for find in PLAIN if find is one.call}
-        if len(plain) < len(named):
-            raise TypeError(f"{self.path}: a quick route takes only PLAIN from dependencies")
+        if iscoroutinefunction(self.endpoint):  # FastAPI calls others in a thread
+            self._answer_at_once = _quick_answer(self)
+        return super().get_route_handler()
 
-        async def handle(request: Request) -> Response:
-            values = plain_values(request.scope["query_string"], limits, texts)
-            if values is None:
-                return await full(request)
-            await require_key(request, await services_of(request), None)
-            given: dict[str, object] = {**request.path_params, **values}
-            for name, find in plain.items():
-                given[name] = await find(request)
-            if request_name is not None:
-                given[request_name] = request
-            response: Response = await call(**given)
-            return response
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a call; what it raises has an answer of the application."""
+        response = None
+        if self._answer_at_once is not None and scope["method"] in self.methods:
+            response = await self._answer_at_once(Request(scope, receive, send))
+        if response is None:
+            await super().handle(scope, receive, send)
+        else:
+            await response(scope, receive, send)
 
-        return handle
+
+def _quick_answer(route: QuickRoute) -> QuickAnswer:
+    """Return a function that answers a plain call, and returns None for another."""
+    call, request_name = route.endpoint, route.dependant.request_param_name
+    limits, texts = limits_of_counts(route), names_of_texts(route)
+    named = [one for one in route.dependant.dependencies if one.name is not None]
+    plain = {str(one.name): find for one in named for find in PLAIN if find is one.call}
+    if len(plain) < len(named):
+        raise TypeError(f"{route.path}: a quick route takes only PLAIN from dependencies")
+
+    async def answer(request: Request) -> Response | None:
+        values = plain_values(request.scope["query_string"], limits, texts)
+        if values is None:
+            return None
+        await require_key(request, await services_of(request), None)
+        given: dict[str, object] = {**request.path_params, **values}
+        for name, find in plain.items():
+            given[name] = await find(request)
+        if request_name is not None:
+            given[request_name] = request
+        response: Response = await call(**given)
+        return response
+
+    return answer
 
 
 def plain_values(
