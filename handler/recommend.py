@@ -11,7 +11,7 @@ import json
 import logging
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -82,9 +82,10 @@ class Recommend:
                 context.set_response_status(
                     code=status, phrase=HTTPStatus(status).phrase, idx=index
                 )
-        self._measure(
-            answers, Counter(status for status, _ in rendered), time.perf_counter() - began
-        )
+        statuses = Counter[int]()
+        for answer, (status, _) in zip(answers, rendered, strict=True):
+            statuses += num_by_status(answer, status)
+        self._measure(answers, statuses, time.perf_counter() - began)
         return [content for _, content in rendered]
 
     def _declare_metrics(self, metrics: TorchServeMetrics | None) -> None:
@@ -119,7 +120,7 @@ class Recommend:
             self._count.add_or_update(number, [self._name, str(status)])
         self._time.add_or_update(round(seconds, 6), [self._name])
         num_empty = sum(
-            isinstance(answer, dict) and answer.get("items") == [] for answer in answers
+            isinstance(one, dict) and one.get("items") == [] for one in _every_answer(answers)
         )
         if num_empty:
             self._count_empty.add_or_update(num_empty, [self._name])
@@ -141,6 +142,23 @@ class Recommend:
                 log.exception("request failed: version=%d", self._version)
                 answers.append(None)
         return answers
+
+
+def _every_answer(answers: Sequence[Answer | None]) -> Iterator[Answer | None]:
+    """Yield each answer, those of a list one by one."""
+    for answer in answers:
+        if isinstance(answer, list):
+            yield from answer
+        else:
+            yield answer
+
+
+def num_by_status(answer: Answer | None, status: int) -> Counter[int]:
+    """Count an answer by its status; those of a list as if each was asked alone."""
+    if not isinstance(answer, list) or status not in (200, 400):
+        return Counter([status])
+    num_refused = sum("error" in one for one in answer)
+    return Counter({200: len(answer) - num_refused, 400: num_refused})
 
 
 def _content(model_dir: Path) -> Path | None:

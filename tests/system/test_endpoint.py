@@ -279,10 +279,10 @@ def wait_for_answers(node: Running, status: int, wanted: float) -> None:
 
 def test_prometheus_counts_answers_by_status(node: Running) -> None:
     before = answers(node, 200), answers(node, 400)
-    for body in (GOOD, GOOD, {"k": 0}):
+    for body in (GOOD, GOOD, {"k": 0}, [GOOD, {"k": 0}]):
         httpx.post(node.predictions, json=body)
-    wait_for_answers(node, 200, before[0] + 2)
-    wait_for_answers(node, 400, before[1] + 1)
+    wait_for_answers(node, 200, before[0] + 3)
+    wait_for_answers(node, 400, before[1] + 2)
 
 
 def test_a_release_adds_no_series_to_the_metrics_page(node: Running, bundle: Path) -> None:

@@ -8,7 +8,7 @@ import math
 import pytest
 
 from cron.project_root import PROJECT_ROOT
-from handler.recommend import MAX_ANSWER_BYTES, render
+from handler.recommend import MAX_ANSWER_BYTES, num_by_status, render
 from recommender.lists.answer import Answer
 from recommender.records.events import MAX_TITLE_CHARS
 from recommender.records.ids import MAX_ID_CHARS
@@ -48,3 +48,19 @@ def test_a_list_of_the_longest_titles_and_ids_fits() -> None:
     }
     status, _ = render({"items": [longest] * MAX_K, "resolved": []}, 1)
     assert status == 200
+
+
+@pytest.mark.parametrize(
+    ("answer", "status", "counted"),
+    [
+        ({"items": []}, 200, {200: 1}),
+        ([{"items": []}, {"error": {}}, {"items": []}], 200, {200: 2, 400: 1}),
+        ([{"error": {}}], 400, {400: 1}),
+        ([{"items": []}], 500, {500: 1}),
+        (None, 500, {500: 1}),
+    ],
+)
+def test_answers_in_a_list_are_counted_one_by_one(
+    answer: Answer | None, status: int, counted: dict[int, int]
+) -> None:
+    assert +num_by_status(answer, status) == counted
