@@ -23,7 +23,7 @@ _HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %
 
 
 @dataclass(frozen=True, slots=True)
-class _Call:
+class _ModelCall:
     """A request of one question or of several."""
 
     num_questions: int
@@ -36,7 +36,7 @@ def serve_model(port: int) -> None:
 
 
 async def _serve(port: int) -> None:
-    waiting: asyncio.Queue[_Call] = asyncio.Queue()
+    waiting: asyncio.Queue[_ModelCall] = asyncio.Queue()
 
     async def connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(asyncio.IncompleteReadError, ConnectionError):
@@ -46,7 +46,7 @@ async def _serve(port: int) -> None:
                     int(head.partition(b"content-length: ")[2].split(b"\r\n")[0])
                 )
                 num = body.count(b'"user_seq":') if body.startswith(b"[") else 1
-                call = _Call(num, asyncio.get_running_loop().create_future())
+                call = _ModelCall(num, asyncio.get_running_loop().create_future())
                 waiting.put_nowait(call)
                 await call.answered
                 content = b"[" + b",".join([_CONTENT] * num) + b"]" if num > 1 else _CONTENT
@@ -58,7 +58,7 @@ async def _serve(port: int) -> None:
             await _answer_batch(waiting)
 
 
-async def _answer_batch(waiting: asyncio.Queue[_Call]) -> None:
+async def _answer_batch(waiting: asyncio.Queue[_ModelCall]) -> None:
     batch = [await waiting.get()]
     while not waiting.empty() and len(batch) < BATCH:
         batch.append(waiting.get_nowait())

@@ -54,7 +54,7 @@ class QuickRoute(APIRoute):
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a call; what it raises has an answer of the application."""
         response = None
-        if self._answer_at_once is not None and scope["method"] in self.methods:
+        if self._answer_at_once is not None and scope["method"] in (self.methods or ()):
             response = await self._answer_at_once(Request(scope, receive, send))
         if response is None:
             await super().handle(scope, receive, send)
