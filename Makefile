@@ -5,6 +5,8 @@ PYTHON ?= $(shell for p in python3.11 python3 python; do $$p -c 'import sys; sys
 INSTALL = $(or $(PYTHON),$(error Freshet needs Python 3.11, and neither python3.11 nor python3 on this machine is one; install it, or run make PYTHON=/path/to/python3.11)) -m deploy.install
 RUN := .venv/bin/python
 SPEED ?= 100
+# The tests of a file stay in one process, since they share what its fixtures start.
+PARALLEL ?= -n logical --maxprocesses 4 --dist loadfile
 
 .DEFAULT_GOAL := help
 .PHONY: help install install-tests install-stack install-services installed lock serve status replay rollback stack stack-status stack-down check format test test-services bench bench-full reset
@@ -64,7 +66,7 @@ format: install-tests ## fix what ruff can fix, and format
 	.venv/bin/ruff format .
 
 test: install-tests ## every test except those of make check
-	$(RUN) -m pytest tests/unit tests/contracts tests/component tests/system
+	$(RUN) -m pytest $(PARALLEL) tests/unit tests/contracts tests/component tests/system
 
 test-services: install-services ## the contract suites on the real servers, and what only they or a browser can show; what is missing is a failure
 	$(RUN) -m pytest --services tests/contracts tests/services tests/browser

@@ -16,6 +16,7 @@ from cron.project_root import PROJECT_ROOT
 from deploy.machine.demo import demo_data
 from tests.contracts.ledgers import NOW
 from tests.servers import Servers
+from trainer.machine.file_lock import file_lock
 
 KINDS = ("unit", "contracts", "component", "system", "services", "browser", "architecture")
 
@@ -99,4 +100,6 @@ def lease(ledger: Ledger) -> Lease:
 @pytest.fixture(scope="session")
 def movielens_100k() -> Path:
     """Return a folder with MovieLens 100K: from FRESHET_DATA, or fetched once into var/."""
-    return demo_data(PROJECT_ROOT / "var", os.environ)
+    var = PROJECT_ROOT / "var"
+    with file_lock(var / "demo.lock"):  # one of the processes of pytest fetches, the others wait
+        return demo_data(var, os.environ)
