@@ -56,7 +56,8 @@ def _new_probabilities(slots: Slots, is_new_P: Mask, is_listed_P: Mask) -> Float
     to_beat = slots.spreads_P[is_listed_P].max(initial=-np.inf)
     best_M = hoped_MX.argmax(axis=1)
     better_B = best_M[hoped_MX.max(axis=1) > to_beat]
-    return np.bincount(places_X[better_B], minlength=len(is_new_P)) / len(best_M)
+    shares_P: Floats = np.bincount(places_X[better_B], minlength=len(is_new_P)) / len(best_M)
+    return shares_P
 
 
 def _policy_probabilities(policy: ListPolicy, slots: Slots, is_listed_P: Mask) -> Floats:
