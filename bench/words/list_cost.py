@@ -73,7 +73,7 @@ def _rows(
             metric=f"{language}: the same, with a look for stored texts",
             value=digests,
             unit="ms",
-            note="CPU, without the store of ready texts",
+            note="CPU, reading included",
         ),
     ]
 
