@@ -22,12 +22,16 @@ class Role:
     after: re.Pattern[str] | None = None
 
 
+# "Ann Lee directed", "Ann Lee, who also directed"
+_BEFORE_VERB = r"^[”\"'》」]?,?\s*(?:who\s+)?(?:(?:has|have|had|also|once|then|previously)\s+)*"
+
+
 def _role(name: RoleName, relation: str, *, before: str = "", after: str = "") -> Role:
     return Role(
         name=name,
         relation=re.compile(relation, re.IGNORECASE),
         before=re.compile(rf"(?:{before})\s*[“\"'《「：:]?\s*$", re.IGNORECASE) if before else None,
-        after=re.compile(rf"^[”\"'》」]?\s*(?:{after})", re.IGNORECASE) if after else None,
+        after=re.compile(rf"{_BEFORE_VERB}(?:{after})", re.IGNORECASE) if after else None,
     )
 
 
@@ -37,7 +41,7 @@ ROLES = (
         r"(?<!art[_ ])(?<!casting[_ ])direct(?!or.of)",
         before=r"\bdirect(?:ed by|or|ion (?:by|from))|\b(?:helmed|told) by|\bfilm by"
         r"|导演(?:是|为)?",
-        after=r"directs|directed(?! by)|br(?:ings?|ought) it to the screen|执导|导演",
+        after=r"directs|directed(?! by)|is (?:an?|the) (?:[\w-]+ )?director\b|br(?:ings?|ought) it to the screen|执导|导演",
     ),
     _role(
         "cast",
