@@ -41,7 +41,8 @@ ROLES = (
         r"(?<!art[_ ])(?<!casting[_ ])direct(?!or.of)",
         before=r"\bdirect(?:ed by|or|ion (?:by|from))|\b(?:helmed|told) by|\bfilm by"
         r"|导演(?:是|为)?",
-        after=r"directs|directed(?! by)|is (?:an?|the) (?:[\w-]+ )?director\b|br(?:ings?|ought) it to the screen|执导|导演",
+        after=r"directs|directed(?! by)|is (?:an?|the) (?:[\w-]+ )?director\b"
+        r"|br(?:ings?|ought) it to the screen|执导|导演",
     ),
     _role(
         "cast",
