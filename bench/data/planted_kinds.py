@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from bench.data.sets import RatingsSet
 
-NUM_KINDS, NUM_ITEMS, NUM_USERS, EVENTS_EACH = 8, 160, 250, 12
+NUM_KINDS, NUM_ITEMS, NUM_USERS, EVENTS_EACH = 8, 400, 1_000, 20
 MAKERS_OF_KIND = 4
 RANDOM_SHARE = 0.1  # of events on an item of any kind
 
