@@ -15,6 +15,7 @@ with shuffled facts is none of the graph's.
 from __future__ import annotations
 
 import argparse
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -112,7 +113,7 @@ def run_films(models: Sequence[str], num_folds: int) -> list[BenchMetric]:
         fold, results = fold_of(data, number), dict[str, object]()
         for name in models:
             model = film_model(name, triples, data.item_ids)
-            results[name] = _kept(f"{FILMS}-{number}-{name}", fold, model)
+            results[name] = _kept_result(f"{FILMS}-{number}-{name}", fold, model)
         folds.append(results)
     return metrics_of(FILMS, folds, models, (NO_FACTS, SHUFFLED))
 
@@ -132,12 +133,12 @@ def run_planted(num_folds: int) -> list[BenchMetric]:
     for number in range(num_folds):
         results = dict[str, object]()
         for name, (items, model) in models.items():
-            results[name] = _kept(f"planted-{number}-{name}", fold_of(items, number), model)
+            results[name] = _kept_result(f"planted-{number}-{name}", fold_of(items, number), model)
         folds.append(results)
     return metrics_of("planted", folds, PLANTED_MODELS, (TEXTS,))
 
 
-def _kept(name: str, fold: Fold, model: FactsModel) -> object:
+def _kept_result(name: str, fold: Fold, model: FactsModel) -> object:
     """Return the kept result of a model, or train it."""
     code = code_digest("bench/ranking/modalities.py", "bench/ranking/cold*.py")
     decided_by = (code, data_digest(fold.data), model.config, len(model.triples), name)
@@ -161,10 +162,9 @@ def metrics_of(
     for ranking in RANKINGS:
         parts = [_by_model(fold, ranking, models) for fold in folds]
         values = {name: user_means(parts, name, "NDCG@10") for name in (*models, RANDOM)}
-        for model in models:
-            for control in controls:
-                if model not in controls:
-                    values[f"{model} − {control}"] = values[model] - values[control]
+        others = [model for model in models if model not in controls]
+        for model, control in itertools.product(others, controls):
+            values[f"{model} − {control}"] = values[model] - values[control]
         for name, value_U in values.items():
             shown = mean_interval(value_U)
             print(f"{ranking:28} {shown.value:+.4f} {name}", flush=True)

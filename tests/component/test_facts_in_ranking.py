@@ -48,7 +48,7 @@ def fact(item: int, tail: str) -> Fact:
     return Fact(event_id=f"fact:{item}:{tail}", head=f"i{item}", relation="by", tail=tail, at=START)
 
 
-def published(services: Services, lease: Lease) -> tuple[Run, Bundle]:
+def publish(services: Services, lease: Lease) -> tuple[Run, Bundle]:
     """Do a turn; return the run and the release, whose answers are those of the trainer."""
     run = run_cycle(services, lease)
     assert run.outcome == "published", run.reasons
@@ -67,8 +67,8 @@ def test_facts_are_learned_and_a_new_one_counts_in_an_update(knowing: Services) 
     lease = lease_of(knowing.ledger)
     facts = [fact(number, f"maker{number % 2}") for number in range(10)]
     send(knowing, [*item_records(), *facts, *event_records(1, 400)])
-    published(knowing, lease)  # the baseline, which reads none
-    run, full = published(knowing, lease)
+    publish(knowing, lease)  # the baseline, which reads none
+    run, full = publish(knowing, lease)
     assert [slot.name for slot in full.manifest.slots] == [FACTS]
     assert isinstance(full.model, TwoTowers)
     assert full.model.terms is not None
@@ -77,7 +77,7 @@ def test_facts_are_learned_and_a_new_one_counts_in_an_update(knowing: Services) 
     assert worth["modality_facts"].startswith("facts are worth ")
     assert "modality_text" in worth
     send(knowing, [fact(2, "maker9"), fact(4, "maker9"), *event_records(401, 500)])
-    run, update = published(knowing, lease)
+    run, update = publish(knowing, lease)
     assert run.mode == "update"
     names = list(update.term_names or ())
     assert names[: full.manifest.num_terms] == list(full.term_names or ())
