@@ -1,4 +1,4 @@
-"""Facts in the ranking, from records to releases: a full retrain, and an update with a new fact."""
+"""Facts from records to releases: a full retrain, and an update with a new fact."""
 
 from __future__ import annotations
 
