@@ -4,7 +4,9 @@ FreshetError
 ├── WriterRefused                a writer's server refused a prompt, or gave no valid answer
 ├── WriterNotAccepted            the gate refused a writer
 ├── UnknownCopy                  no text of such a brief is known
-└── UnknownWriter                there is no such writer, or none is live
+├── NothingToPin                 the live writer has no text of a brief
+├── NotEdited                    no editor has decided on a brief
+└── NoLiveWriter                 no writer is live
 """
 
 from __future__ import annotations
@@ -31,14 +33,35 @@ class UnknownCopy(FreshetError):
 
     def __init__(self, digest: str) -> None:
         super().__init__(
-            f"no text of a brief {digest!r} is known; `python -m cron copy list` shows them"
+            f"no text of a brief {digest!r} is known; `python -m cron copy list` shows the briefs"
         )
 
 
-class UnknownWriter(FreshetError):
-    """There is no such writer, or none is live."""
+class NothingToPin(FreshetError):
+    """The live writer has no text of a brief, so there is nothing to keep."""
 
-    def __init__(self, wanted: str) -> None:
+    def __init__(self, digest: str) -> None:
         super().__init__(
-            f"there is no writer {wanted} of texts; `python -m cron copy writers` shows all"
+            f"the live writer has no text of brief {digest!r}, and its template is shown; set a "
+            "text of your own with: python -m cron copy edit"
+        )
+
+
+class NotEdited(FreshetError):
+    """No editor has decided on a brief, so there is nothing to undo."""
+
+    def __init__(self, digest: str) -> None:
+        super().__init__(
+            f"no editor has decided on brief {digest!r}; `python -m cron copy list --only edited` "
+            "shows those that have been decided on"
+        )
+
+
+class NoLiveWriter(FreshetError):
+    """No writer is live, so there is none to roll back."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "no writer is live, and templates are shown; `python -m cron copy writers` lists "
+            "the writers"
         )

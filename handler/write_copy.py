@@ -19,13 +19,11 @@ import torch
 
 import copywriter
 from copywriter.brief import Brief
+from copywriter.writing.writer import MAX_BRIEFS, MAX_WAIT_S
 from copywriter.writing.writer_bundle import open_writer_bundle
 
 if TYPE_CHECKING:
     from handler.context import TorchServeContext
-
-MAX_BRIEFS = 64
-MAX_WAIT_S = 120.0
 
 log = logging.getLogger(__name__)
 

@@ -9,6 +9,10 @@ from typing import Protocol
 
 from copywriter.brief import Brief
 
+# of one call of a served writer; handler/copy-config.yaml gives it longer
+MAX_BRIEFS = 64
+MAX_WAIT_S = 120.0
+
 
 class WriterError(ValueError):
     """A writer can't be loaded or used: which one, why, what to do."""

@@ -22,8 +22,8 @@ from cron.copy.live_writer import prompts_folder, remote_writer
 from cron.copy.panel import panel
 from cron.copy.served_writer import ServedWriter
 from cron.copy.writer_gate import WriterScores, WriterVerdict, judge
-from cron.copy_errors import UnknownWriter, WriterNotAccepted
-from cron.errors import FreshetError
+from cron.copy_errors import WriterNotAccepted
+from cron.errors import FreshetError, SettingsError
 from cron.ledger import writer_rows
 from cron.ledger.ledger import Ledger
 from cron.local.child_environment import MODEL, SYSTEM, only
@@ -50,10 +50,13 @@ class WriterRelease:
 def release_writer(parts: WriterRelease) -> WriterVerdict:
     """Release the writer that the settings name.
 
-    Raise UnknownWriter without one, WriterNotAccepted when it is refused, and what servers raise.
+    Raise SettingsError without one, WriterNotAccepted when it is refused, and what servers raise.
     """
     if parts.settings.writer is None:
-        raise UnknownWriter("in the settings (copy.writer is not set)")
+        raise SettingsError(
+            "copy.writer is not set, so templates write all texts; name a writer (docs/copy.md), "
+            "then release it again"
+        )
     url = parse_writer(parts.settings.writer)
     if isinstance(url, RemoteWriterUrl):
         writer = remote_writer(parts.settings, url, os.environ)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 
-from cron.copy_errors import UnknownWriter
+from cron.copy_errors import NoLiveWriter
 from cron.ledger import writer_rows
 from cron.ledger.ledger import Ledger
 from cron.ledger.writer_rows import KnownWriter
@@ -37,10 +37,10 @@ def roll_back(ledger: Ledger) -> KnownWriter | None:
     """Make the writer before the live one live, and return it; None if templates are shown now.
 
     The ledger alone decides whose texts are shown, so it takes effect with the next answer. Raise
-    UnknownWriter when no writer is live.
+    NoLiveWriter.
     """
     live = writer_rows.live(ledger)
     if live is None:
-        raise UnknownWriter("that is live")
+        raise NoLiveWriter
     writer_rows.retire(ledger, live.digest)
     return writer_rows.live(ledger)

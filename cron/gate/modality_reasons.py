@@ -14,7 +14,7 @@ from cron.gate.wording import interval_reason, signed_text
 from cron.lineage import Reason
 from trainer.report import CANDIDATE, Evaluation
 
-_NAMES = {"text": "texts", "picture": "pictures", "facts": "facts", "id": "what was learned by id"}
+_NAMES = {"text": "texts", "picture": "pictures", "facts": "facts", "id": "ids"}
 
 
 def modality_reasons(
@@ -35,10 +35,10 @@ def modality_reasons(
 
 def _reason(name: str, worth: Interval) -> Reason:
     """Say what is lost without a modality, and whether that is surely more than nothing."""
-    pays = worth.low > 0
+    verdict = "pay for themselves" if worth.low > 0 else "do not pay for themselves"
     text = (
-        f"{_NAMES.get(name, name)} are worth {signed_text(worth.difference)} NDCG@10 "
+        f"{_NAMES.get(name, name)} {verdict}: worth {signed_text(worth.difference)} NDCG@10 "
         f"({signed_text(worth.low)} to {signed_text(worth.high)}), by shuffling them among the "
-        f"items: {'pays for itself' if pays else 'does not pay for itself'}"
+        "items"
     )
     return interval_reason(f"modality_{name}", text, worth, ok=True, limit=0.0)

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from copywriter.brief import Brief
 from copywriter.ready_text import ReadyText
 from copywriter.writing.verified import RejectedText, VerifiedText
-from cron.copy_errors import UnknownCopy
+from cron.copy_errors import NotEdited, NothingToPin, UnknownCopy
 from cron.ledger import copy_cost_rows, schema
 from cron.ledger.ledger import Ledger
 
@@ -123,9 +123,10 @@ def newest(
 
 
 def decide(ledger: Ledger, brief: str, action: EditAction, text: str | None, *, by: str) -> None:
-    """Store an editor's decision in place of the one before; raise UnknownCopy.
+    """Store an editor's decision in place of the one before.
 
-    A pin without a text keeps the live writer's. A ban has no text.
+    A pin without a text keeps the live writer's. A ban has no text. Raise UnknownCopy or
+    NothingToPin.
     """
     table, texts = schema.copy_edits, schema.copy_texts.c
     with ledger.write() as connection:
@@ -138,7 +139,7 @@ def decide(ledger: Ledger, brief: str, action: EditAction, text: str | None, *, 
             )
             text = connection.execute(live).scalar()
             if text is None:
-                raise UnknownCopy(brief)
+                raise NothingToPin(brief)
         connection.execute(table.delete().where(table.c.brief == brief))
         row = {
             "brief": brief,
@@ -151,11 +152,11 @@ def decide(ledger: Ledger, brief: str, action: EditAction, text: str | None, *, 
 
 
 def undo(ledger: Ledger, brief: str) -> None:
-    """Delete an editor's decision; raise UnknownCopy when there is none."""
+    """Delete an editor's decision; raise NotEdited when there is none."""
     table = schema.copy_edits
     with ledger.write() as connection:
         if connection.execute(table.delete().where(table.c.brief == brief)).rowcount == 0:
-            raise UnknownCopy(brief)
+            raise NotEdited(brief)
 
 
 def brief_of(ledger: Ledger, digest: str) -> Brief:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from copywriter.brief import Language, Tone
-from cron.settings.rules import AT_LEAST_ONE, POSITIVE, SHARE, Bounds, Text, is_filled, url_for
+from copywriter.writing.writer import MAX_BRIEFS, MAX_WAIT_S
+from cron.settings.rules import POSITIVE, SHARE, Bounds, Text, is_filled, url_for
 from cron.urls.writers import parse_writer
 
 
@@ -16,7 +17,7 @@ class CopySettings:
 
     language: Language = "en"  # where neither the call nor its Accept-Language names one
     tone: Tone = "plain"
-    # two lines of a card; the shortest templates have 20
+    # some four lines of a card of /shop; the shortest templates have 20
     max_chars: Annotated[int, Bounds(20, 500, "a number of characters from 20 to 500")] = 120
     # None: templates alone; else `torchserve:`, or the URL of an OpenAI-compatible API
     writer: Annotated[str, url_for(parse_writer)] | None = None
@@ -28,8 +29,12 @@ class CopySettings:
     # what it writes shall follow the facts; seeds still differ
     temperature: Annotated[float, Bounds(0, 2, "a number from 0 to 2")] = 0.3
     languages: tuple[Language, ...] = ("en", "zh")  # others are left to templates
-    timeout_s: Annotated[float, POSITIVE] = 30.0  # of one call of the writer
-    at_once: Annotated[int, AT_LEAST_ONE] = 8  # briefs of a call, or calls at the same time
+    # of one call of the writer
+    timeout_s: Annotated[
+        float, Bounds(0.1, MAX_WAIT_S, f"a number of seconds from 0.1 to {MAX_WAIT_S:.0f}")
+    ] = 30.0
+    # briefs of a call, or calls at the same time
+    at_once: Annotated[int, Bounds(1, MAX_BRIEFS, f"1 to {MAX_BRIEFS}")] = 8
     # of writing in each hour: a small model on two cores leaves the rest to answers and training
     seconds_per_hour: float = 600.0
     prompt_price: float = 0.0  # of a remote model, for a million tokens

@@ -68,8 +68,13 @@ def _table_from_text(text: str) -> object:
 
 
 def check_value(key: str, value: object, leaf: Leaf, where: str) -> object:
-    """Return the value as its key's type; raise SettingsError that names where it was found."""
+    """Return the value as its key's type; raise SettingsError that names where it was found.
+
+    A list may be empty if it is so by default.
+    """
     options = _options(leaf.hint)
+    if value == [] and leaf.default == ():
+        return ()
     for option in options:
         fits, typed = _convert(value, _kind(option))
         if fits:
@@ -134,7 +139,7 @@ def _convert(value: object, kind: object) -> tuple[bool, object]:
         is_list = (
             isinstance(value, list)
             and bool(value)
-            and all(isinstance(part, str) and part for part in value)
+            and all(_is_part(part, get_args(kind)[0]) for part in value)
         )
         return is_list, tuple(value) if isinstance(value, list) else value
     if kind is float and isinstance(value, int | float) and not isinstance(value, bool):
@@ -144,15 +149,28 @@ def _convert(value: object, kind: object) -> tuple[bool, object]:
     return isinstance(kind, type) and isinstance(value, kind), value
 
 
+def _is_part(value: object, kind: object) -> bool:
+    """Return whether a value may stand in a list of texts, or of a Literal's choices."""
+    if get_origin(kind) is Literal:
+        return value in get_args(kind)
+    return isinstance(value, str) and bool(value)
+
+
 def _is_text(value: object) -> bool:
     return isinstance(value, str)
 
 
 def _type_words(kind: object) -> str:
     if get_origin(kind) is Literal:
-        return "one of " + ", ".join(repr(choice) for choice in get_args(kind))
+        return f"one of {_choices(kind)}"
     if get_origin(kind) is Mapping:
         return "a table of texts" if get_args(kind)[1] is str else "a table"
+    if get_origin(kind) is tuple and get_origin(get_args(kind)[0]) is Literal:
+        return f"a list, not empty, of {_choices(get_args(kind)[0])}"
     if get_origin(kind) is tuple:
         return "a list of texts, not empty"
     return _WORDS[kind] if isinstance(kind, type) else str(kind)
+
+
+def _choices(kind: object) -> str:
+    return ", ".join(repr(choice) for choice in get_args(kind))

@@ -26,6 +26,11 @@ SUMMARY = "release writers of texts about items, and pin, edit or ban what they 
 
 _HEADER = ("brief", "written (UTC)", "by", "text")
 _DAY_H = 24
+_DECIDED = {
+    "pin": "the text stays, whoever writes later",
+    "edit": "your text is shown",
+    "ban": "no writer's text is shown for this brief; its template is",
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -85,12 +90,12 @@ def _decide(arguments: argparse.Namespace, ledger: Ledger) -> None:
     digest = arguments.brief
     if arguments.action == "undo":
         copy_rows.undo(ledger, digest)
-        print("no editor's decision on this brief any more")
+        print("the editor's decision is deleted; the live writer's text or the template is shown")
         return
     text = arguments.text if arguments.action == "edit" else None
     action = cast(Literal["pin", "edit", "ban"], arguments.action)
     copy_rows.decide(ledger, digest, action, text, by=person_name())
-    print({"pin": "the text stays", "edit": "your text is shown", "ban": "no text"}[action])
+    print(_DECIDED[action])
     if text is not None:
         for violation in check(text, copy_rows.brief_of(ledger, digest)).violations:
             print(f"  the verifier objects ({violation.rule}): {violation.words}")

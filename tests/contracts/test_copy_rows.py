@@ -12,7 +12,7 @@ from copywriter.brief import Brief
 from copywriter.ready_text import ReadyText
 from copywriter.verifier.verdict import Violation
 from copywriter.writing.verified import RejectedText, VerifiedText
-from cron.copy_errors import UnknownCopy
+from cron.copy_errors import NotEdited, NothingToPin, UnknownCopy
 from cron.ledger import copy_cost_rows, copy_rows, wanted_rows, writer_rows
 from cron.ledger.copy_cost_rows import CopyCost
 from cron.ledger.ledger import Ledger, open_ledger
@@ -116,10 +116,10 @@ def test_a_banned_text_is_never_shown(ledger: Ledger) -> None:
 def test_a_decision_on_an_unknown_brief_is_refused(ledger: Ledger) -> None:
     with pytest.raises(UnknownCopy):
         copy_rows.decide(ledger, "0" * 64, "ban", None, by="ann")
-    with pytest.raises(UnknownCopy):
+    with pytest.raises(NotEdited):
         copy_rows.undo(ledger, BLUE.digest())
     copy_rows.store(ledger, "w1", [template(BLUE)])
-    with pytest.raises(UnknownCopy):  # nothing to pin
+    with pytest.raises(NothingToPin):
         copy_rows.decide(ledger, BLUE.digest(), "pin", None, by="ann")
 
 

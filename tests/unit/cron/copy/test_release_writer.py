@@ -15,7 +15,8 @@ from cron.copy.live_writer import live_writer
 from cron.copy.panel import panel
 from cron.copy.release_writer import WriterRelease, release_writer
 from cron.copy.serving import roll_back
-from cron.copy_errors import UnknownWriter, WriterNotAccepted
+from cron.copy_errors import NoLiveWriter, WriterNotAccepted
+from cron.errors import SettingsError
 from cron.ledger import writer_rows
 from cron.ledger.ledger import open_ledger
 from cron.ports import ModelServer
@@ -102,10 +103,10 @@ def test_a_rollback_shows_the_writer_before(house: House) -> None:
     assert house.live()
     assert roll_back(house.parts.ledger) is None  # templates alone
     assert not house.live()
-    with pytest.raises(UnknownWriter):
+    with pytest.raises(NoLiveWriter):
         roll_back(house.parts.ledger)
 
 
 def test_without_a_writer_in_the_settings_none_is_released(house: House) -> None:
-    with pytest.raises(UnknownWriter, match=r"copy\.writer"):
+    with pytest.raises(SettingsError, match=r"copy\.writer"):
         house.release(writer=None)

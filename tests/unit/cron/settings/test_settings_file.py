@@ -229,6 +229,10 @@ def test_every_key_can_be_set_from_the_environment() -> None:
         ("[gate]\nnum_probes = 21\n", ["gate.num_probes = 21", "1 to 20"]),
         ("[gate]\nnum_probes = 0\n", ["gate.num_probes = 0", "1 to 20"]),
         ("[release]\nkeep_registered = 1\n", ["release.keep_registered = 1", "roll back"]),
+        ("[copy]\nat_once = 65\n", ["copy.at_once = 65", "1 to 64"]),
+        ("[copy]\ntimeout_s = 121.0\n", ["copy.timeout_s = 121.0", "from 0.1 to 120"]),
+        ('[copy]\nlanguages = ["fr"]\n', ["copy.languages = ['fr']", "not empty, of 'en', 'zh'"]),
+        ("[copy]\nlanguages = []\n", ["copy.languages = []", "not empty, of 'en', 'zh'"]),
         ("[worker\n", ["not a TOML file"]),
     ],
 )
