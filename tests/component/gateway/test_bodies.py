@@ -233,7 +233,7 @@ def test_a_prediction_body_over_its_limit_is_a_413(shared_gateway: RunningGatewa
             "GET",
             "/v1/recommendations/ann?kk=3",
             "kk",
-            "expected only attributes, exclude_seen, filter, k",
+            "expected only attributes, copy, exclude_seen, filter, k",
         ),
         ("GET", "/v1/recommendations/ann?k=3&K=4", "K", "unknown parameter"),
         ("GET", "/v1/recommendations/ann?k=3&k=4", "k", "found 2 values, expected one"),
