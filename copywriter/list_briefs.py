@@ -27,7 +27,7 @@ from recommender.records.events import AttributeValue
 MAX_VALUES = 5  # of an attribute
 MAX_FACTS = 12  # of an item
 # what a text says of an item; a price or a stock changes, and a text would outlive it
-_TOLD_ROLES: frozenset[RoleName | None] = frozenset(
+_STATED_ROLES: frozenset[RoleName | None] = frozenset(
     ("genre", "year", "brand", "artist", "director", "cast", "writer", "country")
 )
 _MOST = 0.6  # share of a list's items that a row's title speaks of
@@ -67,13 +67,13 @@ def describe_item(
     shown = [
         BriefAttribute(name=name, values=_values(attributes[name]))
         for name in sorted(attributes)
-        if name not in private and role_of(name) in _TOLD_ROLES
+        if name not in private and role_of(name) in _STATED_ROLES
     ]
-    told = [fact for fact in facts if role_of(fact.relation) is not None]
+    stated = [fact for fact in facts if role_of(fact.relation) is not None]
     return BriefItem(
         title=title,
         attributes=tuple(part for part in shown if part.values),
-        facts=tuple(sorted(told, key=lambda fact: (fact.relation, fact.name))[:MAX_FACTS]),
+        facts=tuple(sorted(stated, key=lambda fact: (fact.relation, fact.name))[:MAX_FACTS]),
     )
 
 

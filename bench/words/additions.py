@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from bench.words.told_texts import (
+from bench.words.film_sentences import (
     CHINESE,
     CHINESE_LATER,
     CHINESE_UNSEEN,

@@ -18,10 +18,10 @@ from bench.ranking.graph import read_triples
 from bench.report.rows import BenchMetric, is_quick, save
 from bench.words.additions import WordingSet, wording_sets
 from bench.words.film_facts import FilmFacts, films_of
-from bench.words.told_texts import (
+from bench.words.film_sentences import (
     GENRES_ZH,
     STATES_ROLE,
-    Told,
+    FilmSentence,
     is_true,
     spoken_title,
     true_slots,
@@ -96,27 +96,31 @@ def draw_briefs(
 
 
 def lies_of(
-    one: FilmBrief, told: Told, films: Sequence[FilmFacts], wordings: WordingSet, draw: Random
+    one: FilmBrief,
+    sentence: FilmSentence,
+    films: Sequence[FilmFacts],
+    wordings: WordingSet,
+    draw: Random,
 ) -> Iterator[Lie]:
     """Yield lies made of a true text: those that its wording has a place for."""
-    changes: Mapping[str, Callable[[], Told | None]] = {
-        "another person": lambda: _another_person(one, told, films, draw),
-        "a person in another role": lambda: _another_role(one, told),
-        "another year": lambda: _another_year(one, told, draw),
-        "another genre": lambda: _another_genre(one, told, draw),
-        "another film": lambda: _another_film(one, told, films, draw),
+    changes: Mapping[str, Callable[[], FilmSentence | None]] = {
+        "another person": lambda: _another_person(one, sentence, films, draw),
+        "a person in another role": lambda: _another_role(one, sentence),
+        "another year": lambda: _another_year(one, sentence, draw),
+        "another genre": lambda: _another_genre(one, sentence, draw),
+        "another film": lambda: _another_film(one, sentence, films, draw),
     }
     for kind, change in changes.items():
         changed = change()
         if changed is not None and not is_true(changed, one.film, one.near):
             yield Lie(kind=kind, text=changed.text)
-    misquoted = _misquote(told, draw)
+    misquoted = _misquote(sentence, draw)
     if misquoted is not None:
         yield Lie(kind="a title quoted wrongly", text=misquoted)
     title = spoken_title((one.near or one.film).title)
     for kind, added in wordings.additions.items():
         wording = draw.choice(added)
-        text = wording.replace("{text}", told.text).replace("{title}", title)
+        text = wording.replace("{text}", sentence.text).replace("{title}", title)
         yield Lie(kind=kind, text=text)
 
 
@@ -128,13 +132,13 @@ def _measure_wordings(
     lies, caught, rules = Counter[str](), Counter[str](), Counter[str]()
     began, num_checked = time.process_time(), 0
     for one in briefs:
-        for told in _true_texts(one, wordings, draw):
-            assert is_true(told, one.film, one.near), told.text
+        for sentence in _true_texts(one, wordings, draw):
+            assert is_true(sentence, one.film, one.near), sentence.text
             num_true += 1
-            verdict = check(told.text, one.brief)
+            verdict = check(sentence.text, one.brief)
             num_kept += verdict.is_accepted
             rules.update({violation.rule for violation in verdict.violations})
-            for planted in lies_of(one, told, every, wordings, draw):
+            for planted in lies_of(one, sentence, every, wordings, draw):
                 lies[planted.kind] += 1
                 caught[planted.kind] += not check(planted.text, one.brief).is_accepted
                 num_checked += 1
@@ -152,7 +156,7 @@ def _measure_wordings(
     return [*rows, speed]
 
 
-def _true_texts(one: FilmBrief, wordings: WordingSet, draw: Random) -> list[Told]:
+def _true_texts(one: FilmBrief, wordings: WordingSet, draw: Random) -> list[FilmSentence]:
     slots = true_slots(one.film, one.near)
     return true_texts(slots, draw, wordings.language, wordings.true)[:TRUE_TEXTS]
 
@@ -180,9 +184,9 @@ def _item(film: FilmFacts) -> BriefItem:
 
 
 def _another_person(
-    one: FilmBrief, told: Told, films: Sequence[FilmFacts], draw: Random
-) -> Told | None:
-    slot = next((slot for slot in "daw" if slot in told.slots), None)
+    one: FilmBrief, sentence: FilmSentence, films: Sequence[FilmFacts], draw: Random
+) -> FilmSentence | None:
+    slot = next((slot for slot in "daw" if slot in sentence.slots), None)
     if slot is None:
         return None
     known = {name for names in one.film.people.values() for name in names}
@@ -190,55 +194,55 @@ def _another_person(
         other = draw.choice(films)
         names = [name for of_role in other.people.values() for name in of_role]
         if names and names[0] not in known:
-            return told.with_value(slot, names[0])
+            return sentence.with_value(slot, names[0])
 
 
-def _another_role(one: FilmBrief, told: Told) -> Told | None:
+def _another_role(one: FilmBrief, sentence: FilmSentence) -> FilmSentence | None:
     """Return the text with the film's own actor as its director, or the other way round."""
-    if STATES_ROLE.search(told.wording) is None:
+    if STATES_ROLE.search(sentence.wording) is None:
         return None
     roles = {"d": "director", "a": "actor", "w": "writer"}
     for slot in "daw":
         own = one.film.people.get(roles[slot], ())
         others = [name for role in one.film.people.values() for name in role if name not in own]
-        if slot in told.slots and others:
-            return told.with_value(slot, others[0])
+        if slot in sentence.slots and others:
+            return sentence.with_value(slot, others[0])
     return None
 
 
-def _another_year(one: FilmBrief, told: Told, draw: Random) -> Told | None:
-    slot = next((slot for slot in "yc" if slot in told.slots), None)
+def _another_year(one: FilmBrief, sentence: FilmSentence, draw: Random) -> FilmSentence | None:
+    slot = next((slot for slot in "yc" if slot in sentence.slots), None)
     if slot is None or one.film.year is None:
         return None
     year = one.film.year + draw.choice([-30, -20, -11, -3, -2, -1, 1, 2, 3, 12, 20])
-    return told.with_value(slot, str(year) if slot == "y" else f"{year // 10}0")
+    return sentence.with_value(slot, str(year) if slot == "y" else f"{year // 10}0")
 
 
-def _another_genre(one: FilmBrief, told: Told, draw: Random) -> Told | None:
-    slot = next((slot for slot in "gh" if slot in told.slots), None)
+def _another_genre(one: FilmBrief, sentence: FilmSentence, draw: Random) -> FilmSentence | None:
+    slot = next((slot for slot in "gh" if slot in sentence.slots), None)
     if slot is None:
         return None
     others = [genre for genre in GENRES_ZH if genre not in one.film.genres]
-    return told.with_value(slot, draw.choice(others))
+    return sentence.with_value(slot, draw.choice(others))
 
 
 def _another_film(
-    one: FilmBrief, told: Told, films: Sequence[FilmFacts], draw: Random
-) -> Told | None:
-    slot = next((slot for slot in "nt" if slot in told.slots), None)
+    one: FilmBrief, sentence: FilmSentence, films: Sequence[FilmFacts], draw: Random
+) -> FilmSentence | None:
+    slot = next((slot for slot in "nt" if slot in sentence.slots), None)
     if slot is None:
         return None
     known = {one.film.title, one.near.title if one.near is not None else None}
     other = draw.choice([film for film in films if film.title not in known])
-    return told.with_value(slot, other.title)
+    return sentence.with_value(slot, other.title)
 
 
-def _misquote(told: Told, draw: Random) -> str | None:
+def _misquote(sentence: FilmSentence, draw: Random) -> str | None:
     """Return the text with a title that has a word more, or one word less or changed."""
-    slot = next((slot for slot in "tn" if slot in told.slots), None)
+    slot = next((slot for slot in "tn" if slot in sentence.slots), None)
     if slot is None:
         return None
-    title = spoken_title(told.slots[slot])
+    title = spoken_title(sentence.slots[slot])
     words = title.split()
     at = draw.randrange(len(words))
     changed = draw.choice(
@@ -248,4 +252,4 @@ def _misquote(told: Told, draw: Random) -> str | None:
             [*words[:at], *words[at + 1 :]] if len(words) > 1 else ["Other", *words],
         ]
     )
-    return told.text.replace(title, " ".join(changed))
+    return sentence.text.replace(title, " ".join(changed))

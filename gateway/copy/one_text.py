@@ -107,13 +107,13 @@ def _reasons(item_ids: Sequence[str], answered: Answered, sources: CopySources) 
 
 
 def _item_with_facts(found: KnownItem, sources: CopySources) -> BriefItem:
-    facts = told_facts(found.record.item_id, sources.item_records)
+    facts = named_facts(found.record.item_id, sources.item_records)
     return describe_item(
         found.record.title, found.record.attributes, facts, private=sources.private_attributes
     )
 
 
-def told_facts(item_id: str, item_records: ItemRecords) -> list[BriefFact]:
+def named_facts(item_id: str, item_records: ItemRecords) -> list[BriefFact]:
     """Return the facts of an item with a name, without those that name a hidden item."""
     facts = facts_of(item_id, item_records) or ()
     tails = item_records.find([fact.tail for fact in facts])

@@ -82,12 +82,12 @@ def _is_hidden(item_id: str, known: Mapping[str, KnownItem]) -> bool:
 def _shared_facts(
     reason: ItemReason, known: Mapping[str, KnownItem], private: Collection[str]
 ) -> list[SharedFact]:
-    """Return the facts to tell; an attribute that counts as a fact may be private."""
+    """Return the facts that a text may state; an attribute that counts as a fact may be private."""
     found = []
     for path in reason.facts or ():
         fact = _shared_fact(path)
-        is_told = fact is not None and fact.relation not in private
-        if fact is not None and is_told and not _is_hidden(path.item.id, known):
+        is_public = fact is not None and fact.relation not in private
+        if fact is not None and is_public and not _is_hidden(path.item.id, known):
             found.append(fact)
     return found
 

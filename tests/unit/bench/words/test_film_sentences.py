@@ -5,7 +5,14 @@ from __future__ import annotations
 from random import Random
 
 from bench.words.film_facts import FilmFacts, person_name
-from bench.words.told_texts import ENGLISH, Told, is_true, spoken_title, true_slots, true_texts
+from bench.words.film_sentences import (
+    ENGLISH,
+    FilmSentence,
+    is_true,
+    spoken_title,
+    true_slots,
+    true_texts,
+)
 
 EMPIRE = FilmFacts(
     film_id="172",
@@ -20,18 +27,18 @@ STAR = FilmFacts(film_id="50", title="Star Wars (1977)", year=1977, genres=("Sci
 def test_every_true_text_is_true_by_the_data() -> None:
     texts = true_texts(true_slots(EMPIRE, STAR), Random(0), "en", ENGLISH)
     assert len(texts) > 20
-    assert all(is_true(told, EMPIRE, STAR) for told in texts)
-    assert not any("{" in told.text for told in texts)
+    assert all(is_true(sentence, EMPIRE, STAR) for sentence in texts)
+    assert not any("{" in sentence.text for sentence in texts)
 
 
 def test_a_changed_statement_is_a_lie() -> None:
-    told = Told(
+    sentence = FilmSentence(
         wording="“{t}” is a {g} film.", slots={"t": EMPIRE.title, "g": "War"}, language="en"
     )
-    assert told.text == "“The Empire Strikes Back” is a war film."
-    assert is_true(told, EMPIRE, STAR)
-    assert not is_true(told.with_value("g", "Horror"), EMPIRE, STAR)
-    assert not is_true(told.with_value("t", STAR.title), EMPIRE, STAR)
+    assert sentence.text == "“The Empire Strikes Back” is a war film."
+    assert is_true(sentence, EMPIRE, STAR)
+    assert not is_true(sentence.with_value("g", "Horror"), EMPIRE, STAR)
+    assert not is_true(sentence.with_value("t", STAR.title), EMPIRE, STAR)
 
 
 def test_titles_are_spoken_without_brackets() -> None:

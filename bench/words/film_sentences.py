@@ -146,7 +146,7 @@ GENRES_ZH = {
     "Documentary": "纪录",
     "Drama": "剧情",
     "Fantasy": "奇幻",
-    "FilmFacts-Noir": "黑色电影",
+    "Film-Noir": "黑色电影",
     "Horror": "恐怖",
     "Musical": "歌舞",
     "Mystery": "悬疑",
@@ -166,8 +166,8 @@ _ARTICLE = re.compile(r"^(?P<rest>.+), (?P<article>The|A|An)$")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
-    """A text: its wording, what its slots hold, and the language."""
+class FilmSentence:
+    """A sentence: its wording, what its slots hold, and the language."""
 
     wording: str
     slots: Slots
@@ -179,7 +179,7 @@ class Told:
         text = SLOT.sub(lambda found: self._word_of(found[1]), self.wording)
         return text[0].upper() + text[1:]
 
-    def with_value(self, slot: str, value: str) -> Told:
+    def with_value(self, slot: str, value: str) -> FilmSentence:
         """Return the same with another value in a slot."""
         return replace(self, slots={**self.slots, slot: value})
 
@@ -219,7 +219,7 @@ def true_slots(film: FilmFacts, near: FilmFacts | None) -> Slots:
 
 def true_texts(
     slots: Slots, draw: Random, language: Language, wordings: Sequence[str]
-) -> list[Told]:
+) -> list[FilmSentence]:
     """Return the texts of every wording whose slots are known, in random order."""
     wordings = draw.sample(wordings, len(wordings))
     found = []
@@ -227,11 +227,11 @@ def true_texts(
         names = SLOT.findall(wording)
         if all(slot in slots for slot in names):
             used = {slot: slots[slot] for slot in names}
-            found.append(Told(wording=wording, slots=used, language=language))
+            found.append(FilmSentence(wording=wording, slots=used, language=language))
     return found
 
 
-def is_true(told: Told, film: FilmFacts, near: FilmFacts | None) -> bool:
+def is_true(sentence: FilmSentence, film: FilmFacts, near: FilmFacts | None) -> bool:
     """Return whether the data has every statement of a text."""
     near_title = near.title if near is not None else None
     near_year = str(near.year) if near is not None else None
@@ -248,4 +248,4 @@ def is_true(told: Told, film: FilmFacts, near: FilmFacts | None) -> bool:
         "a": film.people.get("actor", ()),
         "w": film.people.get("writer", ()),
     }
-    return all(value in known[slot] for slot, value in told.slots.items())
+    return all(value in known[slot] for slot, value in sentence.slots.items())
