@@ -22,8 +22,8 @@ from bench.decisions.film_shop import (
     Integers,
 )
 from cron.placement_policy import doubt_after
+from recommender.policies.deviations import draw_deviations
 from recommender.policies.draws import draw_list
-from recommender.policies.hopes import draw_hopes
 from recommender.policies.slots import Mask, PolicyPool
 from recommender.requests.list_policy import ListPolicy, learns_from_rewards
 
@@ -138,7 +138,7 @@ def _choose(
         is_listed_P=np.isin(pool, listed),
         is_new_P=np.isin(pool, new.films),
         lifts_MP=rewards.lifts_MP(chooser.policy, pool, spread),
-        hopes_MP=_hopes_MP(new, pool),
+        deviations_MP=_deviations_MP(new, pool),
     )
     return pool[list(draw_list(chooser.policy, policy_pool, draw.random(K)).places)]
 
@@ -154,15 +154,15 @@ def _unknown_films(
     return UnknownFilms(films=films, doubts=np.array(doubts, np.float64))
 
 
-def _hopes_MP(new: UnknownFilms, pool: Integers) -> Floats | None:
+def _deviations_MP(new: UnknownFilms, pool: Integers) -> Floats | None:
     """Return what draws add to the scores of a pool's new films."""
     if new.doubts is None:
         return None
-    hopes_MX = draw_hopes(new.films, new.doubts)
-    hopes_MP = np.zeros((len(hopes_MX), len(pool)))
+    deviations_MX = draw_deviations(new.films, new.doubts)
+    deviations_MP = np.zeros((len(deviations_MX), len(pool)))
     order = np.argsort(pool)
-    hopes_MP[:, order[np.searchsorted(pool[order], new.films)]] = hopes_MX
-    return hopes_MP
+    deviations_MP[:, order[np.searchsorted(pool[order], new.films)]] = deviations_MX
+    return deviations_MP
 
 
 def _drift(taste_D: Floats, draw: np.random.Generator) -> Floats:

@@ -137,8 +137,8 @@ def _ranks(
     Slates of earlier releases lack them.
     """
     if pc.any(pc.is_null(slates["greedy_ranks"])).as_py():
-        told_R = ranks_by_propensities(logged.logging_R, logged.slate_R, is_pin_R)
-        return told_R if policy in READABLE and told_R.any() else None
+        known_R = ranks_by_propensities(logged.logging_R, logged.slate_R, is_pin_R)
+        return known_R if policy in READABLE and known_R.any() else None
     ranks = pc.list_flatten(slates["greedy_ranks"].combine_chunks())
     return np.asarray(pc.fill_null(ranks, 0).to_numpy(zero_copy_only=False), np.int64)
 

@@ -123,7 +123,7 @@ def _policy_pool(rules: ListRules, pool: Pool, arranged: Arranged) -> PolicyPool
         ],
         unlikeness=_unlikeness(rules, pool, arranged, scores_P[is_listed_P]),
         lifts_MP=lifts_MP,
-        hopes_MP=None if pool.hopes_MP is None else pool.hopes_MP[:, order],
+        deviations_MP=None if pool.deviations_MP is None else pool.deviations_MP[:, order],
     )
 
 

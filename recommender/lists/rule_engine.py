@@ -34,7 +34,7 @@ class Pool:
     item's values of an attribute. `taken` counts the values of items that are shown beside the
     list. For a policy, new items and others may follow the first `num_listed` items, and
     `lifts_MP` returns what samples of a posterior add to the scores, given the list's spread.
-    `hopes_MP` are the spreads that draws add to the scores of new items.
+    `deviations_MP` are the spreads that draws add to the scores of new items.
     """
 
     scores_P: Floats
@@ -46,7 +46,7 @@ class Pool:
     num_listed: int | None = None
     is_new_P: npt.NDArray[np.bool_] | None = None
     lifts_MP: Callable[[float], Floats] | None = None
-    hopes_MP: Floats | None = None
+    deviations_MP: Floats | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

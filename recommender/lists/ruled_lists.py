@@ -21,7 +21,7 @@ from torch import Tensor
 from recommender.arrays.best_rows import Rows, Scores
 from recommender.catalogue.attribute_index import Value
 from recommender.catalogue.catalogue import Catalogue, UnknownAttribute
-from recommender.lists.new_item_hopes import hopes_of
+from recommender.lists.new_item_deviations import deviations_of
 from recommender.lists.policy_choice import chances_of, choose_by_policy
 from recommender.lists.resolve import Plan, left_of
 from recommender.lists.reward_lifts import lifts, promising_rows
@@ -222,7 +222,7 @@ def _apply_policy(
         _pool(ranker, asked, state_1D, rows_P, scores_P),
         num_listed=num_listed,
         is_new_P=np.isin(rows_P, asked.new_rows),
-        hopes_MP=hopes_of(ranker, policy, asked.new_rows, rows_P),
+        deviations_MP=deviations_of(ranker, policy, asked.new_rows, rows_P),
     )
     if posterior is not None:
         pool = replace(

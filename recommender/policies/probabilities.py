@@ -50,12 +50,12 @@ def slot_probabilities(policy: ListPolicy, slots: Slots) -> Floats:
 def _new_probabilities(slots: Slots, is_new_P: Mask, is_listed_P: Mask) -> Floats:
     """Return the probability of each new item where new items may come; their sum is at most 1."""
     places_X = np.flatnonzero(is_new_P)
-    hoped_MX = slots.hoped_MX(places_X)
-    if hoped_MX is None:
+    drawn_MX = slots.drawn_MX(places_X)
+    if drawn_MX is None:
         return _proportions(slots.spreads_P / _new_spread(slots.pool), is_new_P)
     to_beat = slots.spreads_P[is_listed_P].max(initial=-np.inf)
-    best_M = hoped_MX.argmax(axis=1)
-    better_B = best_M[hoped_MX.max(axis=1) > to_beat]
+    best_M = drawn_MX.argmax(axis=1)
+    better_B = best_M[drawn_MX.max(axis=1) > to_beat]
     shares_P: Floats = np.bincount(places_X[better_B], minlength=len(is_new_P)) / len(best_M)
     return shares_P
 

@@ -48,8 +48,8 @@ class PolicyPool:
     The scores include boosts, and `spread` is what a temperature of 1 is. `is_listed_P` has the
     items that the policy itself may choose, `is_new_P` those of the share of new items. An item
     that is neither is never chosen, but counts for the rules when it is taken. `lifts_MP` are the
-    spreads that each sample of a posterior adds to the scores, and `hopes_MP` those that each draw
-    adds to the scores of new items.
+    spreads that each sample of a posterior adds to the scores, and `deviations_MP` those that each
+    draw adds to the scores of new items.
     """
 
     scores_P: Floats
@@ -59,7 +59,7 @@ class PolicyPool:
     limits: Sequence[ValueLimit] = ()
     unlikeness: Unlikeness | None = None
     lifts_MP: Floats | None = None
-    hopes_MP: Floats | None = None
+    deviations_MP: Floats | None = None
 
 
 class Slots:
@@ -98,11 +98,11 @@ class Slots:
             return self.spreads_P[np.newaxis]
         return self.spreads_P + self._weight * self.pool.lifts_MP
 
-    def hoped_MX(self, places_X: npt.NDArray[np.int64]) -> Floats | None:
+    def drawn_MX(self, places_X: npt.NDArray[np.int64]) -> Floats | None:
         """Return the worth of new items in spreads by each draw; None where nothing is drawn."""
-        if self.pool.hopes_MP is None:
+        if self.pool.deviations_MP is None:
             return None
-        return self.spreads_P[places_X] + self._weight * self.pool.hopes_MP[:, places_X]
+        return self.spreads_P[places_X] + self._weight * self.pool.deviations_MP[:, places_X]
 
     @property
     def _weight(self) -> float:

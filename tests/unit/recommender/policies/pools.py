@@ -15,7 +15,7 @@ from recommender.requests.list_policy import ListPolicy, NewItemsShare
 BRANDS = (("a",), ("a",), ("b",), ("a", "b"), (), ("c",), ("c",))
 SCORES = np.array([3.0, 2.4, 2.3, 1.0, 0.9, 0.2, -1.0])
 LIFTS = np.random.default_rng(2).standard_normal((40, len(SCORES)))
-HOPES = 2 * np.random.default_rng(4).standard_normal((40, len(SCORES)))
+DEVIATIONS = 2 * np.random.default_rng(4).standard_normal((40, len(SCORES)))
 NEW = (3, 5, 6)
 UNLISTED = (6,)
 
@@ -55,9 +55,9 @@ def pool(*, limits: Sequence[ValueLimit] = (), unlike: Unlikeness | None = None)
 
 POOLS = {
     "plain": pool(),
-    "doubts": replace(pool(), hopes_MP=HOPES),
+    "doubts": replace(pool(), deviations_MP=DEVIATIONS),
     "doubts of both": replace(
-        pool(limits=[brands(2, a=1)], unlike=unlikeness(0.3)), hopes_MP=HOPES
+        pool(limits=[brands(2, a=1)], unlike=unlikeness(0.3)), deviations_MP=DEVIATIONS
     ),
     "at_most": pool(limits=[brands(1)]),
     "diversity": pool(unlike=unlikeness(0.4)),
@@ -92,7 +92,7 @@ def random_pools(draw: st.DrawFn) -> PolicyPool:
     members = st.none() | st.lists(
         st.lists(st.integers(-2, 2), min_size=size, max_size=size), min_size=1, max_size=4
     )
-    lifts, hopes = draw(members), draw(members)
+    lifts, deviations = draw(members), draw(members)
     return PolicyPool(
         scores_P=scores_P,
         spread=draw(st.floats(0.1, 10)),
@@ -101,7 +101,7 @@ def random_pools(draw: st.DrawFn) -> PolicyPool:
         limits=limits,
         unlikeness=unlike,
         lifts_MP=None if lifts is None else np.array(lifts, np.float64),
-        hopes_MP=None if hopes is None else np.array(hopes, np.float64),
+        deviations_MP=None if deviations is None else np.array(deviations, np.float64),
     )
 
 

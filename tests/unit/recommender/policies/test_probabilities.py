@@ -68,24 +68,24 @@ def test_one_new_item_gets_the_whole_share() -> None:
 
 def test_a_new_item_comes_only_where_it_may_beat_the_best() -> None:
     """Of four draws, one lifts an item over the best one, and one lifts two: the better comes."""
-    hopes_MP = np.zeros((4, 7))
-    hopes_MP[0, 5] = 3.0
-    hopes_MP[1, [5, 6]] = 3.0, 5.0
-    of = replace(pool(), hopes_MP=hopes_MP, spread=1.0)
+    deviations_MP = np.zeros((4, 7))
+    deviations_MP[0, 5] = 3.0
+    deviations_MP[1, [5, 6]] = 3.0, 5.0
+    of = replace(pool(), deviations_MP=deviations_MP, spread=1.0)
     share = NewItemsShare(share=0.2, ids=())
     found = slot_probabilities(ListPolicy(name="greedy", new_items=share), Slots(of))
     assert found.tolist() == pytest.approx([0.9, 0, 0, 0, 0, 0.05, 0.05])
 
 
 def test_without_doubt_no_place_is_given_away() -> None:
-    of = replace(pool(), hopes_MP=np.zeros((4, 7)))
+    of = replace(pool(), deviations_MP=np.zeros((4, 7)))
     share = NewItemsShare(share=1.0, ids=())
     found = slot_probabilities(ListPolicy(name="greedy", new_items=share), Slots(of))
     assert found[0] == 1
 
 
 def test_new_items_alone_fill_a_list_with_doubts_too() -> None:
-    of = replace(pool(), hopes_MP=np.zeros((4, 7)), is_listed_P=np.zeros(7, np.bool_))
+    of = replace(pool(), deviations_MP=np.zeros((4, 7)), is_listed_P=np.zeros(7, np.bool_))
     share = NewItemsShare(share=0.1, ids=())
     found = slot_probabilities(ListPolicy(name="greedy", new_items=share), Slots(of))
     assert found.tolist() == [0, 0, 0, 1, 0, 0, 0]

@@ -19,7 +19,7 @@ from recommender.policies.slots import Floats
 NUM_DRAWS = 100  # the propensity of a new item is so many parts of the share
 
 
-def draw_hopes(rows_X: npt.NDArray[np.int64], doubts_X: Floats) -> Floats:
+def draw_deviations(rows_X: npt.NDArray[np.int64], doubts_X: Floats) -> Floats:
     """Return NUM_DRAWS numbers of spreads for each item, the same for the same doubts.
 
     So a list's propensities can be asked for again, and other doubts bring other draws: no item is
@@ -27,5 +27,5 @@ def draw_hopes(rows_X: npt.NDArray[np.int64], doubts_X: Floats) -> Floats:
     """
     digest = hashlib.sha256(doubts_X.astype("<f8").tobytes()).digest()
     seed = int.from_bytes(digest[:8], "little")
-    hopes_MX: Floats = normal_numbers(seed, rows_X, NUM_DRAWS) * doubts_X
-    return hopes_MX
+    deviations_MX: Floats = normal_numbers(seed, rows_X, NUM_DRAWS) * doubts_X
+    return deviations_MX
