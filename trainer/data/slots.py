@@ -111,8 +111,12 @@ def _with_changed_vectors(bundle: Bundle, live: Bundle) -> Bundle:
     """Set the vectors of the items whose raw vectors are not the parent's, in place."""
     column, whole_NV = 0, bundle.facts.modalities_NV
     for slot in bundle.manifest.slots:
+        if whole_NV is None or slot.name == FACTS:
+            continue
+        own_NV = whole_NV[:, column : column + slot.width]
+        column += slot.width
         raw = _MODALITIES[slot.name](bundle) if slot.name in _MODALITIES else None
-        if whole_NV is None or raw is None:
+        if raw is None:
             continue
         before = _MODALITIES[slot.name](live)
         changed_N = torch.ones_like(raw.has_N)
@@ -120,10 +124,8 @@ def _with_changed_vectors(bundle: Bundle, live: Bundle) -> Bundle:
             num_before = len(before.has_N)
             same_NR = raw.vectors_NR[:num_before] == before.vectors_NR
             changed_N[:num_before] = ~same_NR.all(1)
-        own_NV = whole_NV[:, column : column + slot.width]
         rows_X = changed_N.nonzero().squeeze(1)
         _whiten(own_NV, raw, rows_X, bundle.modality_whitenings[slot.name])
-        column += slot.width
     return bundle
 
 
