@@ -82,12 +82,12 @@ def pack(
     beside: Path | None = None,
     kind: ArchiveKind = RECOMMENDER,
 ) -> Path:
-    """Write `out/rec-{version}-{first 12 of its sha256}.mar` in one step and return its path.
+    """Write `out/{name}-{version}-{first 12 of its sha256}.mar` in one step and return its path.
 
-    With a signing key (PEM), the archive includes a signature over all of its files. With `beside`,
-    a folder of bases that the nodes can read, it leaves the bases out and has the folder's absolute
-    path, from which the handler reads them; the bundle's manifest has their digests. Raise
-    ArchiveError for a damaged bundle.
+    The name is that of the kind. With a signing key (PEM), the archive includes a signature over
+    all of its files. With `beside`, a folder of bases that the nodes can read, it leaves the bases
+    out and has the folder's absolute path, from which the handler reads them; the bundle's manifest
+    has their digests. Raise ArchiveError for a damaged bundle.
     """
     if version < 0:
         raise ValueError(f"version: found {version}, expected 0 (the baseline) or more")

@@ -38,13 +38,17 @@ KEPT_ARCHIVES = 3  # the live writer's and two to roll back to
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WriterRelease:
-    """What a release needs: the settings, the stores, and a folder for what it makes."""
+    """What a release needs: the settings, the stores, and a folder for what it makes.
+
+    The archive is signed if there is a key (PEM).
+    """
 
     settings: CopySettings
     ledger: Ledger
     artifacts: ArtifactStore
     open_server: Callable[[], ModelServer]
     var: Path
+    signing_key: str | None = None
 
 
 def release_writer(parts: WriterRelease) -> WriterVerdict:
@@ -71,7 +75,13 @@ def _release_served(parts: WriterRelease) -> WriterVerdict:
     parts.var.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=parts.var, prefix=".writer-") as private:
         digest = _make_bundle(parts.settings, Path(private) / "bundle")
-        mar = pack(bundle=Path(private) / "bundle", version=version, out=Path(private), kind=COPY)
+        mar = pack(
+            bundle=Path(private) / "bundle",
+            version=version,
+            out=Path(private),
+            signing_key=parts.signing_key,
+            kind=COPY,
+        )
         parts.artifacts.put(mar.name, mar)
     try:
         server.register(version, parts.artifacts.url(mar.name))

@@ -11,12 +11,14 @@ from copywriter.verifier.check import check
 from cron.copy.release_writer import WriterRelease, release_writer
 from cron.copy.serving import roll_back
 from cron.copy.writer_gate import WriterScores, WriterVerdict
+from cron.cycle.signing_key import signing_key
 from cron.ledger import copy_cost_rows, copy_rows, wanted_rows, writer_rows
 from cron.ledger.copy_rows import StoredCopy
 from cron.ledger.ledger import Ledger
 from cron.ledger.writer_rows import KnownWriter
 from cron.settings.file import Loaded
 from cron.settings.places import var_folder
+from cron.settings.tree import Settings
 from cron.verbs.actions import add_action
 from cron.verbs.person import person_name
 from cron.verbs.table import clock, show_json, table
@@ -68,15 +70,7 @@ def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
         case "writers":
             _list_writers(ledger, as_json=arguments.json)
         case "release":
-            verdict = release_writer(
-                WriterRelease(
-                    settings=settings.copy,
-                    ledger=ledger,
-                    artifacts=open_artifacts(settings.store.artifacts),
-                    open_server=lambda: open_copy_server(settings),
-                    var=var_folder(settings),
-                )
-            )
+            verdict = release_writer(_release_of(settings, ledger))
             print(f"the writer is live: {verdict.why}\n{_scores_line(verdict.scores)}")
         case "rollback":
             live = roll_back(ledger)
@@ -84,6 +78,18 @@ def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
         case _:
             _decide(arguments, ledger)
     return 0
+
+
+def _release_of(settings: Settings, ledger: Ledger) -> WriterRelease:
+    var = var_folder(settings)
+    return WriterRelease(
+        settings=settings.copy,
+        ledger=ledger,
+        artifacts=open_artifacts(settings.store.artifacts),
+        open_server=lambda: open_copy_server(settings),
+        var=var,
+        signing_key=signing_key(var) if settings.release.sign_archives else None,
+    )
 
 
 def _decide(arguments: argparse.Namespace, ledger: Ledger) -> None:
