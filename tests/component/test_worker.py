@@ -234,7 +234,7 @@ def test_a_machine_that_slept_catches_up_once(shelf: Services) -> None:
     """APScheduler's defaults drop a turn that is a second late."""
     with working(shelf) as worker:
         jobs = worker._scheduler.get_jobs()
-        ids = {"cycle", "watch", "follow", "pictures", "posterior", "lease"}
+        ids = {"cycle", "watch", "follow", "pictures", "posterior", "copy", "lease"}
         assert {job.id for job in jobs} == ids
         assert {(job.misfire_grace_time, job.coalesce, job.max_instances) for job in jobs} == {
             (None, True, 1)
