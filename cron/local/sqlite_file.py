@@ -129,8 +129,9 @@ class SqliteFile:
         except sqlite3.Error as error:
             raise self._unavailable(error) from error
         finally:
-            if connection.db.in_transaction:
-                connection.db.execute("ROLLBACK")
+            with suppress(sqlite3.ProgrammingError):  # the file is closed
+                if connection.db.in_transaction:
+                    connection.db.execute("ROLLBACK")
             connection.lock.release()
 
     def read_at_once(self, query: str, values: Sequence[str | int]) -> Sequence[object] | None:
@@ -161,10 +162,10 @@ class SqliteFile:
             self._writer.db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def close(self) -> None:
-        """Close the file."""
-        self._hasty.db.close()
-        self._reader.db.close()
-        self._writer.db.close()
+        """Close the file after the calls that are using it; later ones are Unavailable."""
+        for connection in (self._hasty, self._reader, self._writer):
+            with connection.lock:  # closing it under a call would end the process
+                connection.db.close()
 
     def _unavailable(self, error: Exception) -> Unavailable:
         return sqlite_failure(self._what, where=str(self.path), error=error)

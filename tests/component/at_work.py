@@ -12,7 +12,7 @@ from cron.ledger import lease_row
 from cron.services import Services
 from cron.worker.worker import Worker
 
-LIMIT_S = 60.0
+LIMIT_S = 180.0
 
 
 def until(condition: Callable[[], object], *, limit_s: float = LIMIT_S) -> None:

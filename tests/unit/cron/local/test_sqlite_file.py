@@ -84,3 +84,19 @@ def test_a_read_at_once_neither_waits_nor_fails(tmp_path: Path) -> None:
     with pytest.raises(Unavailable, match="letters"), file.transaction(write=False) as db:
         db.execute("SELECT count(*) FROM letters")
     assert file.read_at_once("SELECT count(*) FROM numbers", ()) is None  # for a second
+
+
+@pytest.mark.parametrize("write", [True, False])
+def test_a_file_closes_after_the_call_that_uses_it(tmp_path: Path, write: bool) -> None:
+    """SQLite ends the whole process when a connection is closed under a call."""
+    file = SqliteFile(tmp_path / "one.db", what="numbers", synchronous="NORMAL", schema=SCHEMA)
+    closer = threading.Thread(target=file.close)
+    with file.transaction(write=write) as db:
+        closer.start()
+        for _ in range(1000):
+            assert db.execute("SELECT count(*) FROM numbers").fetchone() == (0,)
+    closer.join(JOIN_LIMIT_S)
+    assert not closer.is_alive()
+    for _ in range(2):  # a call that fails lets the next one try
+        with pytest.raises(Unavailable, match="closed"), file.transaction(write=write):
+            pass
