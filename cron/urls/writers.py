@@ -34,11 +34,13 @@ def parse_writer(url: str) -> ServedWriterUrl | RemoteWriterUrl:
         return ServedWriterUrl()
     try:
         parts = urlsplit(url)
-        models = parse_qs(parts.query, strict_parsing=True)["model"]
-        is_valid = parts.scheme in ("http", "https") and bool(parts.hostname) and len(models) == 1
+        query = parse_qs(parts.query, strict_parsing=True)
+        models = query["model"]
     except (ValueError, KeyError) as error:
         raise WrongUrl(url, expected=_EXPECTED, reason="it has no model=") from error
-    if not is_valid or parts.username is not None or parts.fragment:
-        raise WrongUrl(url, expected=_EXPECTED, reason="it has no host, or more than host and path")
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise WrongUrl(url, expected=_EXPECTED, reason="it has no http or https, or no host")
+    if len(query) + len(models) > 2 or parts.username is not None or parts.fragment:
+        raise WrongUrl(url, expected=_EXPECTED, reason="it has more than host, path and one model")
     root = f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"
     return RemoteWriterUrl(root=root, model=models[0])

@@ -94,6 +94,7 @@ function factsOf({ genre = [], year, brand, price, currency } = {}) {
 function whyOf({ copy, match, events }) {
   if (copy) return copy.text;
   if (match === "text") return "near in meaning";
+  if (match === "picture") return "its picture is near in meaning";
   return events ? `${events} visits` : "";
 }
 

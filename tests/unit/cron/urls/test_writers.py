@@ -28,6 +28,7 @@ def test_a_writer_is_torchserves_or_remote() -> None:
         "https://key@api.deepseek.com/v1?model=m",
         "ftp://host/v1?model=m",
         "https://host/v1?model=a&model=b",
+        "https://host/v1?model=a&key=b",
     ],
 )
 def test_another_url_is_refused(url: str) -> None:
