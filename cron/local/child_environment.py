@@ -62,6 +62,7 @@ _SERVICES = (
     "FRESHET_CONFIG",
     "FRESHET__*",
     "FRESHET_KAFKA_*",
+    "FRESHET_COPY_KEY",
     "KRB5*",
     "PG*",
     "REDIS_USERNAME",

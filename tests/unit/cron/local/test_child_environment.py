@@ -19,6 +19,7 @@ PLAIN = {"PATH": "/usr/bin:/bin", "HOME": "/home/shop", "LC_TIME": "C", "CUDA_VI
 SECRETS = {
     "FRESHET__GATEWAY__API_KEY": "k",
     "FRESHET_KAFKA_SASL_PASSWORD": "k",
+    "FRESHET_COPY_KEY": "k",
     "PGPASSWORD": "k",
     "REDIS_PASSWORD": "k",
     "AWS_SECRET_ACCESS_KEY": "k",
@@ -45,6 +46,7 @@ def test_what_computes_a_model_sees_no_secret() -> None:
             {
                 "FRESHET__GATEWAY__API_KEY",
                 "FRESHET_KAFKA_SASL_PASSWORD",
+                "FRESHET_COPY_KEY",
                 "PGPASSWORD",
                 "REDIS_PASSWORD",
             },
@@ -54,6 +56,7 @@ def test_what_computes_a_model_sees_no_secret() -> None:
             {
                 "FRESHET__GATEWAY__API_KEY",
                 "FRESHET_KAFKA_SASL_PASSWORD",
+                "FRESHET_COPY_KEY",
                 "PGPASSWORD",
                 "REDIS_PASSWORD",
                 "AWS_SECRET_ACCESS_KEY",
