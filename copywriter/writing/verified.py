@@ -1,4 +1,4 @@
-"""What becomes of a brief: a writer's text that the verifier accepts, else the template."""
+"""The final text of a brief: a writer's that the verifier accepts, else the template."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def write_verified(
         prompt_tokens += answer.prompt_tokens
         output_tokens += answer.output_tokens
         for place, text in zip(waiting, answer.texts, strict=True):
-            _sort(place, briefs[place], text, accepted, rejected)
+            _add_checked(place, briefs[place], text, accepted, rejected)
         waiting = [place for place in waiting if len(rejected[place]) == number + 1]
     texts = [
         _final_text(brief, accepted.get(place), tuple(rejected[place]))
@@ -84,13 +84,14 @@ def write_verified(
     )
 
 
-def _sort(
+def _add_checked(
     place: int,
     brief: Brief,
     text: str | None,
     accepted: dict[int, str],
     rejected: dict[int, list[RejectedText]],
 ) -> None:
+    """Check a text and add it to the accepted or the rejected ones."""
     if text is None:
         return
     verdict = check(text, brief)

@@ -132,7 +132,7 @@ def _price(
 def _ranks(
     slates: pa.Table, logged: LoggedSlates, is_pin_R: Booleans, policy: str
 ) -> Integers | None:
-    """Return the ranks in the greedy list; None if the slates don't tell them.
+    """Return the ranks in the greedy list; None if it can't be known.
 
     Slates of earlier releases lack them.
     """

@@ -1,4 +1,4 @@
-"""An original: the bytes of a picture at its source, and what tells whether it changed."""
+"""An original: the bytes of a picture at its source, and the marks of their version."""
 
 from __future__ import annotations
 

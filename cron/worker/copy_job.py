@@ -40,7 +40,7 @@ def copy_job(services: Services) -> Callable[[Lease], object]:
 
 
 def _restore(services: Services) -> None:
-    """Load the writer again; the recommender goes on whatever becomes of it."""
+    """Load the writer again where it is lost; a failure does not concern the recommender."""
     try:
         restore_live(services.ledger, services.copy_server(), services.artifacts)
     except (Unavailable, ServerRefused, StoreError, NoRoom) as error:

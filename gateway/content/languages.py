@@ -13,7 +13,7 @@ MAX_RANGES = 20  # of one header
 
 
 def accepted_language(header: str | None) -> Language | None:
-    """Return the language of ours that an `Accept-Language` prefers; None if it has none.
+    """Return the language of texts that an `Accept-Language` prefers; None if it has none.
 
     `zh-CN` and `zh-TW` are `zh`. Of equal weights the first counts; one of 0 is refused.
     """

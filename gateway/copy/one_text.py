@@ -24,7 +24,7 @@ from gateway.model.recommendation_request import RecommendationRequest
 from gateway.model.recommendations import Answered
 from gateway.placements.lists import PlacementLists
 
-# writes a text for a brief within so many seconds; None if there is none that the verifier accepts
+# writes a text for a brief within some seconds; None if the verifier accepts none
 WriteText = Callable[[Brief, float], ReadyText | None]
 
 

@@ -27,7 +27,7 @@ Post = Callable[[bytes, float], Awaitable[HttpAnswer]]
 
 
 class _ListedAnswer(msgspec.Struct):
-    """What tells an error in a list of answers from the others."""
+    """The field by which an answer of a list is an error."""
 
     error: object = None
 

@@ -73,13 +73,16 @@ def open_text_tower(network: Any, source: EncoderSource) -> TextTower | None:
     try:
         tokenizer: Any = AutoTokenizer.from_pretrained(source.folder)
     except Exception as error:  # a damaged file may raise anything; pictures need no tokenizer
-        log.warning("texts find no pictures", extra={"why": in_one_line(error)})
+        log.warning("pictures can't be searched by text", extra={"why": in_one_line(error)})
         return None
     vocabulary = tokenizer.get_vocab()
     rows = network.config.get_text_config().vocab_size
     is_usable = set(vocabulary) - set(tokenizer.all_special_tokens)
     if not is_usable or max(vocabulary.values()) >= rows or tokenizer.pad_token is None:
-        log.warning("texts find no pictures", extra={"why": "the model's folder has no tokenizer"})
+        log.warning(
+            "pictures can't be searched by text",
+            extra={"why": "the model's folder has no tokenizer"},
+        )
         return None
     most = network.config.get_text_config().max_position_embeddings
     return TextTower(network, tokenizer, max_tokens=min(tokenizer.model_max_length, most))

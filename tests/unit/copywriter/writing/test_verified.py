@@ -1,4 +1,4 @@
-"""What becomes of a brief: a text that the verifier accepts, else the template."""
+"""The final text of a brief: one that the verifier accepts, else the template."""
 
 from __future__ import annotations
 
