@@ -17,7 +17,7 @@ from copywriter.brief import Brief
 from copywriter.writing.verified import VerifiedTexts, write_verified
 from copywriter.writing.writer import CopyWriter
 from cron.copy_errors import WriterRefused
-from cron.errors import ServerRefused, Unavailable
+from cron.errors import FreshetError, ServerRefused, Unavailable
 from cron.ledger import copy_cost_rows, copy_rows, wanted_rows
 from cron.ledger.copy_cost_rows import CopyCost
 from cron.ledger.ledger import Ledger
@@ -47,30 +47,44 @@ def write_ahead(work: CopyWork) -> int:
     """
     _delete_old(work)
     writer = work.open_writer()
-    num_stored = 0
+    num_stored, at_once = 0, work.settings.at_once
     while writer is not None and not work.stop.is_set() and has_budget(work):
-        briefs = _next_briefs(work, writer)
+        briefs = _next_briefs(work, writer, at_once)
         if not briefs:
             break
-        try:
-            made = write_and_store(work, writer, briefs, within_s=work.settings.timeout_s)
-        except (Unavailable, ServerRefused, WriterRefused) as error:
-            log.warning("texts not written; templates are shown", extra={"why": str(error)})
-            break
-        final = frozenset(one.brief.digest() for one in made.texts if one.is_final)
+        final = _write_some(work, writer, briefs)
         wanted_rows.delete(work.ledger, final)
         num_stored += len(final)
+        if not final and len(briefs) == 1:
+            break  # later, when the writer is back or the machine is less busy
         if not final:
-            break  # too slow for its deadline; later, when the machine is less busy
+            at_once = 1  # a slow machine may finish one text in the time
     return num_stored
+
+
+def _write_some(work: CopyWork, writer: CopyWriter, briefs: Sequence[Brief]) -> frozenset[str]:
+    """Write and store texts; return the digests of the briefs that need no further try."""
+    try:
+        made = write_and_store(work, writer, briefs, within_s=work.settings.timeout_s)
+    except (Unavailable, ServerRefused, WriterRefused) as error:
+        log.warning("texts not written; templates are shown", extra={"why": str(error)})
+        return frozenset()
+    return frozenset(one.brief.digest() for one in made.texts if one.is_final)
 
 
 def write_and_store(
     work: CopyWork, writer: CopyWriter, briefs: Sequence[Brief], *, within_s: float
 ) -> VerifiedTexts:
-    """Write texts, store their outcomes, and add what they cost."""
+    """Write texts, store their outcomes, and add what they cost.
+
+    A call that fails costs its seconds: a writer that is too slow keeps a processor busy too.
+    """
     began = work.monotonic()
-    made = write_verified(writer, briefs, seed=0, within_s=within_s)
+    try:
+        made = write_verified(writer, briefs, seed=0, within_s=within_s)
+    except FreshetError:
+        copy_cost_rows.add(work.ledger, CopyCost(seconds=work.monotonic() - began))
+        raise
     copy_rows.store(work.ledger, writer.digest, made.texts)
     num_written = sum(one.source == "writer" for one in made.texts)
     num_final = sum(one.is_final for one in made.texts)
@@ -88,7 +102,7 @@ def write_and_store(
     return made
 
 
-def _next_briefs(work: CopyWork, writer: CopyWriter) -> list[Brief]:
+def _next_briefs(work: CopyWork, writer: CopyWriter, at_most: int) -> list[Brief]:
     """Return the most wanted briefs that have no outcome; forget those that have one."""
     wanted = {brief.digest(): brief for brief in wanted_rows.most_wanted(work.ledger, _LOOKED_AT)}
     left = copy_rows.without_outcome(work.ledger, writer.digest, list(wanted))
@@ -100,7 +114,7 @@ def _next_briefs(work: CopyWork, writer: CopyWriter) -> list[Brief]:
     useless = frozenset(wanted) - frozenset(useful)
     if useless:
         wanted_rows.delete(work.ledger, useless)
-    return [wanted[digest] for digest in useful[: work.settings.at_once]]
+    return [wanted[digest] for digest in useful[:at_most]]
 
 
 def has_budget(work: CopyWork) -> bool:

@@ -168,6 +168,40 @@ def test_a_writer_without_time_is_not_asked_forever(
     assert len(writer.asked) == 1
 
 
+def test_a_slow_machine_gets_its_texts_one_by_one(
+    ledger: Ledger, begin: Callable[..., CopyWork]
+) -> None:
+    class SlowWriter(PlantedWriter):
+        def write(self, briefs: Sequence[Brief], *, seed: int, within_s: float) -> WriterAnswer:
+            if len(briefs) > 1:
+                raise Unavailable("the writer", where="here", why="timed out")
+            return super().write(briefs, seed=seed, within_s=within_s)
+
+    wanted_rows.add(ledger, Counter({BLUE: 1, RED: 5}))
+    assert write_ahead(begin(SlowWriter(true_text))) == 2
+    assert len(ready_texts(ledger, BLUE, RED)) == 2
+
+
+def test_calls_that_time_out_end_with_the_budget(
+    ledger: Ledger, begin: Callable[..., CopyWork]
+) -> None:
+    num_calls = 0
+
+    class StuckWriter:
+        digest = "planted"
+
+        def write(self, briefs: Sequence[Brief], *, seed: int, within_s: float) -> WriterAnswer:
+            nonlocal num_calls
+            num_calls += 1
+            raise Unavailable("the writer", where="here", why="timed out")
+
+    wanted_rows.add(ledger, Counter([BLUE]))
+    settings = CopySettings(writer="torchserve:", seconds_per_hour=2.0)
+    for _ in range(9):
+        assert write_ahead(begin(StuckWriter(), settings)) == 0  # a second each, by this clock
+    assert num_calls == 2
+
+
 def test_without_a_live_writer_nothing_is_written(
     ledger: Ledger, begin: Callable[..., CopyWork]
 ) -> None:
