@@ -11,7 +11,7 @@ from copywriter.writing.writer import WriterAnswer
 from cron.copy_errors import WriterRefused
 from cron.ports import ModelServer
 
-_MARGIN_S = 5.0  # for the way there and back, and a batch in front
+MARGIN_S = 5.0  # for the way there and back, and a batch in front
 
 
 class _Answer(msgspec.Struct):
@@ -42,7 +42,7 @@ class ServedWriter:
             "seed": seed,
             "within_s": within_s,
         }
-        raw = self._server.predict(self._version, body, timeout_s=within_s + _MARGIN_S)
+        raw = self._server.predict(self._version, body, timeout_s=within_s + MARGIN_S)
         try:
             answer = msgspec.convert(raw, _Answer)
         except msgspec.ValidationError as error:

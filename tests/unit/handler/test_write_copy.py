@@ -10,10 +10,14 @@ import zipfile
 from pathlib import Path
 
 import pytest
+import yaml
 
 from copywriter.writing.sampling import Sampling
 from copywriter.writing.writer import WriterError
 from copywriter.writing.writer_bundle import make_writer_bundle, open_writer_bundle
+from cron.copy.served_writer import MARGIN_S
+from cron.project_root import PROJECT_ROOT
+from gateway.bodies.copy import MAX_WAIT_S
 from handler.write_copy import read_request
 from tests.film_briefs import film_brief
 from tests.tiny_writer import write_tiny_causal_model
@@ -115,3 +119,9 @@ def test_a_request_is_read_as_bytes_or_parsed() -> None:
     briefs, seed, within_s = read_request(json.dumps(body_of()).encode())
     assert (briefs, seed, within_s) == ([film_brief()], 1, 30.0)
     assert read_request(body_of()) == (briefs, seed, within_s)
+
+
+def test_a_call_that_nobody_waits_for_is_dropped() -> None:
+    """Else a machine that was slow for a minute writes for calls that have ended, ever after."""
+    settings = yaml.safe_load((PROJECT_ROOT / "handler" / COPY.worker_settings).read_text())
+    assert settings["clientTimeoutInMills"] == 1_000 * (MAX_WAIT_S + MARGIN_S)
