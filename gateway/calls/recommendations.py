@@ -55,6 +55,9 @@ _REASON = ItemReason(
     popular=True,
     new=False,
 )
+_ITEM = RankedItem(
+    rank=1, id="181", title="Return of the Jedi (1983)", score=5.861498, rating=4.316891
+)
 _ANSWERS = answer(
     200,
     "The live model's items, or the popular ones while the model server does not answer.",
@@ -62,30 +65,13 @@ _ANSWERS = answer(
         recommendation_id=_ID,
         user_id="ann",
         model_version=3,
-        items=(
-            RankedItem(
-                rank=1,
-                id="181",
-                title="Return of the Jedi (1983)",
-                score=5.861498,
-                rating=4.316891,
-            ),
-        ),
+        items=(_ITEM,),
     ),
     explained=RankedAnswer(
         recommendation_id=_ID,
         user_id=None,
         model_version=3,
-        items=(
-            RankedItem(
-                rank=1,
-                id="181",
-                title="Return of the Jedi (1983)",
-                score=5.861498,
-                rating=4.316891,
-                reason=_REASON,
-            ),
-        ),
+        items=(replace(_ITEM, reason=_REASON),),
         unknown=("new-1",),
     ),
     copy=RankedAnswer(
@@ -93,13 +79,8 @@ _ANSWERS = answer(
         user_id="ann",
         model_version=3,
         items=(
-            RankedItem(
-                rank=1,
-                id="181",
-                title="Return of the Jedi (1983)",
-                score=5.861498,
-                rating=4.316891,
-                copy=ItemCopy(text="Sci-fi and war, as in “Star Wars”.", source="template"),
+            replace(
+                _ITEM, copy=ItemCopy(text="Sci-fi and war, as in “Star Wars”.", source="template")
             ),
         ),
         row_title=ItemCopy(text="More sci-fi and war, after “Star Wars”", source="template"),

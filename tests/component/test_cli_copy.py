@@ -19,7 +19,7 @@ LIE = RejectedText(text="By Bob.", violations=(Violation(rule="names", words="Bo
 
 
 @pytest.fixture
-def written(settings: Settings) -> None:
+def texts_in_ledger(settings: Settings) -> None:
     """Store a text of a live writer, and a brief for which it wrote a lie twice."""
     ledger = wiring.open_ledger(settings.store.ledger)
     writer_rows.add(ledger, "w" * 64, name="small", version=1)
@@ -32,44 +32,44 @@ def written(settings: Settings) -> None:
     ledger.close()
 
 
-def printed(capsys: pytest.CaptureFixture[str], *words: str) -> str:
+def output_of(capsys: pytest.CaptureFixture[str], *words: str) -> str:
     """Return what `copy` prints with some words, which it must accept."""
     assert main(["copy", *words]) == 0
     return capsys.readouterr().out
 
 
-@pytest.mark.usefixtures("written")
+@pytest.mark.usefixtures("texts_in_ledger")
 def test_an_editor_sees_texts_and_what_was_rejected(capsys: pytest.CaptureFixture[str]) -> None:
-    assert "A text." in printed(capsys, "list")
-    rejected = printed(capsys, "list", "--only", "rejected")
+    assert "A text." in output_of(capsys, "list")
+    rejected = output_of(capsys, "list", "--only", "rejected")
     assert "By Bob. (names: Bob)" in rejected
     assert "A text." not in rejected
-    shown = json.loads(printed(capsys, "list", "--json", "--num", "1"))
+    shown = json.loads(output_of(capsys, "list", "--json", "--num", "1"))
     assert len(shown) == 1
-    writers = printed(capsys, "writers")
+    writers = output_of(capsys, "writers")
     assert writers.startswith("live  small version 1  wwwwwwwwwwww")
     assert "broke the rule names: 2 texts" in writers
-    assert json.loads(printed(capsys, "writers", "--json"))["rules"] == {"names": 2}
+    assert json.loads(output_of(capsys, "writers", "--json"))["rules"] == {"names": 2}
 
 
-@pytest.mark.usefixtures("written")
+@pytest.mark.usefixtures("texts_in_ledger")
 def test_an_editor_decides_and_takes_it_back(capsys: pytest.CaptureFixture[str]) -> None:
-    assert "stays" in printed(capsys, "pin", KEPT.digest())
-    edited = printed(capsys, "edit", LOST.digest(), "The best film ever.")
+    assert "stays" in output_of(capsys, "pin", KEPT.digest())
+    edited = output_of(capsys, "edit", LOST.digest(), "The best film ever.")
     assert edited.startswith("your text is shown\n")
     assert "the verifier objects (comparisons)" in edited
-    assert "template" in printed(capsys, "ban", KEPT.digest())
-    assert "The best film ever." in printed(capsys, "list", "--only", "edited")
-    printed(capsys, "undo", KEPT.digest())
+    assert "template" in output_of(capsys, "ban", KEPT.digest())
+    assert "The best film ever." in output_of(capsys, "list", "--only", "edited")
+    output_of(capsys, "undo", KEPT.digest())
     assert main(["copy", "undo", KEPT.digest()]) == 1
     assert "copy list --only edited" in capsys.readouterr().err
     assert main(["copy", "ban", "0" * 64]) == 1
     assert "copy list" in capsys.readouterr().err
 
 
-@pytest.mark.usefixtures("written")
+@pytest.mark.usefixtures("texts_in_ledger")
 def test_a_writer_is_rolled_back_once(capsys: pytest.CaptureFixture[str]) -> None:
-    assert printed(capsys, "rollback") == "templates alone are shown now\n"
+    assert output_of(capsys, "rollback") == "templates alone are shown now\n"
     assert main(["copy", "rollback"]) == 1
     assert capsys.readouterr().err.startswith("no writer is live")
     assert main(["copy", "release"]) == 2
@@ -78,5 +78,5 @@ def test_a_writer_is_rolled_back_once(capsys: pytest.CaptureFixture[str]) -> Non
 
 @pytest.mark.usefixtures("settings")
 def test_without_texts_the_list_says_how_they_come(capsys: pytest.CaptureFixture[str]) -> None:
-    assert "copy=true" in printed(capsys, "list")
-    assert "copy release" in printed(capsys, "writers")
+    assert "copy=true" in output_of(capsys, "list")
+    assert "copy release" in output_of(capsys, "writers")
