@@ -1,7 +1,8 @@
 """Measure what exploring costs in each placement, from the lists of the last week.
 
-The worker does it once an hour, after collecting. It reads the slates that an exploring policy
-chose and their rewards. Lists of experiments count like others; interleaved ones have no
+The worker does it after collecting: once an hour, and every five minutes while there are few
+slates, so that a shop that begins to explore need not wait. It reads the slates that an exploring
+policy chose and their rewards. Lists of experiments count like others; interleaved ones have no
 propensities and are left out.
 """
 
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -29,6 +31,7 @@ from cron.shown_rewards import CLOCK_SLACK_US, EVENT_COLUMNS, SLATE_COLUMNS, joi
 from cron.visitor_days.reading import read_numbers
 
 EVERY = timedelta(hours=1)
+WHILE_FEW, FEW_SLATES = timedelta(minutes=5), 1_000  # of all placements and policies together
 WITHIN = timedelta(days=7)
 MAX_SLATES = 20_000  # the newest of a placement and policy
 WITHOUT_PROPENSITIES = ("popular", "interleaved")  # policies, as slates name them
@@ -40,13 +43,13 @@ log = logging.getLogger(__name__)
 def measure_exploration(
     ledger: Ledger, journal: Journal, reward: RewardSettings, lease: Lease
 ) -> None:
-    """Measure the prices, if that was not done in the last hour; raise LeaseLost.
+    """Measure the prices, if that was not done lately; raise LeaseLost.
 
     What cannot be read now is measured at the next turn.
     """
     now = ledger.now()
-    last = [one.measured_at for one in exploration_rows.every(ledger)]
-    if last and timedelta(0) <= now - max(last) < EVERY:
+    last = exploration_rows.every(ledger)
+    if last and timedelta(0) <= now - max(one.measured_at for one in last) < _pause_after(last):
         return
     try:
         prices = exploration_prices(journal, reward, now=now)
@@ -57,6 +60,11 @@ def measure_exploration(
         return
     if prices or last:
         exploration_rows.replace_all(ledger, prices, lease=lease)
+
+
+def _pause_after(prices: Sequence[PlacementPrice]) -> timedelta:
+    num_slates = sum(one.price.num_slates for one in prices)
+    return WHILE_FEW if num_slates < FEW_SLATES else EVERY
 
 
 def exploration_prices(

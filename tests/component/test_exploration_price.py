@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
-from cron.cycle.exploration import EVERY, exploration_prices, measure_exploration
+from cron.cycle.exploration import (
+    EVERY,
+    FEW_SLATES,
+    WHILE_FEW,
+    exploration_prices,
+    measure_exploration,
+)
 from cron.experiments.exploration_price import ExplorationPrice, PlacementPrice
 from cron.ledger import exploration_rows
 from cron.ledger.ledger import Ledger
@@ -72,21 +78,34 @@ def test_the_price_of_any_policy_is_read_from_the_ranks(house: House) -> None:
     assert new.price.why_unknown is not None
 
 
+def measured_at(house: House, at: datetime) -> PlacementPrice:
+    ledger = Ledger(house.ledger.engine, now=[at].__iter__().__next__)
+    measure_exploration(ledger, house.journal, REWARD, house.lease)
+    (found,) = exploration_rows.every(house.ledger)
+    return found
+
+
 def test_the_price_is_measured_once_an_hour(house: House) -> None:
     measure_exploration(house.ledger, house.journal, REWARD, house.lease)
     assert exploration_rows.every(house.ledger) == ()
+    house.log.append(visits(house, FEW_SLATES))
+    house.collect()
+    now = house.ledger.now()
+    assert measured_at(house, now).measured_at == now
+    assert measured_at(house, now + EVERY / 2).measured_at == now
+    assert measured_at(house, now + EVERY).measured_at == now + EVERY
+
+
+def test_a_shop_that_begins_to_explore_need_not_wait(house: House) -> None:
     house.log.append(visits(house, 10))
     house.collect()
     now = house.ledger.now()
-    for later, num_slates in ((timedelta(0), 10), (EVERY / 2, 10), (EVERY * 1.1, 11)):
-        at = now + later
-        ledger = Ledger(house.ledger.engine, now=[at].__iter__().__next__)
-        measure_exploration(ledger, house.journal, REWARD, house.lease)
-        (found,) = exploration_rows.every(house.ledger)
-        assert found.price.num_slates == num_slates
-        more = replace(visits(house, 1)[0], event_id=f"s-more-{later}")
-        house.log.append([more] if later == EVERY / 2 else [])
-        house.collect()
+    assert measured_at(house, now).price.num_slates == 10
+    more = replace(records_slate(visits(house, 1)), event_id="s-more")
+    house.log.append([more])
+    house.collect()
+    assert measured_at(house, now + WHILE_FEW / 2).price.num_slates == 10
+    assert measured_at(house, now + WHILE_FEW).price.num_slates == 11
 
 
 def test_the_status_has_the_price(house: House) -> None:
