@@ -120,5 +120,5 @@ def _prompt_file(path: Path) -> PromptFile:
     except (OSError, ValueError) as error:
         raise WriterError(
             f"{path}: can't be read as instruction and examples ({error}); "
-            f"{SHIPPED_PROMPTS.name}/en/reason_line.toml shows the format"
+            "copywriter/prompts/en/reason_line.toml shows the format"
         ) from error
