@@ -16,8 +16,8 @@ def pictures_of(ranker: Ranker, *, field: str) -> PictureSearch:
     """Return the pictures of the release; raise BadRequest if it has none."""
     if ranker.pictures is None:
         expected = (
-            "another question: no item of this release has a picture that is encoded; "
-            "the setting train.pictures.model names an encoder"
+            "another question: no item of this release has a picture that is encoded; if the "
+            "setting train.pictures.model names an encoder, the next release has what is fetched"
         )
         raise BadRequest(field, found="a question by picture", expected=expected)
     return ranker.pictures
