@@ -37,8 +37,8 @@ def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
     else:
         print(
             table(
-                ["setting", "value", "from"],
-                [[key, in_toml(value), origin] for key, value, origin in rows],
+                ["setting", "from", "value"],
+                [[key, origin, in_toml(value)] for key, value, origin in rows],
             )
         )
     return 0
