@@ -71,7 +71,8 @@ def release_writer(parts: WriterRelease) -> WriterVerdict:
 
 
 def _release_served(parts: WriterRelease) -> WriterVerdict:
-    version, server = writer_rows.next_version(parts.ledger), parts.open_server()
+    server = parts.open_server()
+    version = _free_version(parts.ledger, server)
     parts.var.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=parts.var, prefix=".writer-") as private:
         digest = _make_bundle(parts.settings, Path(private) / "bundle")
@@ -96,6 +97,16 @@ def _release_served(parts: WriterRelease) -> WriterVerdict:
     _make_live(parts, digest, parts.settings.model, verdict, version=version, archive=mar.name)
     _tidy(parts, server)
     return verdict
+
+
+def _free_version(ledger: Ledger, server: ModelServer) -> int:
+    """Return a version that no node has, after unloading what ended releases left behind."""
+    known = {one.version for one in writer_rows.every(ledger)}
+    left_behind = [one.version for one in server.versions() if one.version not in known]
+    for version in left_behind:
+        with suppress(FreshetError):  # the default stays until another one is
+            server.unregister(version)
+    return max([writer_rows.next_version(ledger) - 1, *left_behind]) + 1
 
 
 def _make_bundle(settings: CopySettings, out: Path) -> str:

@@ -20,6 +20,7 @@ class _Answer(msgspec.Struct):
     texts: list[str | None]
     prompt_tokens: int
     output_tokens: int
+    writer: str
 
 
 class ServedWriter:
@@ -47,6 +48,9 @@ class ServedWriter:
             answer = msgspec.convert(raw, _Answer)
         except msgspec.ValidationError as error:
             raise WriterRefused(f"TorchServe, version {self._version}", why=str(error)) from error
+        if answer.writer != self._digest:
+            why = f"it has the writer {answer.writer[:12]}…, expected {self._digest[:12]}…"
+            raise WriterRefused(f"TorchServe, version {self._version}", why=why)
         if len(answer.texts) != len(briefs):
             why = f"{len(answer.texts)} texts for {len(briefs)} briefs"
             raise WriterRefused(f"TorchServe, version {self._version}", why=why)

@@ -7,14 +7,26 @@ touches the recommender's.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
 
 from cron.copy_errors import NoLiveWriter
+from cron.errors import FreshetError
 from cron.ledger import writer_rows
 from cron.ledger.ledger import Ledger
 from cron.ledger.writer_rows import KnownWriter
 from cron.ports import ArtifactStore, ModelServer
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WriterRollback:
+    """The writer that is live now, and why no node has loaded it yet; templates alone: None."""
+
+    live: KnownWriter | None
+    not_loaded: str | None = None
 
 
 def restore_live(ledger: Ledger, server: ModelServer, artifacts: ArtifactStore) -> None:
@@ -31,6 +43,29 @@ def restore_live(ledger: Ledger, server: ModelServer, artifacts: ArtifactStore) 
         server.register(live.version, artifacts.url(live.archive))
     if server.live() != live.version:
         server.set_live(live.version)
+
+
+def roll_back_and_load(
+    ledger: Ledger, open_server: Callable[[], ModelServer], artifacts: ArtifactStore
+) -> WriterRollback:
+    """Roll back, load the writer that is live then, and unload the one that was.
+
+    A server that is away doesn't keep the rollback: the worker loads the writer when it is back.
+    Raise NoLiveWriter.
+    """
+    before = writer_rows.live(ledger)
+    live = roll_back(ledger)
+    if live is None or live.version is None:
+        return WriterRollback(live=live)
+    try:
+        server = open_server()
+        restore_live(ledger, server, artifacts)
+    except FreshetError as error:
+        return WriterRollback(live=live, not_loaded=str(error))
+    if before is not None and before.version is not None:
+        with suppress(FreshetError):  # it only takes memory
+            server.unregister(before.version)
+    return WriterRollback(live=live)
 
 
 def roll_back(ledger: Ledger) -> KnownWriter | None:

@@ -9,7 +9,7 @@ import msgspec
 
 from copywriter.verifier.check import check
 from cron.copy.release_writer import WriterRelease, release_writer
-from cron.copy.serving import roll_back
+from cron.copy.serving import roll_back_and_load
 from cron.copy.writer_gate import WriterScores, WriterVerdict
 from cron.cycle.signing_key import signing_key
 from cron.ledger import copy_cost_rows, copy_rows, wanted_rows, writer_rows
@@ -73,8 +73,7 @@ def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
             verdict = release_writer(_release_of(settings, ledger))
             print(f"the writer is live: {verdict.why}\n{_scores_line(verdict.scores)}")
         case "rollback":
-            live = roll_back(ledger)
-            print(f"the writer {live.name} is live" if live else "templates alone are shown now")
+            _roll_back(ledger, settings)
         case _:
             _decide(arguments, ledger)
     return 0
@@ -90,6 +89,20 @@ def _release_of(settings: Settings, ledger: Ledger) -> WriterRelease:
         var=var,
         signing_key=signing_key(var) if settings.release.sign_archives else None,
     )
+
+
+def _roll_back(ledger: Ledger, settings: Settings) -> None:
+    done = roll_back_and_load(
+        ledger,
+        lambda: open_copy_server(settings),
+        open_artifacts(settings.store.artifacts),
+    )
+    if done.live is None:
+        print("templates alone are shown now")
+        return
+    print(f"the writer {done.live.name} is live")
+    if done.not_loaded is not None:
+        print(f"its stored texts are shown; the worker loads it later: {done.not_loaded}")
 
 
 def _decide(arguments: argparse.Namespace, ledger: Ledger) -> None:
