@@ -19,6 +19,10 @@ from tests.tiny_writer import write_tiny_causal_model
 from trainer.signature import new_key, public_key, verify_folder
 
 
+class _WriterFile(msgspec.Struct):
+    digest: str
+
+
 class TemplateServer(FakeServer):
     """A server whose writer says what the templates say; a tiny model would be refused."""
 
@@ -27,7 +31,13 @@ class TemplateServer(FakeServer):
         assert isinstance(body, dict)
         briefs = [msgspec.convert(one, Brief) for one in body["briefs"]]
         texts = [from_template(one) for one in briefs]
-        return {"texts": texts, "prompt_tokens": 0, "output_tokens": 0}
+        return {"texts": texts, "prompt_tokens": 0, "output_tokens": 0, "writer": self._digest()}
+
+    def _digest(self) -> str:
+        """Return the digest of the writer in the only archive."""
+        (mar,) = self._store.glob("*.mar")
+        with zipfile.ZipFile(mar) as archive:
+            return msgspec.json.decode(archive.read("bundle/writer.json"), type=_WriterFile).digest
 
 
 def test_a_released_writer_is_live_and_signed(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import zipfile
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -75,7 +76,8 @@ def _kill_until_given_up(node: Running, live: Callable[[], ServerVersion]) -> No
     while time.monotonic() - seen_at < 4 * PATIENCE_S:
         assert time.monotonic() < deadline, "TorchServe did not give up"
         for pid in set(node.worker_pids()) - {first}:
-            psutil.Process(pid).kill()
-            seen_at = time.monotonic()
+            with suppress(psutil.NoSuchProcess):  # the last kill has just ended it
+                psutil.Process(pid).kill()
+                seen_at = time.monotonic()
         time.sleep(0.05)
     assert not live().ready

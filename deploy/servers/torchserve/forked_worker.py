@@ -19,6 +19,7 @@ from pathlib import Path
 
 _WORKER = "model_service_worker.py"
 _STARTED = b"started"
+_LONGEST_ANSWER = 16  # bytes
 # The fork server may still import; that takes 1 s, and longer when the disk is cold.
 _START_LIMIT_S = 30.0
 _BY_SIGNAL = 128  # and the signal's number: a process's exit status as Java has it
@@ -39,17 +40,25 @@ def _run_forked(address: str, arguments: Sequence[str]) -> int | None:
     """Return the exit status of a worker, or None if none was started."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as server:
         try:
-            lifeline = _ask(server, address, arguments)
+            lifeline, said = _ask(server, address, arguments)
         except OSError as error:
             sys.stderr.write(f"this worker is not forked ({error}); Python starts it\n")
             return None
         with lifeline:
+            if said != _STARTED:  # killed before it could say so
+                return _exit_status(said)
             _give_streams_up()
             return _wait(server, lifeline)
 
 
-def _ask(server: socket.socket, address: str, arguments: Sequence[str]) -> socket.socket:
-    """Have a worker started and return our end of its lifeline; raise OSError if it is not."""
+def _ask(
+    server: socket.socket, address: str, arguments: Sequence[str]
+) -> tuple[socket.socket, bytes]:
+    """Have a worker forked; return our end of its lifeline and what was answered first.
+
+    That is _STARTED, or the status of a worker that has ended before. Raise OSError if none was
+    forked.
+    """
     asked = {"arguments": arguments, "folder": str(Path.cwd()), "environment": dict(os.environ)}
     lifeline, workers_end = socket.socketpair()
     try:
@@ -58,13 +67,14 @@ def _ask(server: socket.socket, address: str, arguments: Sequence[str]) -> socke
         with workers_end:
             descriptors = [0, 1, 2, workers_end.fileno()]
             socket.send_fds(server, [json.dumps(asked).encode()], descriptors)
-        if server.recv(len(_STARTED)) != _STARTED:
+        said = server.recv(_LONGEST_ANSWER)
+        if not said:
             raise OSError("the fork server has refused")
         server.settimeout(None)
     except OSError:
         lifeline.close()
         raise
-    return lifeline
+    return lifeline, said
 
 
 def _give_streams_up() -> None:
@@ -76,11 +86,15 @@ def _give_streams_up() -> None:
 
 def _wait(server: socket.socket, lifeline: socket.socket) -> int:
     """Return a worker's exit status, which is 1 if the fork server died before it."""
-    status = server.recv(16)
+    status = server.recv(_LONGEST_ANSWER)
     if not status:
         lifeline.recv(1)
         return 1
-    ended = int(status)
+    return _exit_status(status)
+
+
+def _exit_status(answer: bytes) -> int:
+    ended = int(answer)
     return ended if ended >= 0 else _BY_SIGNAL - ended
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -132,6 +133,19 @@ def test_a_killed_worker_is_seen_as_killed(address: Path, worker: Path, tmp_path
     with running_worker(address, str(worker), folder=tmp_path) as process:
         os.kill(pid_of(process), signal.SIGKILL)
         assert process.wait(LIMIT_S) == 128 + signal.SIGKILL
+
+
+def test_a_worker_killed_at_its_start_is_not_started_again(worker: Path, tmp_path: Path) -> None:
+    """TorchServe decides that, and pauses between its tries."""
+    address = tmp_path / "fork.sock"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
+        listener.bind(str(address))
+        listener.listen()
+        with running_worker(address, str(worker), folder=tmp_path) as process:
+            connection, _ = listener.accept()
+            with connection:
+                connection.send(str(-signal.SIGKILL.value).encode())
+                assert process.wait(LIMIT_S) == 128 + signal.SIGKILL
 
 
 def test_a_worker_that_fails_shows_why(address: Path, worker: Path, tmp_path: Path) -> None:
