@@ -179,34 +179,15 @@ def metrics_of(name: str, folds: Sequence[Mapping[str, object]], *, note: str) -
 
     Intervals are by bootstrap over users. Folds differ in items and users and share one seed.
     """
-    seconds = float(np.mean([float(str(fold["seconds"])) for fold in folds]))
+    seconds = {TEXT_ALONE: float(np.mean([float(str(fold["seconds"])) for fold in folds]))}
     num_folds = f"{len(folds)} folds" if len(folds) > 1 else "1 fold"
     metrics = []
     for ranking in COLD_RANKINGS:
         for metric in ("NDCG@10", "HR@10"):
             for model, value_U in _values([fold[ranking] for fold in folds], metric).items():
-                shown = mean_interval(value_U)
-                notes = (f"{len(value_U):,} users", num_folds, note)
-                metrics.append(
-                    BenchMetric(
-                        metric=metric,
-                        value=shown.value,
-                        low=shown.low,
-                        high=shown.high,
-                        unit="1",
-                        protocol=ranking,
-                        model=model,
-                        set=name,
-                        seeds=1,
-                        seconds=seconds if model == TEXT_ALONE else None,
-                        note=", ".join(filter(None, notes)),
-                    )
-                )
-                print(
-                    f"{name:8} {ranking:28} {metric:8} {shown.value:+.4f}"
-                    f" [{shown.low:+.4f}, {shown.high:+.4f}] {model}",
-                    flush=True,
-                )
+                place = (metric, ranking, model, name)
+                row = mean_of_users(value_U, place, (num_folds, note))
+                metrics.append(replace(row, seconds=seconds.get(model)))
     return metrics
 
 
@@ -217,6 +198,34 @@ def _values(parts: Sequence[object], metric: str) -> dict[str, NDArray[np.float6
     for model in COLD_BASELINES:
         values[f"{TEXT_ALONE} − {model}"] = values[TEXT_ALONE] - values[model]
     return values
+
+
+def mean_of_users(
+    value_U: NDArray[np.float64], place: tuple[str, str, str, str], notes: Sequence[str]
+) -> BenchMetric:
+    """Print and return the mean over users with its interval, by bootstrap over users.
+
+    `place` is the row's metric, protocol, model and set.
+    """
+    shown = mean_interval(value_U)
+    metric, protocol, model, set_name = place
+    print(
+        f"{set_name:8} {protocol:28} {metric:8} {shown.value:+.4f}"
+        f" [{shown.low:+.4f}, {shown.high:+.4f}] {model}",
+        flush=True,
+    )
+    return BenchMetric(
+        metric=metric,
+        value=shown.value,
+        low=shown.low,
+        high=shown.high,
+        unit="1",
+        protocol=protocol,
+        model=model,
+        set=set_name,
+        seeds=1,
+        note=", ".join(filter(None, (f"{len(value_U):,} users", *notes))),
+    )
 
 
 def user_means(parts: Sequence[object], model: str, metric: str) -> NDArray[np.float64]:

@@ -22,10 +22,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bench.contestants.configs import CONFIGS
-from bench.contestants.offline import mean_interval
 from bench.data.sets import load_set
 from bench.data.snapshots import Roles, write_snapshot
-from bench.ranking.cold import train_and_release, user_means
+from bench.ranking.cold import mean_of_users, train_and_release, user_means
 from bench.ranking.cold_folds import USER_FOLDS, Fold, draw_events, event_batches, fold_of
 from bench.ranking.cold_gains import gains_of
 from bench.report.kept import code_digest, data_digest, kept_part
@@ -130,22 +129,7 @@ def metrics_of(folds: Sequence[Mapping[str, object]]) -> list[BenchMetric]:
             for control in (NO_FACTS, SHUFFLED):
                 values[f"{FACTS} − {control}"] = values[FACTS] - values[control]
             for model, value_U in values.items():
-                shown = mean_interval(value_U)
-                print(f"{ranking:28} {metric:8} {shown.value:+.4f} {model}", flush=True)
-                metrics.append(
-                    BenchMetric(
-                        metric=metric,
-                        value=shown.value,
-                        low=shown.low,
-                        high=shown.high,
-                        unit="1",
-                        protocol=ranking,
-                        model=model,
-                        set=SET,
-                        seeds=1,
-                        note=f"{len(value_U):,} users, {num_folds}",
-                    )
-                )
+                metrics.append(mean_of_users(value_U, (metric, ranking, model, SET), (num_folds,)))
     return metrics
 
 

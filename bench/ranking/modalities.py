@@ -26,11 +26,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bench.contestants.configs import CONFIGS
-from bench.contestants.offline import mean_interval
 from bench.data.planted_kinds import facts_of_kinds, planted_kinds, without_kinds
 from bench.data.sets import load_set
 from bench.data.snapshots import Roles, write_snapshot
-from bench.ranking.cold import train_and_release, user_means
+from bench.ranking.cold import mean_of_users, train_and_release, user_means
 from bench.ranking.cold_folds import Fold, draw_events, event_batches, fold_of
 from bench.ranking.cold_gains import gains_of, random_gains
 from bench.ranking.graph import Triple, read_triples, shuffle_items
@@ -166,22 +165,8 @@ def metrics_of(
         for model, control in itertools.product(others, controls):
             values[f"{model} − {control}"] = values[model] - values[control]
         for name, value_U in values.items():
-            shown = mean_interval(value_U)
-            print(f"{ranking:28} {shown.value:+.4f} {name}", flush=True)
-            metrics.append(
-                BenchMetric(
-                    metric="NDCG@10",
-                    value=shown.value,
-                    low=shown.low,
-                    high=shown.high,
-                    unit="1",
-                    protocol=ranking,
-                    model=name,
-                    set=set_name,
-                    seeds=1,
-                    note=f"{len(value_U):,} users, {num_folds}",
-                )
-            )
+            place = ("NDCG@10", ranking, name, set_name)
+            metrics.append(mean_of_users(value_U, place, (num_folds,)))
     return metrics
 
 

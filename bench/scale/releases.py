@@ -15,6 +15,7 @@ import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +30,7 @@ from recommender.arrays.bases import CONTENT
 from recommender.bundle import load_bundle, save_bundle
 from recommender.lists.answer import answer_batch
 from recommender.ranking.ranker import Ranker
+from tests.system.machine import until
 from tests.system.torchserve import open_node, running_torchserve
 from trainer.archive import pack
 
@@ -146,7 +148,8 @@ def _serve(folder: Path, archives: Path, *, own_imports: bool) -> _Served:
     ):
         java = psutil.Process(node.process.pid)
         if not own_imports:
-            _wait_for_imports(java)
+            imported = partial(_waits_for_workers, java)
+            until(imported, "the fork server to import", limit_s=60)
         for version in range(1, NUM_VERSIONS + 1):
             (mar,) = archives.glob(f"rec-{version}-*.mar")
             used_s, began_s = _processor_s(java), time.perf_counter()
@@ -159,14 +162,11 @@ def _serve(folder: Path, archives: Path, *, own_imports: bool) -> _Served:
     return served
 
 
-def _wait_for_imports(java: psutil.Process, *, limit_s: float = 60.0) -> None:
-    """Wait until the fork server sleeps, so that the first version does not wait for it."""
+def _waits_for_workers(java: psutil.Process) -> bool:
+    """Return whether the fork server has imported: only then it waits for events."""
     (fork_server,) = java.children()
-    deadline, used_s = time.monotonic() + limit_s, -1.0
-    while used_s != (now_s := fork_server.cpu_times().user):
-        assert time.monotonic() < deadline, "the fork server still imports"
-        used_s = now_s
-        time.sleep(0.5)
+    descriptors = Path(f"/proc/{fork_server.pid}/fd").iterdir()
+    return any("eventpoll" in str(one.readlink()) for one in descriptors)
 
 
 def _processor_s(java: psutil.Process) -> float:

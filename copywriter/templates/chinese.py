@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from copywriter.brief import Kind, Tone
+from copywriter.brief import Tone
 from copywriter.templates.material import ItemMaterial, Material, Tie
+from copywriter.templates.wordings import Group, GroupsOfKinds, in_tone
 from copywriter.wording.roles import RoleName
-
-Group = Sequence[str]  # wordings of the same
 
 # a tie by name and without one: {name} and {title}
 _SAME: dict[RoleName, tuple[str, str]] = {
@@ -23,19 +22,6 @@ _SAME: dict[RoleName, tuple[str, str]] = {
 }
 
 
-def groups(kind: Kind, material: Material, tone: Tone) -> Iterator[Group]:
-    """Yield wordings of a kind, those that say most first."""
-    match kind:
-        case "reason_line":
-            yield from _reason_lines(material, tone)
-        case "item_blurb":
-            yield from _blurbs(material, tone)
-        case "row_title":
-            yield from _row_titles(material)
-        case "newsletter":
-            yield from _newsletters(material)
-
-
 def _reason_lines(material: Material, tone: Tone) -> Iterator[Group]:
     is_work = material.is_work
     this = "这部" if is_work else "这款"
@@ -44,7 +30,7 @@ def _reason_lines(material: Material, tone: Tone) -> Iterator[Group]:
     near = [_quote(one, is_work=is_work) for one in material.near]
     if near and material.shared:
         shared = _list(material.shared)
-        yield _in_tone(
+        yield in_tone(
             tone,
             plain=(
                 f"你关注过{near[0]}，{this}同样有{shared}元素。",
@@ -59,7 +45,7 @@ def _reason_lines(material: Material, tone: Tone) -> Iterator[Group]:
         )
     elif near and material.items and material.items[0].genres:
         genres = _list(material.items[0].genres[:2])
-        yield _in_tone(
+        yield in_tone(
             tone,
             plain=(f"{genres}，与{near[0]}相近。", f"与{near[0]}相近的{genres}。"),
             warm=(f"如果{near[0]}合你心意，也看看{this}{genres}。",),
@@ -68,7 +54,7 @@ def _reason_lines(material: Material, tone: Tone) -> Iterator[Group]:
     if len(near) > 1:
         yield (f"与{near[0]}和{near[1]}风格相近。",)
     if near:
-        yield _in_tone(
+        yield in_tone(
             tone,
             plain=(f"因为你关注过{near[0]}。", f"与{near[0]}风格相近。"),
             warm=(f"如果{near[0]}合你心意，不妨试试{this}。",),
@@ -82,14 +68,14 @@ def _without_history(material: Material, tone: Tone) -> Iterator[Group]:
     if material.is_popular_in_audience and audience:
         yield (f"深受{audience}爱好者欢迎。",)
     if material.is_popular:
-        yield _in_tone(
+        yield in_tone(
             tone,
             plain=("深受本店访客欢迎。", "本店热门之选。"),
             warm=("许多访客都喜欢的热门之选。",),
             lively=("本店热门，一起来看！",),
         )
     if material.is_new:
-        yield _in_tone(
+        yield in_tone(
             tone,
             plain=("新上架，等你发现。",),
             warm=("新上架，期待你的光临。",),
@@ -139,7 +125,7 @@ def _credits(item: ItemMaterial) -> Iterator[str]:
         yield f"来自{item.brand}。"
 
 
-def _row_titles(material: Material) -> Iterator[Group]:
+def _row_titles(material: Material, _tone: Tone) -> Iterator[Group]:
     is_work = material.is_work
     for tie in material.ties:
         if tie.name and tie.role in ("director", "writer", "artist", "brand"):
@@ -161,7 +147,7 @@ def _row_titles(material: Material) -> Iterator[Group]:
     yield ("值得一看",)
 
 
-def _newsletters(material: Material) -> Iterator[Group]:
+def _newsletters(material: Material, _tone: Tone) -> Iterator[Group]:
     """Name as many items as fit, the first ones first."""
     named = [one for one in dict.fromkeys(map(_in_newsletter, material.items)) if one]
     closing = ""
@@ -189,13 +175,17 @@ def _title_and_year(item: ItemMaterial) -> str | None:
     return f"{quoted}（{item.year}）" if item.year else quoted
 
 
-def _in_tone(tone: Tone, *, plain: Group, warm: Group, lively: Group) -> Group:
-    return {"plain": plain, "warm": warm, "lively": lively}[tone]
-
-
 def _quote(title: str, *, is_work: bool) -> str:
     return f"《{title}》" if is_work else f"“{title}”"
 
 
 def _list(values: Sequence[str]) -> str:
     return "、".join(values)
+
+
+GROUPS: GroupsOfKinds = {
+    "reason_line": _reason_lines,
+    "item_blurb": _blurbs,
+    "row_title": _row_titles,
+    "newsletter": _newsletters,
+}

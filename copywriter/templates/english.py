@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from copywriter.brief import Kind, Tone
+from copywriter.brief import Tone
 from copywriter.templates.material import ItemMaterial, Material, Tie
+from copywriter.templates.wordings import Group, GroupsOfKinds, in_tone
 from copywriter.wording.roles import RoleName
-
-Group = Sequence[str]  # wordings of the same
 
 # a tie by name and without one: {name} and {title}
 _SAME: dict[RoleName, tuple[str, str]] = {
@@ -23,26 +22,13 @@ _SAME: dict[RoleName, tuple[str, str]] = {
 }
 
 
-def groups(kind: Kind, material: Material, tone: Tone) -> Iterator[Group]:
-    """Yield wordings of a kind, those that say most first."""
-    match kind:
-        case "reason_line":
-            yield from _reason_lines(material, tone)
-        case "item_blurb":
-            yield from _blurbs(material, tone)
-        case "row_title":
-            yield from _row_titles(material)
-        case "newsletter":
-            yield from _newsletters(material, tone)
-
-
 def _reason_lines(material: Material, tone: Tone) -> Iterator[Group]:
     for tie in material.ties:
         yield _tie_lines(tie)
     near = [_quote(one) for one in material.near]
     if near and material.shared:
         shared = _list(material.shared)
-        yield _in_tone(
+        yield in_tone(
             tone,
             plain=(
                 f"More {shared}, since {near[0]} caught your eye.",
@@ -60,7 +46,7 @@ def _reason_lines(material: Material, tone: Tone) -> Iterator[Group]:
         )
     elif near and material.items and material.items[0].genres:
         genres = _list(material.items[0].genres[:2])
-        yield _in_tone(
+        yield in_tone(
             tone,
             plain=(
                 f"{_capital(genres)}, close to {near[0]}.",
@@ -73,7 +59,7 @@ def _reason_lines(material: Material, tone: Tone) -> Iterator[Group]:
     if len(near) > 1:
         yield (f"Close to {near[0]} and {near[1]}.", f"In the spirit of {near[0]} and {near[1]}.")
     if near:
-        yield _in_tone(
+        yield in_tone(
             tone,
             plain=(
                 f"Because {near[0]} caught your eye.",
@@ -92,7 +78,7 @@ def _without_history(material: Material, tone: Tone) -> Iterator[Group]:
     if material.is_popular_in_audience and audience:
         yield (f"Popular with fans of {audience}.",)
     if material.is_popular:
-        yield _in_tone(
+        yield in_tone(
             tone,
             plain=(
                 "Popular with visitors of this shop.",
@@ -103,7 +89,7 @@ def _without_history(material: Material, tone: Tone) -> Iterator[Group]:
             lively=("Popular here, and easy to see why!", "A popular pick!"),
         )
     if material.is_new:
-        yield _in_tone(
+        yield in_tone(
             tone,
             plain=("New here.", "New in the shop.", "New, and waiting to be discovered."),
             warm=("New here, and waiting for you.",),
@@ -158,7 +144,7 @@ def _credits(item: ItemMaterial) -> Iterator[str]:
         yield f"Made by {item.brand}."
 
 
-def _row_titles(material: Material) -> Iterator[Group]:
+def _row_titles(material: Material, _tone: Tone) -> Iterator[Group]:
     for tie in material.ties:
         if tie.name and tie.role in ("director", "writer", "artist", "brand"):
             yield (f"More from {tie.name}",)
@@ -222,10 +208,6 @@ def _what_it_is(item: ItemMaterial) -> Group:
     return (f"{genres}, and worth a look", f"{genres}, to discover")
 
 
-def _in_tone(tone: Tone, *, plain: Group, warm: Group, lively: Group) -> Group:
-    return {"plain": plain, "warm": warm, "lively": lively}[tone]
-
-
 def _quote(title: str) -> str:
     return f"“{title}”"
 
@@ -250,3 +232,11 @@ def _items(values: Sequence[str]) -> str:
     if len(values) < 2:
         return "".join(values)
     return f"{'; '.join(values[:-1])}; and {values[-1]}"
+
+
+GROUPS: GroupsOfKinds = {
+    "reason_line": _reason_lines,
+    "item_blurb": _blurbs,
+    "row_title": _row_titles,
+    "newsletter": _newsletters,
+}

@@ -29,8 +29,8 @@ def from_template(brief: Brief) -> str:
 def _candidates(brief: Brief) -> Iterator[str]:
     """Yield texts, those that say most first; each group holds wordings of the same."""
     material = material_of(brief)
-    words = chinese if brief.language == "zh" else english
-    for group in words.groups(brief.kind, material, brief.tone):
+    groups = (chinese if brief.language == "zh" else english).GROUPS[brief.kind]
+    for group in groups(material, brief.tone):
         if group:
             start = _turn(brief) % len(group)
             yield from (*group[start:], *group[:start])

@@ -15,9 +15,9 @@ from cron.__main__ import main
 from cron.ledger import holds, lease_row, metric_rows, trial_rows
 from cron.project_root import PROJECT_ROOT
 from cron.settings.tree import Settings
-from cron.trial import CandidateTrial
 from tests.component import story
 from tests.component.command_line import NUM_RATINGS, ledger_file
+from tests.trials import begin_trial
 
 
 def test_reading_verbs_tell_the_story(
@@ -108,16 +108,7 @@ def test_a_trial_is_ended_by_its_verb(
     ledger = wiring.open_ledger(settings.store.ledger)
     lease = lease_row.acquire(ledger, "worker", 60, ledger.now())
     assert lease is not None
-    trial = CandidateTrial(
-        version=4,
-        run_id=1,
-        live=3,
-        canary_share=0.5,
-        shadow_share=0.0,
-        after_seq=0,
-        started_at=ledger.now(),
-    )
-    trial_rows.start(ledger, trial, lease=lease)
+    begin_trial(ledger, lease)
     assert main(["trial", "promote", "--reason", "seen enough"]) == 0
     assert capsys.readouterr().out == "version 4 is live after the worker's next turn\n"
     asked = trial_rows.find(ledger, 4)

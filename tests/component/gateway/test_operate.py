@@ -17,11 +17,11 @@ from cron.ledger import decision_rows, holds, lease_row, trial_rows
 from cron.ledger.ledger import Ledger
 from cron.services import Services
 from cron.serving.decisions import Decisions
-from cron.trial import CandidateTrial
 from gateway.app import create_app
 from tests.component.gateway_process import RunningGateway, gateway, settings_in
 from tests.fakes import FakeServer
 from tests.shelf import open_shelf
+from tests.trials import begin_trial
 from tests.workshop import close_workshop, server_of
 
 KEY = {"Authorization": "Bearer the-key"}
@@ -180,16 +180,7 @@ def test_a_trial_is_ended_over_the_api(gateway_of_three: OperatedGateway) -> Non
     assert gateway_of_three.post("trial", {"action": "stop"}).status_code == 409
     lease = lease_row.acquire(ledger, "another", 60, ledger.now() + timedelta(days=1))
     assert lease is not None
-    trial = CandidateTrial(
-        version=4,
-        run_id=1,
-        live=3,
-        canary_share=0.5,
-        shadow_share=0.0,
-        after_seq=0,
-        started_at=ledger.now(),
-    )
-    trial_rows.start(ledger, trial, lease=lease)
+    begin_trial(ledger, lease)
     other = gateway_of_three.post("trial", {"action": "stop", "version": 3})
     assert (other.status_code, "version 4 is on trial now" in other.text) == (409, True)
     answer = gateway_of_three.post("trial", {"action": "stop", "version": 4, "reason": "odd"})
