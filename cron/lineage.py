@@ -43,11 +43,21 @@ class Segment:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ExploredCount:
+    """How many slates of a placement (None: without one) and policy chance had a part in."""
+
+    placement: str | None
+    policy: str
+    num_slates: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SlateSegment:
     """One immutable Parquet file of slates in the artifact store.
 
     `first_at` and `last_at` are the times of its first and last slate; `size_bytes` is what its
-    rows take in memory.
+    rows take in memory. `explored` counts those in which chance had a part; None if they were not
+    counted yet.
     """
 
     name: str
@@ -56,6 +66,7 @@ class SlateSegment:
     last_at: datetime
     num_slates: int
     size_bytes: int
+    explored: tuple[ExploredCount, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

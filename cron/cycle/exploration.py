@@ -1,15 +1,14 @@
 """Measure what exploring costs in each placement, from the lists of the last week.
 
 The worker does it after collecting: once an hour, and every five minutes while there are few
-slates, so that a shop that begins to explore need not wait. It reads the slates that an exploring
-policy chose and their rewards. Lists of experiments count like others; interleaved ones have no
-propensities and are left out.
+slates, so that a shop that begins to explore need not wait. It reads the newest slates that an
+exploring policy chose and their rewards. Lists of experiments count like others; interleaved ones
+have no propensities and are left out.
 """
 
 from __future__ import annotations
 
 import logging
-from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
@@ -34,8 +33,7 @@ EVERY = timedelta(hours=1)
 WHILE_FEW, FEW_SLATES = timedelta(minutes=5), 1_000  # of all placements and policies together
 WITHIN = timedelta(days=7)
 MAX_SLATES = 20_000  # the newest of a placement and policy
-WITHOUT_PROPENSITIES = ("popular", "interleaved")  # policies, as slates name them
-_COLUMNS = (*SLATE_COLUMNS, "placement", "policy", "propensities", "fallback", "greedy_ranks")
+_COLUMNS = (*SLATE_COLUMNS, "propensities", "greedy_ranks")
 
 log = logging.getLogger(__name__)
 
@@ -47,19 +45,19 @@ def measure_exploration(
 
     What cannot be read now is measured at the next turn.
     """
-    now = ledger.now()
-    last = exploration_rows.every(ledger)
-    if last and timedelta(0) <= now - max(one.measured_at for one in last) < _pause_after(last):
-        return
+    now, measured_at = ledger.now(), exploration_rows.measured_at(ledger)
+    if measured_at is not None:
+        pause = _pause_after(exploration_rows.every(ledger))
+        if timedelta(0) <= now - measured_at < pause:
+            return
     try:
-        prices = exploration_prices(journal, reward, now=now)
+        prices = exploration_prices(journal, reward, now=now, lease=lease)
     except LeaseLost:
         raise
     except FreshetError as error:
         log.warning("price of exploration not measured", extra={"why": str(error)})
         return
-    if prices or last:
-        exploration_rows.replace_all(ledger, prices, lease=lease)
+    exploration_rows.replace_all(ledger, prices, at=now, lease=lease)
 
 
 def _pause_after(prices: Sequence[PlacementPrice]) -> timedelta:
@@ -68,50 +66,30 @@ def _pause_after(prices: Sequence[PlacementPrice]) -> timedelta:
 
 
 def exploration_prices(
-    journal: Journal, reward: RewardSettings, *, now: datetime
+    journal: Journal, reward: RewardSettings, *, now: datetime, lease: Lease
 ) -> list[PlacementPrice]:
-    """Return the prices of the last week; raise as reading the journal."""
-    explored: dict[tuple[str | None, str], list[pa.Table]] = defaultdict(list)
-    for rows in journal.slates.tables_since(now - WITHIN, columns=_COLUMNS):
-        for place, part in _explored_parts(rows).items():
-            explored[place].append(part)
+    """Return the prices of the last week; raise LeaseLost, or as reading the journal."""
+    explored = journal.slates.newest_exploring(
+        now - WITHIN, limit=MAX_SLATES, columns=_COLUMNS, lease=lease
+    )
     return [
         PlacementPrice(
             placement=placement,
             policy=policy,
             measured_at=now,
-            price=_price(journal, pa.concat_tables(parts), policy, reward),
+            price=_price(journal, slates, policy, reward),
         )
-        for (placement, policy), parts in explored.items()
+        for (placement, policy), slates in explored.items()
     ]
-
-
-def _explored_parts(rows: pa.Table) -> dict[tuple[str | None, str], pa.Table]:
-    """Return the slates of users in which chance had a part, by placement and policy."""
-    has_propensities = pc.invert(pc.is_in(rows["policy"], value_set=pa.array(WITHOUT_PROPENSITIES)))
-    is_ours = pc.and_(pc.is_valid(rows["user_id"]), pc.invert(rows["fallback"]))
-    kept = rows.filter(pc.and_(is_ours, has_propensities))
-    has_chance = [
-        any(one is not None and one < 1 for one in propensities)
-        for propensities in kept["propensities"].to_pylist()
-    ]
-    explores = pc.or_(pa.array(has_chance, pa.bool_()), pc.is_valid(kept["greedy_ranks"]))
-    kept = kept.filter(explores)
-    places = list(zip(kept["placement"].to_pylist(), kept["policy"].to_pylist(), strict=True))
-    return {
-        place: kept.filter(pa.array([one == place for one in places], pa.bool_()))
-        for place in dict.fromkeys(places)
-    }
 
 
 def _price(
     journal: Journal, slates: pa.Table, policy: str, reward: RewardSettings
 ) -> ExplorationPrice:
-    newest = [("at_us", "descending"), ("event_id", "ascending")]
     has_ranks = pc.is_valid(slates["greedy_ranks"])
     if pc.any(has_ranks).as_py():
         slates = slates.filter(has_ranks)
-    slates = slates.sort_by(newest).slice(0, MAX_SLATES).combine_chunks()
+    slates = slates.combine_chunks()
     users = pc.unique(slates["user_id"]).to_pylist()
     found = journal.by_user.of(users, (1, journal.last_seq))
     since_us = pc.min(slates["at_us"]).as_py() - CLOCK_SLACK_US

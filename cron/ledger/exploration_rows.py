@@ -17,10 +17,13 @@ from cron.lineage import Lease
 _NO_PLACEMENT = ""
 
 
-def replace_all(ledger: Ledger, prices: Sequence[PlacementPrice], *, lease: Lease) -> None:
-    """Store the prices in place of all earlier ones."""
+def replace_all(
+    ledger: Ledger, prices: Sequence[PlacementPrice], *, at: datetime, lease: Lease
+) -> None:
+    """Store the prices in place of all earlier ones, and when they were measured."""
     table = schema.exploration_prices
     with ledger.write(lease) as connection:
+        connection.execute(schema.desk.update().values(exploration_measured_at=at.isoformat()))
         connection.execute(table.delete())
         for one in prices:
             connection.execute(
@@ -31,6 +34,13 @@ def replace_all(ledger: Ledger, prices: Sequence[PlacementPrice], *, lease: Leas
                     price=json.dumps(asdict(one.price)),
                 )
             )
+
+
+def measured_at(ledger: Ledger) -> datetime | None:
+    """Return when the prices were measured last, even if there were none; None for never."""
+    with ledger.read() as connection:
+        found = connection.execute(sa.select(schema.desk.c.exploration_measured_at)).scalar_one()
+    return None if found is None else datetime.fromisoformat(found)
 
 
 def every(ledger: Ledger) -> tuple[PlacementPrice, ...]:

@@ -58,6 +58,7 @@ desk = sa.Table(
     sa.Column("epoch", sa.Integer, nullable=False, server_default="0"),
     sa.Column("hold_reason", sa.Text),
     sa.Column("hold_since", sa.Text),
+    sa.Column("exploration_measured_at", sa.Text),
 )
 
 # one row, id 1
@@ -220,7 +221,8 @@ list_events = sa.Table(
     sa.Column("num_events", sa.BigInteger, nullable=False),
 )
 
-# files of slates; a dropped one keeps its row until its file is deleted
+# files of slates; a dropped one keeps its row until its file is deleted; explored: JSON, null if
+# not counted yet
 slate_segments = sa.Table(
     "slate_segments",
     metadata,
@@ -231,6 +233,7 @@ slate_segments = sa.Table(
     sa.Column("num_slates", sa.BigInteger, nullable=False),
     sa.Column("size_bytes", sa.BigInteger, nullable=False),
     sa.Column("is_dropped", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("explored", sa.Text),
 )
 
 # how many slates were collected, by hour since 1970

@@ -6,8 +6,9 @@ dropped: it is new to this ledger, for example because an older one was restored
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 
 import sqlalchemy as sa
@@ -15,7 +16,7 @@ import sqlalchemy as sa
 from cron.ledger import schema
 from cron.ledger.event_rows import HOURS_KEPT, hour_of
 from cron.ledger.ledger import Ledger
-from cron.lineage import Lease, SlateSegment
+from cron.lineage import ExploredCount, Lease, SlateSegment
 
 _DAY_HOURS = 24
 
@@ -49,6 +50,7 @@ def segments(ledger: Ledger, *, since: datetime | None = None) -> tuple[SlateSeg
                 last_at=datetime.fromisoformat(row.last_at),
                 num_slates=row.num_slates,
                 size_bytes=row.size_bytes,
+                explored=_explored(row.explored),
             )
             for row in connection.execute(query.order_by(columns.first_at, columns.name))
         )
@@ -103,6 +105,17 @@ def adopt(
             _put_row(connection, segment)
 
 
+def store_explored(
+    ledger: Ledger, name: str, counts: Sequence[ExploredCount], *, lease: Lease
+) -> None:
+    """Store in how many slates of a segment chance had a part."""
+    table = schema.slate_segments
+    with ledger.write(lease) as connection:
+        connection.execute(
+            table.update().where(table.c.name == name).values(explored=_explored_text(counts))
+        )
+
+
 def remove_dropped(ledger: Ledger, deleted: Collection[str], *, lease: Lease) -> None:
     """Remove the rows of dropped segments whose files are deleted."""
     table = schema.slate_segments
@@ -146,7 +159,16 @@ def _row(segment: SlateSegment) -> dict[str, object]:
         "last_at": _text(segment.last_at),
         "num_slates": segment.num_slates,
         "size_bytes": segment.size_bytes,
+        "explored": _explored_text(segment.explored),
     }
+
+
+def _explored(text: str | None) -> tuple[ExploredCount, ...] | None:
+    return None if text is None else tuple(ExploredCount(**one) for one in json.loads(text))
+
+
+def _explored_text(counts: Sequence[ExploredCount] | None) -> str | None:
+    return None if counts is None else json.dumps([asdict(one) for one in counts])
 
 
 def _text(at: datetime) -> str:

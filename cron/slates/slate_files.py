@@ -18,6 +18,7 @@ from cron.lineage import Lease, SlateSegment
 from cron.local.disk_errors import translate_os_errors
 from cron.ports import ArtifactStore
 from cron.slates import slate_tables
+from cron.slates.exploring import count_explored
 from trainer.machine.durable_files import sha256_of
 
 PREFIX = "slates/"
@@ -109,4 +110,5 @@ def _segment(name: str, sha256: str, table: pa.Table) -> SlateSegment:
         last_at=last_at,
         num_slates=table.num_rows,
         size_bytes=int(table.nbytes),
+        explored=count_explored(table),
     )

@@ -23,7 +23,8 @@ from cron.ledger.ledger import Ledger
 from cron.ledger.slate_rows import SlateCounts
 from cron.lineage import Lease, SlateSegment
 from cron.ports import ArtifactStore
-from cron.slates import slate_tables, slate_upkeep
+from cron.slates import exploring, slate_tables, slate_upkeep
+from cron.slates.exploring import Place
 from cron.slates.slate_erasure import COLUMNS, SlateEraser, erase_slates
 from cron.slates.slate_files import SlateFiles
 from cron.user_keys import UserKeys
@@ -91,6 +92,26 @@ class SlateStore:
             if until is not None:
                 rows = rows.filter(pc.less(rows["at_us"], micros(until)))
             yield _unseen(rows, seen).select(wanted)
+
+    def newest_exploring(
+        self, since: datetime, *, limit: int, columns: Sequence[str], lease: Lease
+    ) -> dict[Place, pa.Table]:
+        """Return the newest slates in which chance had a part, by placement and policy.
+
+        Of each at most `limit` since a time, newest first. Only segments with some of them are
+        read, one at a time. Raise ArtifactMissing, ArtifactCorrupt or LeaseLost.
+        """
+        eraser = SlateEraser(marks=forgotten.pending(self._ledger), keys=self._keys)
+        needed = list(dict.fromkeys([*columns, *exploring.COLUMNS, "event_id", *COLUMNS]))
+        found: dict[Place, pa.Table] = {}
+        segments = slate_upkeep.count_explored(self._ledger, self._files, since=since, lease=lease)
+        for segment in exploring.with_newest(segments, limit):
+            rows = exploring.exploring(self._files.read(segment, needed))
+            rows = eraser.without(rows.filter(pc.greater_equal(rows["at_us"], micros(since))))
+            for place, part in exploring.by_place(rows.select(needed)):
+                before = [found[place]] if place in found else []
+                found[place] = exploring.newest([*before, part], limit)
+        return {place: rows.select(list(columns)) for place, rows in found.items()}
 
     def erase(self, marks: Sequence[Mark], lease: Lease) -> int:
         """Erase the slates of forgotten users and return how many. Safe to repeat."""

@@ -15,6 +15,7 @@ import pyarrow as pa
 from cron.ledger import forgotten, lease_row, slate_rows
 from cron.ledger.ledger import Ledger
 from cron.lineage import Lease, SlateSegment
+from cron.slates import exploring
 from cron.slates.slate_erasure import SlateEraser
 from cron.slates.slate_files import SlateFiles, token_of
 from cron.user_keys import UserKeys
@@ -90,6 +91,20 @@ def merge_small(ledger: Ledger, files: SlateFiles, *, lease: Lease) -> int:
             slate_rows.replace(ledger, names, kept=kept, lease=lease)
             num_merged += len(group)
     return num_merged
+
+
+def count_explored(
+    ledger: Ledger, files: SlateFiles, *, since: datetime, lease: Lease
+) -> tuple[SlateSegment, ...]:
+    """Return the segments with slates since a time, and count what chance had a part in.
+
+    An earlier release stored segments without this count.
+    """
+    for segment in slate_rows.segments(ledger, since=since):
+        if segment.explored is None:
+            counts = exploring.count_explored(files.read(segment, exploring.COLUMNS))
+            slate_rows.store_explored(ledger, segment.name, counts, lease=lease)
+    return slate_rows.segments(ledger, since=since)
 
 
 def delete_dropped(ledger: Ledger, files: SlateFiles, *, lease: Lease) -> None:
