@@ -50,7 +50,7 @@ def segments(ledger: Ledger, *, since: datetime | None = None) -> tuple[SlateSeg
                 last_at=datetime.fromisoformat(row.last_at),
                 num_slates=row.num_slates,
                 size_bytes=row.size_bytes,
-                explored=_explored(row.explored),
+                explored=_counts_of(row.explored),
             )
             for row in connection.execute(query.order_by(columns.first_at, columns.name))
         )
@@ -163,7 +163,7 @@ def _row(segment: SlateSegment) -> dict[str, object]:
     }
 
 
-def _explored(text: str | None) -> tuple[ExploredCount, ...] | None:
+def _counts_of(text: str | None) -> tuple[ExploredCount, ...] | None:
     return None if text is None else tuple(ExploredCount(**one) for one in json.loads(text))
 
 

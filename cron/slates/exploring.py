@@ -1,4 +1,4 @@
-"""Find the slates in which chance had a part: how many there are, and the newest of them.
+"""Find the slates in which chance had a part, and the newest of them.
 
 These are slates of users by a policy that explores. Interleaved lists and popular items have no
 propensities, and no policy chose fallbacks. Each segment's counts are in the ledger, so that only
@@ -44,7 +44,7 @@ def count_explored(rows: pa.Table) -> tuple[ExploredCount, ...]:
 
 
 def with_newest(segments: Sequence[SlateSegment], limit: int) -> Iterator[SlateSegment]:
-    """Yield, in their order, the segments that have some of the newest `limit` slates of a place.
+    """Yield, in order, the segments that have some of the newest `limit` slates of a place.
 
     Their counts are known.
     """

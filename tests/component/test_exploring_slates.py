@@ -1,4 +1,4 @@
-"""The newest slates in which chance had a part, read from the segments that hold some of them."""
+"""The newest slates in which chance had a part, read from few segments."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from tests.contracts.records import START_AT, slate
 LONG_AGO = START_AT - timedelta(days=1)
 
 
-def explored(number: int, *, placement: str | None = "home") -> Slate:
+def explored_slate(number: int, *, placement: str | None = "home") -> Slate:
     return replace(slate(number), placement=placement, policy="epsilon")
 
 
-def greedy(number: int) -> Slate:
+def greedy_slate(number: int) -> Slate:
     return replace(slate(number), propensities=(None, 1.0, 1.0))
 
 
@@ -42,15 +42,21 @@ def newest(house: House, limit: int) -> dict[object, list[str]]:
 
 
 def test_segments_count_what_chance_had_a_part_in(house: House) -> None:
-    ranked = replace(greedy(7), greedy_ranks=(None, 1, 2), policy="ucb")
+    ranked = replace(greedy_slate(7), greedy_ranks=(None, 1, 2), policy="ucb")
     others = [
-        replace(explored(8), user_id=None),
-        replace(explored(9), fallback=True),
-        replace(explored(10), policy="interleaved"),
-        replace(explored(11), policy="popular"),
+        replace(explored_slate(8), user_id=None),
+        replace(explored_slate(9), fallback=True),
+        replace(explored_slate(10), policy="interleaved"),
+        replace(explored_slate(11), policy="popular"),
     ]
     collect(
-        house, explored(1), explored(2), explored(3, placement=None), greedy(4), ranked, *others
+        house,
+        explored_slate(1),
+        explored_slate(2),
+        explored_slate(3, placement=None),
+        greedy_slate(4),
+        ranked,
+        *others,
     )
     (segment,) = slate_rows.segments(house.ledger)
     assert segment.explored == (
@@ -62,7 +68,11 @@ def test_segments_count_what_chance_had_a_part_in(house: House) -> None:
 
 def test_the_newest_slates_of_each_place_are_found(house: House) -> None:
     for first in range(0, 12, 3):
-        parts = [explored(first), explored(first + 1, placement=None), greedy(first + 2)]
+        parts = [
+            explored_slate(first),
+            explored_slate(first + 1, placement=None),
+            greedy_slate(first + 2),
+        ]
         collect(house, *parts)
     assert newest(house, 2) == {
         ("home", "epsilon"): ["s000009", "s000006"],
@@ -73,13 +83,13 @@ def test_the_newest_slates_of_each_place_are_found(house: House) -> None:
 
 def test_a_slate_that_was_stored_twice_is_found_once(house: House) -> None:
     for number in (1, 2, 1, 3):
-        house.journal.slates.put([explored(number)], house.lease)
+        house.journal.slates.put([explored_slate(number)], house.lease)
     house.journal.slates.tidy(older_than=LONG_AGO, lease=house.lease)
     assert newest(house, 9) == {("home", "epsilon"): ["s000003", "s000002", "s000001"]}
 
 
 def test_slates_of_forgotten_users_are_not_found(house: House, tmp_path: Path) -> None:
-    collect(house, explored(1), replace(explored(2), user_id="v"))
+    collect(house, explored_slate(1), replace(explored_slate(2), user_id="v"))
     forget_in(house, tmp_path, "u")
     assert newest(house, 9) == {("home", "epsilon"): ["s000002"]}
 
@@ -100,8 +110,8 @@ def test_memory_does_not_grow_with_the_week(house: House) -> None:
     peaks = []
     for segments in (range(3), range(3, 30)):
         for first in (500 * number for number in segments):
-            parts = [greedy(number) for number in range(first, first + 495)]
-            parts += [explored(number) for number in range(first + 495, first + 500)]
+            parts = [greedy_slate(number) for number in range(first, first + 495)]
+            parts += [explored_slate(number) for number in range(first + 495, first + 500)]
             new = house.journal.slates.put(parts, house.lease)
             assert new is not None
             slate_rows.adopt(house.ledger, [new.segment], gone=(), lease=house.lease)

@@ -16,7 +16,7 @@ from recommender.records.slates import Slate
 BEGIN = datetime(2026, 11, 1, tzinfo=UTC)
 
 
-def served(number: int, second: int, placement: str | None, propensity: float | None) -> Slate:
+def slate_at(number: int, second: int, placement: str | None, propensity: float | None) -> Slate:
     return Slate(
         event_id=f"s{number}",
         user_id="u",
@@ -55,7 +55,7 @@ def test_the_segments_hold_the_newest_of_each_place(
 ) -> None:
     """Segments may overlap in time, and many slates may have the same time."""
     tables = [
-        slate_tables.table_of([served(100 * number + row, *one) for row, one in enumerate(batch)])
+        slate_tables.table_of([slate_at(100 * number + row, *one) for row, one in enumerate(batch)])
         for number, batch in enumerate(batches)
     ]
     segments = [segment_of(number, rows) for number, rows in enumerate(tables)]
@@ -70,13 +70,13 @@ def test_the_segments_hold_the_newest_of_each_place(
 
 
 def test_segments_of_older_slates_are_not_read() -> None:
-    tables = [slate_tables.table_of([served(n, n, "home", 0.5)]) for n in range(5)]
+    tables = [slate_tables.table_of([slate_at(n, n, "home", 0.5)]) for n in range(5)]
     segments = [segment_of(number, rows) for number, rows in enumerate(tables)]
     assert [one.name for one in with_newest(segments, 2)] == ["3", "4"]
 
 
 def test_slates_without_items_or_chance_do_not_explore() -> None:
-    rows = slate_tables.table_of([served(1, 1, "home", 1.0), served(2, 2, "home", None)])
+    rows = slate_tables.table_of([slate_at(1, 1, "home", 1.0), slate_at(2, 2, "home", None)])
     assert exploring(rows).num_rows == 0
     assert exploring(slate_tables.table_of([])).num_rows == 0
     assert count_explored(rows) == ()
