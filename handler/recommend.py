@@ -6,7 +6,6 @@ TorchServe accepts exactly one class in this module.
 
 from __future__ import annotations
 
-import gc
 import json
 import logging
 import time
@@ -20,6 +19,7 @@ import torch
 
 import recommender
 from recommender.bundle import load_bundle
+from recommender.lasting_objects import LastingObjects
 from recommender.lists.answer import Answer, answer_batch
 from recommender.machine_memory import available_bytes, own_bytes, release_freed
 from recommender.ranking.ranker import Ranker
@@ -55,9 +55,8 @@ class Recommend:
         # The first lists of both kinds prepare the item vectors; do it before a client waits.
         similar = [{"similar_to": {"id": item.item_id}} for item in self._ranker.catalogue[:1]]
         answer_batch(self._ranker, [{"user_seq": [], "k": 1}, *similar])
-        # A collection would stop answers for a tenth of a second to visit objects that stay.
-        gc.collect()
-        gc.freeze()
+        self._lasting = LastingObjects()
+        self._lasting.keep()
         release_freed()  # at a million items loading has freed 50 MB that would stay with us
 
     def handle(
@@ -85,6 +84,7 @@ class Recommend:
         statuses = Counter[int]()
         for answer, (status, _) in zip(answers, rendered, strict=True):
             statuses += num_by_status(answer, status)
+        self._lasting.keep()  # the first free text or picture has loaded an encoder
         self._measure(answers, statuses, time.perf_counter() - began)
         return [content for _, content in rendered]
 

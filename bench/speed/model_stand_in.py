@@ -9,25 +9,20 @@ from __future__ import annotations
 import asyncio
 import json
 from contextlib import suppress
-from dataclasses import dataclass
 
 BATCH = 32
-# Seconds per batch and per question in it: the default model on a quiet core.
+# Seconds per batch and per call in it: the default model on a quiet core.
 BATCH_S, CALL_S = 0.005, 0.001
 _ITEMS = [
     {"id": str(n), "title": f"Film {n} (1995)", "score": 5 - n / 10, "rating": 4.2}
     for n in range(10)
 ]
 _CONTENT = json.dumps({"items": _ITEMS, "resolved": [], "model_version": 1}).encode()
-_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(
+    _CONTENT
+)
 
-
-@dataclass(frozen=True, slots=True)
-class _ModelCall:
-    """A request of one question or of several."""
-
-    num_questions: int
-    answered: asyncio.Future[None]
+Call = asyncio.Future[None]
 
 
 def serve_model(port: int) -> None:
@@ -36,21 +31,19 @@ def serve_model(port: int) -> None:
 
 
 async def _serve(port: int) -> None:
-    waiting: asyncio.Queue[_ModelCall] = asyncio.Queue()
+    waiting: asyncio.Queue[Call] = asyncio.Queue()
 
     async def connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(asyncio.IncompleteReadError, ConnectionError):
             while True:
                 head = (await reader.readuntil(b"\r\n\r\n")).lower()
-                body = await reader.readexactly(
+                await reader.readexactly(
                     int(head.partition(b"content-length: ")[2].split(b"\r\n")[0])
                 )
-                num = body.count(b'"user_seq":') if body.startswith(b"[") else 1
-                call = _ModelCall(num, asyncio.get_running_loop().create_future())
+                call: Call = asyncio.get_running_loop().create_future()
                 waiting.put_nowait(call)
-                await call.answered
-                content = b"[" + b",".join([_CONTENT] * num) + b"]" if num > 1 else _CONTENT
-                writer.write(_HEAD % len(content) + content)
+                await call
+                writer.write(_HEAD + _CONTENT)
         writer.close()
 
     async with await asyncio.start_server(connection, "127.0.0.1", port, backlog=1024):
@@ -58,11 +51,11 @@ async def _serve(port: int) -> None:
             await _answer_batch(waiting)
 
 
-async def _answer_batch(waiting: asyncio.Queue[_ModelCall]) -> None:
+async def _answer_batch(waiting: asyncio.Queue[Call]) -> None:
     batch = [await waiting.get()]
     while not waiting.empty() and len(batch) < BATCH:
         batch.append(waiting.get_nowait())
-    await asyncio.sleep(BATCH_S + CALL_S * sum(call.num_questions for call in batch))
+    await asyncio.sleep(BATCH_S + CALL_S * len(batch))
     for call in batch:
-        if not call.answered.done():
-            call.answered.set_result(None)
+        if not call.done():
+            call.set_result(None)

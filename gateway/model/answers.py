@@ -110,14 +110,10 @@ class Rated:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelQuestion(Generic[Answer]):
-    """One body for the model, and the type that answers it.
-
-    `is_shared` allows asking it in one request with others.
-    """
+    """One body for the model, and the type that answers it."""
 
     content: bytes
     answer_type: type[Answer]
-    is_shared: bool = False
 
     def parse(self, status: int, content: bytes) -> Answer | Refusal:
         """Parse the answer of status 200 or 400; raise NoAnswer for another shape."""

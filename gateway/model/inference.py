@@ -36,8 +36,6 @@ from gateway.model.questions import (
 from gateway.waiting_queue import Overloaded
 
 _FIRST_SHARE = 0.6  # of the time that is left, so that a node that hangs leaves time for another
-# of a question that is asked with others; longer ones would keep those waiting
-MAX_SHARED_K, MAX_SHARED_BYTES = 100, 64 * 1024
 _POSTERIOR = "policy.posterior"  # the field that a worker refuses when it lacks the posterior
 _CONNECT_SHARE = 0.25  # a host that is gone refuses nothing
 _SIDE_BREAK_S = 1.0  # after a side version gave no answer; the next lists do not wait for it
@@ -223,9 +221,7 @@ async def _ask_list(
     ask: Callable[[ModelQuestion[Answer]], Awaitable[Answer | Refusal]],
 ) -> Answer | Refusal:
     """Ask with the id of the posterior; a worker of the model that lacks it gets the whole."""
-    content = question.encode()
-    is_shared = question.k <= MAX_SHARED_K and len(content) <= MAX_SHARED_BYTES
-    answer = await ask(ModelQuestion(content=content, answer_type=answer_type, is_shared=is_shared))
+    answer = await ask(ModelQuestion(content=question.encode(), answer_type=answer_type))
     if not question.has_posterior or not isinstance(answer, Refusal):
         return answer
     if answer.error.field != _POSTERIOR:

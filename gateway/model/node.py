@@ -9,14 +9,12 @@ import asyncio
 import json
 import logging
 import time
-from functools import partial
 from urllib.parse import urlsplit
 
 from cron.urls.torchserve import Node as Place
 from gateway.bodies.refusal import Refusal
 from gateway.model.answers import Answer, ModelQuestion, NoAnswer, TooLarge
 from gateway.model.node_connections import HttpAnswer, NodeConnections
-from gateway.model.shared_questions import SharedQuestions
 from gateway.waiting_queue import Overloaded
 
 _JSON = {"Content-Type": "application/json"}
@@ -39,7 +37,6 @@ class ModelNode:
         self.out_until = 0.0  # by time.monotonic()
         self._break_s = 0.0  # the newest break since the last answer; 0 while it answers
         self._connections = NodeConnections(place)
-        self._shared: dict[str, SharedQuestions] = {}  # by path
         self._path = urlsplit(place.predictions).path
 
     @property
@@ -74,7 +71,7 @@ class ModelNode:
         self.pending += 1
         try:
             async with asyncio.timeout(timeout_s):
-                answer = await self._post_question(question, version, timeout_s, connect_s)
+                answer = await self._post_question(question, version, connect_s)
         except TimeoutError as error:
             raise NoAnswer(TOO_LATE) from error
         except NoAnswer:
@@ -110,36 +107,18 @@ class ModelNode:
         self.out_until = time.monotonic() + self._break_s
 
     async def _post_question(
-        self,
-        question: ModelQuestion[Answer],
-        version: int | None,
-        timeout_s: float,
-        connect_s: float,
+        self, question: ModelQuestion[Answer], version: int | None, connect_s: float
     ) -> Answer | Refusal:
         path = self._path if version is None else f"{self._path}/{version}"
-        answer = None
+        headers = _JSON | self._authorization()
         try:
-            if question.is_shared and not self.failed_last:
-                answer = await self._shared_to(path).ask(
-                    question.content, timeout_s=timeout_s, connect_s=connect_s
-                )
-            if answer is None:
-                answer = await self._post(path, question.content, connect_s)
+            answer = await self._connections.post(
+                path, question.content, headers, connect_s=connect_s
+            )
         except OSError as error:
             raise NoAnswer(f"the model server does not answer ({type(error).__name__})") from error
         _check_status(answer, question)
         return question.parse(answer.status, answer.content)
-
-    def _shared_to(self, path: str) -> SharedQuestions:
-        """Return the questions to a path that are asked together; those of others may end."""
-        if path not in self._shared:
-            self._shared = {name: one for name, one in self._shared.items() if not one.is_idle}
-            self._shared[path] = SharedQuestions(partial(self._post, path))
-        return self._shared[path]
-
-    async def _post(self, path: str, content: bytes, connect_s: float) -> HttpAnswer:
-        headers = _JSON | self._authorization()
-        return await self._connections.post(path, content, headers, connect_s=connect_s)
 
     def _authorization(self) -> dict[str, str]:
         """Read the key at each call, in microseconds: TorchServe makes new keys at its start."""

@@ -11,7 +11,7 @@ import shutil
 import socket
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -96,14 +96,6 @@ class StandIn:
             body, dict
         ) else body
 
-    def answer_all(self, path: str, asked: Sequence[dict[str, object]]) -> tuple[int, object]:
-        """Return status and body for a list of bodies, as the handler does."""
-        found = [self.answer(path, one) for one in asked]
-        failed = [one for one in found if one[0] not in (200, 400)]
-        if failed:
-            return failed[0]
-        return min(status for status, _ in found), [body for _, body in found]
-
     def write(self, to: BufferedIOBase, content: bytes) -> None:
         """Write an answer's body, as slowly as the test wants, until the gateway hangs up."""
         parts = [content[at : at + 1] for at in range(len(content))] if self.pause_s else [content]
@@ -121,13 +113,11 @@ class StandIn:
                 stand_in.authorization = self.headers["Authorization"]
                 stand_in.received = self.rfile.read(int(self.headers["Content-Length"]))
                 asked = json.loads(stand_in.received)
-                together = asked if isinstance(asked, list) else [asked]
-                stand_in.asked += together
-                stand_in.paths += [self.path] * len(together)
+                stand_in.asked.append(asked)
+                stand_in.paths.append(self.path)
                 stand_in.free.wait(HANG_LIMIT_S)
                 stand_in.stopped.wait(stand_in.delay_s)
-                answer = stand_in.answer_all if asked is together else stand_in.answer
-                status, body = answer(self.path, asked)
+                status, body = stand_in.answer(self.path, asked)
                 content = (
                     json.dumps(body).encode() if stand_in.content is None else stand_in.content
                 )

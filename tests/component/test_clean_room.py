@@ -38,7 +38,7 @@ REQUESTS: list[object] = [
 # Runs without site of the user, PYTHONPATH or working directory on its path; it may import the
 # archive and installed packages only.
 DRIVER = """
-import importlib.util, json, sys
+import gc, importlib.util, json, sys
 model_dir, requests = sys.argv[1], json.load(sys.stdin)
 if {checked}:
     reachable = [name for name in ("trainer", "handler", "cron") if importlib.util.find_spec(name)]
@@ -61,6 +61,8 @@ assert len(classes) == 1, f"TorchServe wants exactly one class, found {{classes}
 handler, context = classes[0](), Context()
 handler.initialize(context)
 answers = handler.handle([{{"body": request}} for request in requests], context)
+num_visited = len(gc.get_objects())
+assert num_visited < 20_000, f"answers wait while a collection visits {{num_visited}} objects"
 statuses = [context.statuses.get(i, 200) for i in range(len(answers))]
 json.dump([[status, json.loads(a)] for status, a in zip(statuses, answers)], sys.stdout)
 """

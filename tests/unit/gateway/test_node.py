@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
-from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
 
@@ -174,34 +173,3 @@ def test_a_closed_port_is_no_answer() -> None:
             await ask(node)
 
     with_node(port, work)
-
-
-class BreakingModel(StandIn):
-    """A model that fails with a question for 13 items, and with all asked together with it."""
-
-    def answer(self, path: str, asked: dict[str, object]) -> tuple[int, object]:
-        status, body = super().answer(path, asked)
-        return (500 if asked["k"] == 13 else status), body
-
-
-def test_a_breaking_question_takes_no_list_from_others() -> None:
-    model = BreakingModel()
-
-    async def ask_for(node: ModelNode, k: int) -> bool:
-        """Return whether there is an answer."""
-        content = json.dumps({"user_seq": [], "k": k}).encode()
-        question = ModelQuestion(content=content, answer_type=Ranked, is_shared=True)
-        with suppress(NoAnswer):
-            answer = await node.ask(question, None, timeout_s=WAIT_S, connect_s=WAIT_S)
-            return isinstance(answer, Ranked)
-        return False
-
-    async def work(node: ModelNode) -> None:
-        sizes = (5, 6, 13, 7)
-        answered = await asyncio.gather(*(ask_for(node, k) for k in sizes))
-        assert answered == [True, True, False, True]
-        # the last three as one, beside the first, and then each alone
-        assert Counter(one["k"] for one in model.asked) == {5: 1, 6: 2, 13: 2, 7: 2}
-
-    with_node(model.port, work)
-    model.stop()
