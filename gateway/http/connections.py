@@ -10,9 +10,11 @@ import asyncio
 import json
 import resource
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from gateway.http.joined_writes import JoinedWrites
 
 _MAX_FILES = 4096  # clients' connections, those to the model server, databases
 _TICK_SHARE = 0.1  # of the shortest limit: how often a connection is checked
@@ -50,7 +52,8 @@ class BoundedConnection(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Start a connection. When there are too many, close the one that has waited longest."""
-        super().connection_made(transport)
+        joined = JoinedWrites(transport, self.loop)
+        super().connection_made(cast("asyncio.Transport", joined))
         self._phase: Phase = "headers"
         self._since = self._stuck_since = self.loop.time()
         self._received_bytes = 0
