@@ -1,4 +1,4 @@
-"""Objects that last, kept out of garbage collections, which would stop answers to visit them.
+"""Objects that last, kept out of garbage collections, for which answers would wait.
 
 A full collection visits every object that may hold others: a tenth of a second after transformers
 was imported, and again every few seconds while lists are answered.
