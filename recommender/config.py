@@ -60,6 +60,9 @@ class PictureEncoderConfig:
     model: str | None = None  # None: pictures are not encoded
     # put the weights into the bundle; false for a big model that every node already has
     pack: bool = True
+    # items without a picture have the vectors of their texts, if the model reads texts; a picture
+    # finds nothing else of them
+    texts: bool = True
     # a model that says in words what a picture shows, which the text encoder reads then; off,
     # because what it is worth was not measured
     captions: str | None = None

@@ -31,7 +31,12 @@ from bench.data.vision_weights import EFFICIENTNET, RANDOM_WEIGHTS, write_effici
 from bench.report.rows import BenchMetric, is_quick, save
 from recommender.config import PictureEncoderConfig
 from recommender.encoder.picture_encoder import PictureEncoder, load_picture_encoder
-from recommender.retrieval.picture_vectors import PictureVectors, mean_of, picture_cosines
+from recommender.retrieval.picture_vectors import (
+    PictureVectors,
+    picture_cosines,
+    vectors_of_pictures,
+    with_means,
+)
 
 COMMAND = "python -m bench pictures"
 DATA = "rendered pictures of 12 kinds"
@@ -45,10 +50,7 @@ def vectors_of(encoder: PictureEncoder, thumbnails: Sequence[bytes]) -> PictureV
     """Return the pictures' vectors as a full retrain stores them."""
     vectors_NP = encoder.encode(thumbnails).half()
     has_N = torch.ones(len(thumbnails), dtype=torch.bool)
-    plain = PictureVectors(
-        vectors_NP=vectors_NP, has_N=has_N, mean_P=torch.zeros(vectors_NP.shape[1])
-    )
-    return PictureVectors(vectors_NP=vectors_NP, has_N=has_N, mean_P=mean_of(plain))
+    return with_means(vectors_of_pictures(vectors_NP, has_N))
 
 
 def shares(

@@ -39,6 +39,14 @@ class SimilarAnswer:
     """Similar items."""
 
     item_id: Annotated[str, Field(description="The item that was asked for.", examples=["50"])]
+    title: Annotated[
+        str | None,
+        Field(
+            description="Its title; null when it is hidden, or no item record has come yet.",
+            examples=["Star Wars (1977)"],
+        ),
+    ]
+    attributes: ShownAttributes = None
     model_version: Annotated[int, Field(description="The release that answered.", examples=[3])]
     items: Annotated[
         tuple[SimilarItem, ...],

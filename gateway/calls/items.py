@@ -27,7 +27,7 @@ from gateway.http.user_paths import ITEM_ID
 from gateway.items.fact_filter import matching_ids
 from gateway.items.matching import ItemFilter, item_filter
 from gateway.items.pages import cursor_after_id, read_id
-from gateway.items.shown_attributes import attributes_json, with_attributes
+from gateway.items.shown_attributes import attributes_json, name_of, with_attributes
 from gateway.items.shown_facts import facts_of
 from gateway.model.recommendations import parse_filter
 from gateway.model.similar_items import SimilarRequestOfShop
@@ -94,6 +94,7 @@ def list_items(
             "Similar items.",
             similar=SimilarAnswer(
                 item_id="50",
+                title="Star Wars (1977)",
                 model_version=3,
                 items=(SimilarItem(id="181", title="Return of the Jedi (1983)", score=0.922643),),
             ),
@@ -132,8 +133,15 @@ async def list_similar(
         return json_response(found, status=400)
     items = [SimilarItem(id=one.id, title=one.title, score=one.score) for one in found.items]
     shown = await with_attributes(items, attributes.shown, services.item_records)
+    name = await name_of(item_id, attributes.shown, services.item_records)
     return json_response(
-        SimilarAnswer(item_id=item_id, model_version=found.model_version, items=shown)
+        SimilarAnswer(
+            item_id=item_id,
+            title=name.title,
+            attributes=name.attributes,
+            model_version=found.model_version,
+            items=shown,
+        )
     )
 
 

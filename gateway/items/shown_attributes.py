@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from starlette.concurrency import run_in_threadpool
@@ -54,6 +54,24 @@ async def with_attributes(
         found = known[item.id].record.attributes if item.id in known else {}
         shown.append(replace(item, attributes=attributes_json(found, names)))
     return tuple(shown)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShownName:
+    """An item's title, and the attributes that were asked for; None without a name of one."""
+
+    title: str | None
+    attributes: Attributes | None
+
+
+async def name_of(item_id: str, names: Sequence[str], item_records: ItemRecords) -> ShownName:
+    """Return how lists would show an item; one that is hidden or has no record has no title."""
+    known = (await run_in_threadpool(item_records.find, [item_id])).get(item_id)
+    title: str | None = None
+    attributes: Mapping[str, AttributeValue] = {}
+    if known is not None and not known.record.hidden:
+        title, attributes = known.record.title, known.record.attributes
+    return ShownName(title=title, attributes=attributes_json(attributes, names) if names else None)
 
 
 def without_private_reasons(

@@ -1628,6 +1628,13 @@ export interface ShadowStatus {
 export interface SimilarAnswer {
   /** The item that was asked for. */
   item_id: string;
+  /** Its title; null when it is hidden, or no item record has come yet. */
+  title: string | null;
+  /**
+   * Those of the `attributes` asked for that the item's newest record has. Only when attributes
+   * were asked for.
+   */
+  attributes?: Record<string, string | number | string[]> | null;
   /** The release that answered. */
   model_version: number;
   /** At most `k` items, the most similar first. */

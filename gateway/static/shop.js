@@ -36,7 +36,8 @@ async function showRow(id, heading, ask, { ifEmpty = "" } = {}) {
     return;
   }
   if (section.asked !== asked) return;
-  for (const { id, title, attributes } of list.items) {
+  const ofPage = list.item_id === undefined ? [] : [{ ...list, id: list.item_id }]; // what is asked of
+  for (const { id, title, attributes } of [...list.items, ...ofPage]) {
     if (title) titles.set(id, title);
     facts.set(id, factsOf(attributes));
   }

@@ -238,7 +238,7 @@ def _similar(
     place = one.items[0]
     if request.by == "picture" and ranker.pictures is not None:
         if place.row is not None:
-            cosine_N = ranker.pictures.cosines(ranker.pictures.vector_at(place.row))
+            cosine_N = ranker.pictures.cosines_with_item(place.row)
         else:
             assert one.picture_P is not None
             cosine_N = ranker.pictures.cosines_with_text(one.picture_P)

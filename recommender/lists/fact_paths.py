@@ -2,10 +2,15 @@
 
 A path is one fact that relates the two items (a sequel), or two facts over one entity (the same
 director). Hidden items are on no path: neither at its end nor between.
+
+An entity may have several relations to an item: its director acts in it too. A path then takes one
+that both items have, and of these the one with the fewest facts of the item, since an item has many
+actors and one director.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -29,14 +34,14 @@ class _Relation(NamedTuple):
 
 
 class _End(NamedTuple):
-    """An item of the history: its place (0 is the newest), row, and relation to a node.
+    """An item of the history: its place (0 is the newest), row, and relations to a node.
 
-    The relation is None if the item is the node.
+    There are none if the item is the node.
     """
 
     place: int
     row: int
-    relation: str | None
+    relations: tuple[_Relation, ...]
 
 
 class _Path(NamedTuple):
@@ -45,7 +50,8 @@ class _Path(NamedTuple):
     num_others: int
     end: _End
     fact: _Relation
-    node: Node | None  # None if the fact names both items
+    end_fact: _Relation | None  # None if the fact names both items
+    node: Node | None  # likewise
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,7 +70,7 @@ class FactPaths:
         self._relations = tuple(relations)
         names = self._graph.relations_R if self._graph is not None else ()
         self._names = [name or "" for name in names]
-        self._known: dict[int, Mapping[Node, _Relation]] = {}
+        self._known: dict[int, Mapping[Node, tuple[_Relation, ...]]] = {}
 
     @property
     def has_facts(self) -> bool:
@@ -79,33 +85,42 @@ class FactPaths:
                 continue
             own = self._node_of(row)
             if own is not None:
-                ends[own] = _End(place, row, None)
-            for node, fact in self._facts_of(row).items():
-                ends.setdefault(node, _End(place, row, fact.relation))
+                ends[own] = _End(place, row, ())
+            for node, facts in self._facts_of(row).items():
+                ends.setdefault(node, _End(place, row, facts))
         return HistoryNodes(ends)
 
     def paths(self, row: int, history: HistoryNodes) -> list[JsonObject]:
-        """Return at most MAX_PATHS paths from an item, those that tell most first."""
+        """Return at most MAX_PATHS paths from an item, those that tell most first.
+
+        Those of a relation that an earlier one has come last.
+        """
         found = []
-        for node, fact in self._facts_of(row).items():
+        for node, facts in self._facts_of(row).items():
             end = history.ends.get(node)
             if end is None or end.row == row:
                 continue
-            if end.relation is None:
-                found.append(_Path(0, end, fact, None))
+            if not end.relations:
+                found.append(_Path(0, end, facts[0], None, None))
             elif not self._is_hidden(node):
-                found.append(_Path(self._num_facts(node), end, fact, node))
+                fact, end_fact = _alike(facts, end.relations)
+                found.append(_Path(self._num_facts(node), end, fact, end_fact, node))
         found.sort(key=lambda path: (path.num_others, path.end.place))
-        return [self._json(path) for path in found[:MAX_PATHS]]
+        return [self._json(path) for path in _different_first(found)[:MAX_PATHS]]
 
-    def _facts_of(self, row: int) -> Mapping[Node, _Relation]:
-        """Return what an item is related to, with the first relation to each."""
+    def _facts_of(self, row: int) -> Mapping[Node, tuple[_Relation, ...]]:
+        """Return what an item is related to, and how: relations of fewer of its facts first."""
         known = self._known.get(row)
         if known is None:
-            facts: dict[Node, _Relation] = {}
+            facts: dict[Node, list[_Relation]] = {}
+            num_of = Counter[_Relation]()
             for node, fact in self._read_facts(row):
-                facts.setdefault(node, fact)
-            known = self._known[row] = facts
+                facts.setdefault(node, []).append(fact)
+                num_of[fact] += 1
+            known = self._known[row] = {
+                node: tuple(sorted(dict.fromkeys(several), key=num_of.__getitem__))
+                for node, several in facts.items()
+            }
         return known
 
     def _read_facts(self, row: int) -> Iterator[tuple[Node, _Relation]]:
@@ -148,7 +163,7 @@ class FactPaths:
             "item": {"id": item_id, "title": title},
             "relation": path.fact.relation,
             "via": None,
-            "item_relation": path.end.relation,
+            "item_relation": path.end_fact.relation if path.end_fact is not None else None,
         }
         if path.node is not None:
             found["via"] = self._entity_json(path.node)
@@ -163,3 +178,23 @@ class FactPaths:
         entity_id, row = self._graph.ids_E[node], self._item_of(node)
         name = self._graph.names_E[node] if row is None else self._catalogue.name(row)[1]
         return {"id": entity_id, "name": name}
+
+
+def _different_first(paths: Sequence[_Path]) -> list[_Path]:
+    """Return the paths in their order, but the first of each relation before the others."""
+    known, first, more = set[_Relation](), list[_Path](), list[_Path]()
+    for path in paths:
+        if path.fact in known:
+            more.append(path)
+        else:
+            first.append(path)
+            known.add(path.fact)
+    return [*first, *more]
+
+
+def _alike(facts: Sequence[_Relation], others: Sequence[_Relation]) -> tuple[_Relation, _Relation]:
+    """Return the first relation that both have, or else the first of each."""
+    for fact in facts:
+        if fact in others:
+            return fact, fact
+    return facts[0], others[0]

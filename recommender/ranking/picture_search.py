@@ -38,18 +38,25 @@ class PictureSearch:
         """Return the vectors_MP of texts, of a release that reads them; raise EncoderError."""
         return self._open_encoder().encode_texts(texts)
 
-    def vector_at(self, row: int) -> Tensor | None:
-        """Return the vector_P of an item's picture; None if it has none."""
-        if not self._vectors.has_N[row]:
-            return None
-        return self._vectors.vectors_NP[row].float()
+    def cosines_with_item(self, row: int) -> Tensor:
+        """Return the cosine_N of the items' pictures with what an item has; NaN without one.
+
+        That is its picture, or else its text.
+        """
+        vector_P = self._vectors.vectors_NP[row].float()
+        if self._vectors.is_text_N[row]:
+            return self.cosines_with_text(vector_P)
+        return self.cosines(vector_P if self._vectors.has_N[row] else None)
 
     def cosines_with_text(self, text_P: Tensor) -> Tensor:
         """Return the cosine_N of the items' pictures with a text; NaN where one is missing."""
         return cosines_with_text(self._vectors, text_P)
 
     def cosines(self, vector_P: Tensor | None) -> Tensor:
-        """Return the cosine_N of the items' pictures with a vector; NaN where one is missing."""
+        """Return the cosine_N of the items' pictures, or else texts, with a picture's vector.
+
+        It is NaN where one is missing.
+        """
         return picture_cosines(self._vectors, vector_P)
 
     def _open_encoder(self) -> PictureEncoder:

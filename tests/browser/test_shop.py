@@ -87,6 +87,12 @@ def test_the_shop_works_with_the_keyboard_alone(page: Page, demo: DemoShop) -> N
     expect(page.locator("#item-title")).to_be_focused()
 
 
+def test_a_page_that_is_opened_directly_has_its_title(page: Page, demo: DemoShop) -> None:
+    """No row of a new visitor shows this item, and its page needs its name all the same."""
+    page.goto(f"{demo.url}/shop#item=i3")
+    expect(page.locator("#item-title")).to_have_text("Thing 3 (1990)")
+
+
 def test_a_search_stands_in_place_of_an_open_item(page: Page, demo: DemoShop) -> None:
     page.goto(f"{demo.url}/shop#item=i3")
     expect(page.locator("#similar .card").first).to_be_visible()

@@ -1,40 +1,36 @@
-"""The pictures of a snapshot as vectors of the bundle, with a cache before the encoder.
+"""The pictures of a snapshot as vectors of the bundle, and the texts of items that have none.
 
-M  pictures      N  items      P  width of a vector
+N  items      P  width of a vector
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
 from recommender.bundle import Bundle
+from recommender.catalogue.catalogue import Catalogue
 from recommender.config import PictureEncoderConfig
-from recommender.encoder.picture_encoder import (
-    PictureEncoder,
-    UnreadablePicture,
-    load_picture_encoder,
-    open_picture,
-)
+from recommender.encoder.picture_encoder import UnreadablePicture, open_picture
 from recommender.retrieval.picture_vectors import (
     PictureVectors,
-    mean_of,
     no_vectors,
+    set_vector,
+    with_means,
     with_more_items,
 )
-from trainer.data.dataset import SnapshotError
+from trainer.data.dataset import SnapshotError, read_items
+from trainer.data.picture_encoding import PictureEncoding
 from trainer.data.start import CannotStart
-from trainer.data.text_cache import KEY_BYTES, Keys, TextCache
 
 TABLE, FOLDER = "pictures.parquet", "pictures"
-_LEAST_AT_ONCE = 4_096  # pictures between two writes of the cache, if it has few yet
+_TEXTS_AT_ONCE = 65_536
 log = logging.getLogger(__name__)
 
 
@@ -44,6 +40,7 @@ class SnapshotPictures:
 
     of_items: Mapping[str, str | None]
     folder: Path
+    items_file: Path | None = None  # the items that the snapshot adds or changes
 
     def content(self, sha256: str) -> bytes | None:
         """Return a thumbnail; None if it can't be read."""
@@ -65,7 +62,9 @@ def read_pictures(snapshot: Path) -> SnapshotPictures:
         except (OSError, pa.ArrowException, KeyError) as error:
             raise SnapshotError(f"{path}: not a valid file of pictures ({error})") from error
         of_items = dict(zip(table["item_id"], table["thumbnail"], strict=True))
-    return SnapshotPictures(of_items=of_items, folder=snapshot / FOLDER)
+    return SnapshotPictures(
+        of_items=of_items, folder=snapshot / FOLDER, items_file=snapshot / "items.parquet"
+    )
 
 
 def with_pictures(
@@ -73,7 +72,8 @@ def with_pictures(
 ) -> Bundle:
     """Return the bundle with the vectors of changed pictures; raise CannotStart or EncoderError.
 
-    `bundle` is new, or the parent's with more items, whose other pictures stay as they are.
+    `bundle` is new, or the parent's with more items, whose other pictures stay as they are. Where
+    the encoder reads texts, items without a picture have the vectors of their texts.
     """
     known = bundle.manifest.picture_encoder
     if bundle.folder is not None and known != config:
@@ -86,23 +86,45 @@ def with_pictures(
     wanted = sorted({sha256 for sha256 in rows.values() if sha256 is not None})
     if config.model is None or not (wanted or bundle.pictures is not None):
         return replace(bundle, manifest=manifest)
-    encoding = _Encoding(bundle=bundle, config=config, cache=cache)
-    vectors = encoding.vectors_of(pictures, wanted) if wanted else {}
+    encoding = PictureEncoding(bundle=bundle, config=config, cache=cache)
+    vectors = encoding.of_pictures(wanted, pictures.content) if wanted else {}
     grown = _grown(bundle, vectors)
     for row, sha256 in rows.items():
         vector_P = vectors.get(sha256) if sha256 is not None else None
-        grown.has_N[row] = vector_P is not None
-        grown.vectors_NP[row] = 0.0 if vector_P is None else vector_P.half()
-    if bundle.pictures is None:
-        grown = replace(grown, mean_P=mean_of(grown))
+        set_vector(grown, row, vector_P, of_text=False)
+    if config.texts and encoding.reads_texts:
+        changed: Sequence[int] = range(len(bundle.catalogue))
+        if bundle.pictures is not None:
+            changed = sorted({*rows, *_rows_of_items(bundle, pictures.items_file)})
+        _set_texts(bundle.catalogue, grown, changed, encoding)
     return replace(
         bundle,
         manifest=replace(
             manifest, picture_digest=encoding.digest, pictures_read_texts=encoding.reads_texts
         ),
-        pictures=grown,
+        pictures=with_means(grown, keep_pictures=bundle.pictures is not None),
         picture_encoder=encoding.encoder,
     )
+
+
+def _set_texts(
+    catalogue: Catalogue, vectors: PictureVectors, rows: Sequence[int], encoding: PictureEncoding
+) -> None:
+    """Set the vectors of those items without a picture by their texts, in place; zero without."""
+    for first in range(0, len(rows), _TEXTS_AT_ONCE):
+        part = [row for row in rows[first : first + _TEXTS_AT_ONCE] if not vectors.has_N[row]]
+        texts = [catalogue.text(row) for row in part]
+        found = encoding.of_texts({text for text in texts if text is not None})
+        for row, text in zip(part, texts, strict=True):
+            set_vector(vectors, row, found[text] if text is not None else None, of_text=True)
+
+
+def _rows_of_items(bundle: Bundle, file: Path | None) -> Iterator[int]:
+    """Yield the rows of the items that a snapshot adds or changes; raise SnapshotError."""
+    for item in read_items(file) if file is not None else ():
+        row = bundle.catalogue.row(item.item_id)
+        if row is not None:
+            yield row
 
 
 def _rows_of(bundle: Bundle, pictures: SnapshotPictures) -> dict[int, str | None]:
@@ -120,75 +142,3 @@ def _grown(bundle: Bundle, vectors: Mapping[str, torch.Tensor]) -> PictureVector
         return with_more_items(bundle.pictures, len(bundle.catalogue))
     width = len(next(iter(vectors.values()))) if vectors else 1
     return no_vectors(len(bundle.catalogue), width)
-
-
-class _Encoding:
-    """The encoder of a bundle, loaded only if a picture is not in the cache or it is unknown."""
-
-    def __init__(self, *, bundle: Bundle, config: PictureEncoderConfig, cache: Path) -> None:
-        self._config = config
-        self._cache = cache
-        self._folder = bundle.picture_encoder_folder
-        self._known = bundle.manifest.picture_digest
-        self._known_reads_texts = bundle.manifest.pictures_read_texts
-        self.encoder: PictureEncoder | None = None
-
-    @property
-    def digest(self) -> str:
-        """Return the encoder's digest."""
-        return self._known if self._known is not None else self._load().digest
-
-    @property
-    def reads_texts(self) -> bool:
-        """Return whether the encoder reads texts too."""
-        return self._known_reads_texts if self._known is not None else self._load().reads_texts
-
-    def vectors_of(
-        self, pictures: SnapshotPictures, wanted: Sequence[str]
-    ) -> dict[str, torch.Tensor]:
-        """Return the vector_P of each picture by sha256, without those that can't be read."""
-        path = self._cache / f"pictures-{self.digest}.safetensors"
-        cache, place = TextCache.read(path), 0
-        missing = _missing_from(cache, wanted)
-        while place < len(missing):
-            at_once = max(_LEAST_AT_ONCE, len(cache.keys_K) // 2 if cache is not None else 0)
-            part = missing[place : place + at_once]
-            place += at_once
-            read = {sha256: pictures.content(sha256) for sha256 in part}
-            contents = {sha256: one for sha256, one in read.items() if one is not None}
-            if not contents:
-                continue
-            fresh_MP = self._load().encode(list(contents.values()))
-            if cache is None:
-                cache = TextCache(keys_K=_keys(list(contents)), vectors_KR=fresh_MP)
-            else:
-                cache = cache.with_added(_keys(list(contents)), fresh_MP)
-            cache.write(path)
-        if cache is None:
-            return {}
-        places = cache.places(_keys(wanted)).tolist()
-        found = zip(wanted, places, strict=True)
-        return {sha256: cache.vectors_KR[at] for sha256, at in found if at >= 0}
-
-    def _load(self) -> PictureEncoder:
-        """Load the encoder once; raise CannotStart when it is not the parent bundle's."""
-        if self.encoder is None:
-            self.encoder = load_picture_encoder(self._config, self._folder)
-            if self._known not in (None, self.encoder.digest):
-                raise CannotStart(
-                    f"picture encoder {self._config.model} is not the one of the live bundle; "
-                    "train with mode full"
-                )
-        return self.encoder
-
-
-def _missing_from(cache: TextCache | None, wanted: Sequence[str]) -> list[str]:
-    if cache is None:
-        return list(wanted)
-    places = cache.places(_keys(wanted)).tolist()
-    return [sha256 for sha256, place in zip(wanted, places, strict=True) if place < 0]
-
-
-def _keys(digests: Sequence[str]) -> Keys:
-    content = b"".join(map(bytes.fromhex, digests))
-    return np.frombuffer(bytearray(content), np.uint8).reshape(-1, KEY_BYTES)

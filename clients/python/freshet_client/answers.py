@@ -173,6 +173,8 @@ class SimilarItems:
     item_id: str
     model_version: int
     items: tuple[SimilarItem, ...]
+    title: Optional[str] = None
+    attributes: Optional[dict[str, Attribute]] = None
 
 
 @dataclass(frozen=True)

@@ -141,6 +141,7 @@ def test_similar_items_leave_hidden_ones_out(running: RunningGateway) -> None:
     answer = running.client.get("/v1/items/a%2Fb/similar?k=2&by=text&filter=genre:War").json()
     assert answer == {
         "item_id": "a/b",
+        "title": None,
         "model_version": 3,
         "items": [{"id": "7", "title": "B", "score": 0.8}],
     }
@@ -148,6 +149,17 @@ def test_similar_items_leave_hidden_ones_out(running: RunningGateway) -> None:
     assert running.model.asked[0] == question
     running.client.get("/v1/items/5/similar")
     assert {"similar_to": {"id": "5"}, "k": 10} in running.model.asked
+
+
+def test_similar_items_say_what_they_are_similar_to(running: RunningGateway) -> None:
+    """A shop's page that is opened by its address has a name, if the item is not hidden."""
+    genre = {"attributes": {"genre": "War", "cost": 3.5}}
+    add_films(running.client, {"item_id": "7", **genre}, {"item_id": "8", "hidden": True, **genre})
+    path = "/v1/items/{}/similar?attributes=genre"
+    shown = running.client.get(path.format("7")).json()
+    assert (shown["title"], shown["attributes"]) == ("Film 7", {"genre": "War"})
+    hidden = running.client.get(path.format("8")).json()
+    assert (hidden["title"], hidden["attributes"]) == (None, {})
 
 
 def test_an_item_without_a_model_is_compared_by_text(running: RunningGateway) -> None:

@@ -100,7 +100,12 @@ def test_a_release_with_nothing_to_show_answers_empty_lists(tmp_path: Path) -> N
             assert (found["items"], found["model_version"], found["policy"]) == ([], 3, "greedy")
         for by in ("taste", "text", "both"):
             similar = client.get(f"/v1/items/gone/similar?by={by}").json()
-            assert similar == {"item_id": "gone", "model_version": 3, "items": []}
+            assert similar == {
+                "item_id": "gone",
+                "title": None,
+                "model_version": 3,
+                "items": [],
+            }
 
 
 def test_an_unknown_page_is_reported_and_changes_nothing(tmp_path: Path) -> None:

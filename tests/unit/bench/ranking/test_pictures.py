@@ -8,7 +8,7 @@ import torch
 from bench.data.rendered_pictures import KINDS, rendered_pictures, thumbnails_of
 from bench.ranking.pictures import random_shares, shares
 from recommender.encoder.picture_encoder import open_picture
-from recommender.retrieval.picture_vectors import PictureVectors
+from recommender.retrieval.picture_vectors import vectors_of_pictures
 
 
 def test_pictures_of_one_kind_differ_and_stay_readable() -> None:
@@ -24,7 +24,7 @@ def test_the_share_of_the_own_kind_is_counted() -> None:
     kinds = np.arange(24) % 2
     vectors_NP = torch.eye(2, dtype=torch.half)[torch.from_numpy(kinds)]
     has_N = torch.ones(24, dtype=torch.bool)
-    pictures = PictureVectors(vectors_NP=vectors_NP, has_N=has_N, mean_P=torch.zeros(2))
+    pictures = vectors_of_pictures(vectors_NP, has_N)
     everything = np.ones((24, 24), dtype=bool)
     assert shares(pictures, kinds, everything).tolist() == [1.0] * 24
     assert not shares(pictures, kinds, kinds[:, None] != kinds[None, :]).any()

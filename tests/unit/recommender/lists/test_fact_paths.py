@@ -68,6 +68,27 @@ def test_no_path_ends_at_or_leads_over_a_hidden_item() -> None:
     assert {str(one["relation"]) for one in paths(A, [C])} == {"genre"}
 
 
+def test_who_directs_and_acts_is_named_as_the_director() -> None:
+    """Films have many actors and one director, who may be seen in them."""
+    cast = tuple((film, "actor", f"m.{number}") for film in ("a", "b") for number in range(1, 4))
+    facts = (*cast, ("a", "director", "m.1"), ("b", "director", "m.1"), ("b", "writer", "m.1"))
+    hitchcock = next(
+        one for one in paths(A, [B], facts=facts) if one["via"] == {"id": "m.1", "name": None}
+    )
+    assert (hitchcock["relation"], hitchcock["item_relation"]) == ("director", "director")
+
+
+def test_a_reason_says_different_things() -> None:
+    """Three shared prizes tell less than a prize, a place and an actor."""
+    prizes = tuple((film, "prize", f"m.{number}") for film in ("a", "b") for number in range(5))
+    others = tuple((item.item_id, "place", "Rome") for item in ITEMS)
+    assert [one["relation"] for one in paths(A, [B], facts=(*prizes, *others))] == [
+        "prize",
+        "place",
+        "prize",
+    ]
+
+
 def test_an_item_shares_nothing_with_itself() -> None:
     assert paths(A, [A]) == []
 

@@ -14,7 +14,7 @@ from recommender.lists.answer import answer_batch
 from recommender.lists.resolve import MAX_PICTURES
 from recommender.ranking.ranker import Ranker
 from recommender.requests.wire import MAX_PICTURE_BYTES, Busy
-from recommender.retrieval.picture_vectors import PictureVectors, picture_cosines
+from recommender.retrieval.picture_vectors import picture_cosines, vectors_of_pictures
 from tests.pictured import PICTURES, pictured_bundle
 from tests.pictures import render
 from tests.unit.recommender.lists.answers import ask, refusal
@@ -90,11 +90,7 @@ def test_a_batch_has_a_limited_number_of_pictures(ranker: Ranker) -> None:
 
 def test_what_all_pictures_share_does_not_count() -> None:
     vectors_NP = torch.nn.functional.normalize(torch.tensor([[9.0, 1.0], [9.0, -1.0]]), dim=1)
-    plain = PictureVectors(
-        vectors_NP=vectors_NP.half(),
-        has_N=torch.tensor([True, True]),
-        mean_P=torch.zeros(2),
-    )
+    plain = vectors_of_pictures(vectors_NP.half(), torch.tensor([True, True]))
     centred = replace(plain, mean_P=vectors_NP.mean(0))
     assert picture_cosines(plain, vectors_NP[0])[1] > 0.9
     assert picture_cosines(centred, vectors_NP[0])[1] == pytest.approx(-1.0, abs=1e-2)

@@ -14,7 +14,7 @@ from recommender.catalogue.item_columns import CatalogueItem
 from recommender.catalogue.knowledge_graph import KnowledgeGraph
 from recommender.config import FACTS, EncoderConfig, ModelConfig, PictureEncoderConfig
 from recommender.network.model import TwoTowers
-from recommender.retrieval.picture_vectors import PictureVectors
+from recommender.retrieval.picture_vectors import vectors_of_pictures
 from tests.planted import planted_items, write_planted_snapshot
 from trainer.config import FactsConfig, FusionConfig, TrainConfig
 from trainer.data.dataset import read_events
@@ -57,9 +57,7 @@ def with_pictures(bundle: Bundle, *, seed: int = 0) -> Bundle:
         torch.randn(num_items, 6, generator=torch.Generator().manual_seed(seed)), dim=1
     )
     has_N = torch.arange(num_items) % 2 == 0
-    pictures = PictureVectors(
-        vectors_NP=(vectors_NP * has_N.unsqueeze(1)).half(), has_N=has_N, mean_P=torch.zeros(6)
-    )
+    pictures = vectors_of_pictures((vectors_NP * has_N.unsqueeze(1)).half(), has_N)
     manifest = replace(bundle.manifest, picture_encoder=PictureEncoderConfig(pack=False))
     return replace(bundle, pictures=pictures, manifest=manifest)
 
