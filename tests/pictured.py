@@ -11,7 +11,7 @@ from recommender.bundle import Bundle, save_bundle
 from recommender.catalogue.knowledge_graph import KnowledgeGraph
 from recommender.config import PictureEncoderConfig
 from recommender.encoder.picture_encoder import load_picture_encoder
-from recommender.retrieval.picture_vectors import no_vectors
+from recommender.retrieval.picture_vectors import no_vectors, set_vector
 from tests.pictures import render
 from tests.planted import planted_bundle
 from tests.vision_models import write_vision_model
@@ -52,8 +52,8 @@ def pictured_bundle(folder: Path, kind: str, *, whole_bytes: int = 1_000_000) ->
     vectors = no_vectors(len(plain.catalogue), encoder.width)
     for item_id, picture in PICTURES.items():
         row = plain.catalogue.row(item_id)
-        vectors.has_N[row] = True
-        vectors.vectors_NP[row] = encoder.encode([picture])[0].half()
+        assert row is not None
+        set_vector(vectors, row, encoder.encode([picture])[0], of_text=False)
     manifest = replace(
         plain.manifest,
         picture_encoder=config,

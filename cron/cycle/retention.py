@@ -279,11 +279,13 @@ def _delete_texts(services: Services, _lease: Lease) -> None:
     """
     texts = services.paths.texts
     caches = sorted(texts.glob("*.safetensors"), key=lambda path: path.stat().st_mtime)
-    of_pictures = [path for path in caches if path.name.startswith("pictures-")]
-    of_texts = [path for path in caches if path not in of_pictures]
-    captions = sorted(texts.glob("captions-*.json"), key=lambda path: path.stat().st_mtime)
-    caches = [*of_texts[:-_KEPT_CACHES], *captions[:-_KEPT_CACHES]]
-    for path in [*caches, *of_pictures[:-_KEPT_CACHES], *texts.glob("*.tmp")]:
+    caches += sorted(texts.glob("captions-*.json"), key=lambda path: path.stat().st_mtime)
+    of_kind: dict[str, list[Path]] = {}
+    for path in caches:
+        kind, _, _ = path.name.rpartition("-")
+        of_kind.setdefault(kind, []).append(path)
+    old = [path for paths in of_kind.values() for path in paths[:-_KEPT_CACHES]]
+    for path in [*old, *texts.glob("*.tmp")]:
         path.unlink()
 
 

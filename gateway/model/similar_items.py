@@ -51,7 +51,7 @@ class SimilarItems:
         """Return similar items, without hidden ones; raise UnknownItem or NoAnswer.
 
         An item that is newer than the model is compared by the text of its record, or by its
-        picture, which `thumbnail_of` returns.
+        picture if `thumbnail_of` returns one.
         """
         deadline = self._inference.deadline()
         name = ItemNameBody(id=request.item_id)
@@ -63,9 +63,8 @@ class SimilarItems:
             name = ItemNameBody(text=_text(known[request.item_id].record))
             if request.by == "picture":
                 picture = await run_in_threadpool(thumbnail_of, request.item_id)
-                if picture is None:
-                    return found
-                name = ItemNameBody(picture=base64.b64encode(picture).decode())
+                if picture is not None:
+                    name = ItemNameBody(picture=base64.b64encode(picture).decode())
             found = await self._ask(name, request, deadline)
         return found
 

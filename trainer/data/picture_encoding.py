@@ -55,7 +55,7 @@ class PictureEncoding:
                 return {}
             return dict(zip(contents, self._load().encode(list(contents.values())), strict=True))
 
-        return self._cached(f"pictures-{self.digest}", digests, encode)
+        return self._cached_vectors(f"pictures-{self.digest}", digests, encode)
 
     def of_texts(self, texts: Iterable[str]) -> Vectors:
         """Return the vector_P of texts by text; the encoder must read them."""
@@ -65,13 +65,15 @@ class PictureEncoding:
             vectors_MP = self._load().encode_texts([by_digest[sha256] for sha256 in missing])
             return dict(zip(missing, vectors_MP, strict=True))
 
-        found = self._cached(f"picture-texts-{self.digest}", list(by_digest), encode)
+        found = self._cached_vectors(f"picture-texts-{self.digest}", list(by_digest), encode)
         return {by_digest[sha256]: vector_P for sha256, vector_P in found.items()}
 
-    def _cached(
+    def _cached_vectors(
         self, name: str, digests: Sequence[str], encode: Callable[[Sequence[str]], Vectors]
     ) -> Vectors:
         """Return vectors by digest; what is not in a file of the cache is encoded and added."""
+        if not digests:
+            return {}
         path = self._cache / f"{name}.safetensors"
         cache, place = TextCache.read(path), 0
         missing = _missing_from(cache, digests)

@@ -1,4 +1,4 @@
-"""The pictures of a snapshot as vectors of the bundle, and the texts of items that have none.
+"""A snapshot's pictures as vectors of the bundle, and texts of items that have none.
 
 N  items      P  width of a vector
 """
@@ -87,7 +87,7 @@ def with_pictures(
     if config.model is None or not (wanted or bundle.pictures is not None):
         return replace(bundle, manifest=manifest)
     encoding = PictureEncoding(bundle=bundle, config=config, cache=cache)
-    vectors = encoding.of_pictures(wanted, pictures.content) if wanted else {}
+    vectors = encoding.of_pictures(wanted, pictures.content)
     grown = _grown(bundle, vectors)
     for row, sha256 in rows.items():
         vector_P = vectors.get(sha256) if sha256 is not None else None

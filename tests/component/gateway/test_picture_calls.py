@@ -126,6 +126,8 @@ def test_a_new_item_is_compared_by_its_thumbnail(running: RunningGateway) -> Non
     running.model.body = {"error": reason, "model_version": 3}
     without = running.client.get("/v1/items/lamp/similar?by=picture")
     assert without.status_code == 400
+    by_text = {"similar_to": {"text": "Lamp"}, "k": 10, "by": "picture"}
+    assert running.model.asked[-1] == by_text, "a model of texts and pictures compares that"
     picture = render("red", kind="JPEG")
     store_thumbnails(running, lamp=picture)
     running.client.get("/v1/items/lamp/similar?by=picture")

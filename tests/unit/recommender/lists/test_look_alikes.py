@@ -14,7 +14,12 @@ from recommender.lists.answer import answer_batch
 from recommender.lists.resolve import MAX_PICTURES
 from recommender.ranking.ranker import Ranker
 from recommender.requests.wire import MAX_PICTURE_BYTES, Busy
-from recommender.retrieval.picture_vectors import picture_cosines, vectors_of_pictures
+from recommender.retrieval.picture_vectors import (
+    no_vectors,
+    picture_cosines,
+    set_vector,
+    vectors_of_pictures,
+)
 from tests.pictured import PICTURES, pictured_bundle
 from tests.pictures import render
 from tests.unit.recommender.lists.answers import ask, refusal
@@ -107,6 +112,40 @@ def test_a_text_finds_pictures_where_both_share_a_space(kind: str, tmp_path: Pat
     encoder = one.bundle.load_picture_encoder()
     cosine_M = encoder.encode(list(PICTURES.values())) @ encoder.encode_texts([text])[0]
     assert found_ids(found)[0] == list(PICTURES)[int(cosine_M.argmax())]
+
+
+def test_a_picture_finds_items_by_their_texts_too(tmp_path: Path) -> None:
+    """The text of an item without a picture lies where pictures of what it says lie."""
+    bundle = pictured_bundle(tmp_path, "clip")
+    assert bundle.pictures is not None
+    encoder = bundle.load_picture_encoder()
+    row = bundle.catalogue.row("i2")
+    assert row is not None
+    set_vector(bundle.pictures, row, encoder.encode_texts(["a red circle"])[0], of_text=True)
+    one = Ranker(bundle)
+    assert sorted(found_ids(ask(one, {**question_of(render("red")), "k": 9}))) == [
+        "i1",
+        "i2",
+        "i4",
+        "i6",
+        "i7",
+    ]
+    of_text = ask(one, {"similar_to": {"text": "a red circle"}, "by": "picture", "k": 9})
+    of_item = ask(one, {"similar_to": {"id": "i2"}, "by": "picture", "k": 9})
+    assert found_ids(of_item) == found_ids(of_text), "the item has no picture but its text"
+
+
+def test_texts_are_compared_without_what_texts_share() -> None:
+    """Texts lie apart from pictures: without that, the text that says the same comes first."""
+    vectors = no_vectors(4, 3)
+    for row, (x, y, gap) in enumerate([(1.0, 0.0, 0.0), (-1.0, 0.0, 0.0)]):
+        set_vector(vectors, row, torch.tensor([x, y, gap]), of_text=False)
+    apart = [(0.3, 0.2, 0.9), (-0.3, 0.2, 0.9)]
+    for row, one in enumerate(apart, 2):
+        set_vector(vectors, row, torch.tensor(one), of_text=True)
+    centred = replace(vectors, text_mean_P=torch.tensor(apart).mean(0))
+    cosine_N = picture_cosines(centred, torch.tensor([1.0, 0.0, 0.0]))
+    assert cosine_N.tolist() == pytest.approx([1.0, -1.0, 1.0, -1.0], abs=1e-2)
 
 
 def test_a_search_finds_items_by_their_pictures(tmp_path: Path) -> None:

@@ -11,7 +11,9 @@ import pytest
 import torch
 
 from recommender.bundle import Bundle, load_bundle, save_bundle
+from recommender.catalogue.item_columns import CatalogueItem
 from recommender.config import EncoderConfig, PictureEncoderConfig
+from recommender.encoder.picture_encoder import PictureEncoder, load_picture_encoder
 from recommender.retrieval.picture_vectors import picture_cosines
 from tests.pictures import render
 from tests.planted import planted_items, write_planted_snapshot
@@ -62,6 +64,26 @@ def rows_with_pictures(bundle: Bundle) -> list[str]:
     assert bundle.pictures is not None
     rows = bundle.pictures.has_N.nonzero().flatten().tolist()
     return [bundle.catalogue.name(row)[0] for row in rows]
+
+
+def rows_with_texts(bundle: Bundle) -> list[str]:
+    assert bundle.pictures is not None
+    rows = bundle.pictures.is_text_N.nonzero().flatten().tolist()
+    return [bundle.catalogue.name(row)[0] for row in rows]
+
+
+def vector_of(bundle: Bundle, item_id: str) -> list[float]:
+    row = bundle.catalogue.row(item_id)
+    assert bundle.pictures is not None
+    return list(bundle.pictures.vectors_NP[row].tolist())
+
+
+def vector_of_text(encoder: PictureEncoder, bundle: Bundle, item_id: str) -> list[float]:
+    row = bundle.catalogue.row(item_id)
+    assert row is not None
+    text = bundle.catalogue.text(row)
+    assert text is not None
+    return list(encoder.encode_texts([text])[0].half().tolist())
 
 
 def test_items_with_pictures_get_vectors(tmp_path: Path, model: PictureEncoderConfig) -> None:
@@ -141,6 +163,40 @@ def test_a_damaged_thumbnail_is_left_out(tmp_path: Path, model: PictureEncoderCo
     found = replace(found, of_items={**found.of_items, "i2": "0" * 64})
     made = with_pictures(start_bundle(tmp_path), found, model, cache=tmp_path)
     assert rows_with_pictures(made) == ["i0"]
+
+
+@pytest.mark.parametrize("kind", ["clip", "siglip"])
+def test_items_without_a_picture_have_vectors_of_their_texts(kind: str, tmp_path: Path) -> None:
+    """An update reads the texts of new and changed items, and of those whose picture is gone."""
+    config = PictureEncoderConfig(model=str(write_vision_model(tmp_path / kind, kind)))
+    found = pictures(tmp_path, {"i0": RED, "i1": BLUE})
+    first = with_pictures(start_bundle(tmp_path), found, config, cache=tmp_path)
+    encoder = load_picture_encoder(config, device="cpu")
+    assert vector_of(first, "i2") == vector_of_text(encoder, first, "i2")
+    assert rows_with_texts(first) == ["i2", "i3"]
+    save_bundle(first, tmp_path / "live")
+    items = [CatalogueItem(item_id=one, title=f"a red {one}") for one in ("i1", "i2", "new")]
+    snapshot = write_planted_snapshot(tmp_path / "update", mode="update", items=items)
+    live = load_bundle(tmp_path / "live")
+    train = TrainConfig(encoder=WORDS, pictures=config)
+    grown = grown_bundle(live, added_of(snapshot), train, words(tmp_path), mode="items")
+    changed = replace(
+        pictures(tmp_path, {"i0": None, "i3": SQUARE}), items_file=snapshot / "items.parquet"
+    )
+    second = with_pictures(grown, changed, config, cache=tmp_path)
+    assert sorted(rows_with_pictures(second)) == ["i1", "i3"]
+    assert rows_with_texts(second)[:2] == ["i0", "i2"]
+    for item_id in ("i0", "i2", "new"):
+        assert vector_of(second, item_id) == vector_of_text(encoder, second, item_id)
+    assert vector_of(second, "i2") != vector_of(first, "i2")
+
+
+def test_texts_may_be_left_out(tmp_path: Path) -> None:
+    folder = write_vision_model(tmp_path / "clip", "clip")
+    config = PictureEncoderConfig(model=str(folder), texts=False)
+    found = pictures(tmp_path, {"i0": RED})
+    made = with_pictures(start_bundle(tmp_path), found, config, cache=tmp_path)
+    assert (rows_with_pictures(made), rows_with_texts(made)) == (["i0"], [])
 
 
 def test_another_model_needs_a_full_training(tmp_path: Path, model: PictureEncoderConfig) -> None:
