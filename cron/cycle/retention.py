@@ -21,6 +21,7 @@ from cron.errors import FreshetError, LeaseLost
 from cron.ledger import (
     journal_rows,
     lease_row,
+    picture_rows,
     posterior_rows,
     release_rows,
     run_rows,
@@ -35,6 +36,7 @@ from cron.rebuild_marks import is_place
 from cron.services import Services
 from cron.serving.restore import kept_loaded
 from recommender.arrays.bases import CONTENT
+from recommender.records.images import ARTIFACT, SENT
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +54,8 @@ _KEPT_RUNS = 3  # folders of ended runs, to see what went wrong
 
 def tidy(services: Services, lease: Lease) -> None:
     """Delete everything that nothing needs; what fails now is tried after the next turn."""
-    _do_each(services, lease, (_unload, _delete_archives, _delete_folders, _delete_texts))
+    works = (_unload, _delete_archives, _delete_folders, _delete_texts, _delete_sent_pictures)
+    _do_each(services, lease, works)
     tidy_records(services, lease)
 
 
@@ -287,6 +290,21 @@ def _delete_texts(services: Services, _lease: Lease) -> None:
     old = [path for paths in of_kind.values() for path in paths[:-_KEPT_CACHES]]
     for path in [*old, *texts.glob("*.tmp")]:
         path.unlink()
+
+
+def _delete_sent_pictures(services: Services, lease: Lease) -> None:
+    """Delete the bytes of pictures that came in records and that no item names any more.
+
+    Nothing is collected meanwhile. Records whose pictures the ledger does not know yet are waited
+    for, since they may name some.
+    """
+    ledger, artifacts = services.ledger, services.artifacts
+    names = list(artifacts.names(SENT))
+    if not names or picture_rows.through_seq(ledger) < services.journal.last_seq:
+        return
+    for source in picture_rows.unused_sources(ledger, [f"{ARTIFACT}{name}" for name in names]):
+        lease_row.check(ledger, lease)
+        artifacts.delete(source.removeprefix(ARTIFACT))
 
 
 def _compared_versions(ledger: Ledger) -> set[int]:

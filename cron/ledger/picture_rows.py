@@ -23,7 +23,7 @@ _IDS_AT_ONCE = 500  # SQLite takes some thousand values in a statement
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NamedPicture:
-    """The name of a picture, and the place where it is."""
+    """The name of a picture, and the place where it is; without a place it is never fetched."""
 
     source: str
     host: str
@@ -180,6 +180,17 @@ def forget_dropped(ledger: Ledger, thumbnails: Collection[str], *, lease: Lease)
         connection.execute(rows.update().where(done).values(dropped=None))
 
 
+def unused_sources(ledger: Ledger, sources: Sequence[str]) -> list[str]:
+    """Return those of some pictures that no item has, in their order."""
+    rows, used = schema.pictures.c, set[str]()
+    with ledger.read() as connection:
+        for start in range(0, len(sources), _IDS_AT_ONCE):
+            keys = [source_key(one) for one in sources[start : start + _IDS_AT_ONCE]]
+            query = sa.select(rows.source).where(rows.source_key.in_(keys), _is_used())
+            used.update(connection.execute(query).scalars())
+    return [one for one in sources if one not in used]
+
+
 def source_key(source: str) -> str:
     """Return the key of a picture's row: the sha256 of its name."""
     return hashlib.sha256(source.encode()).hexdigest()
@@ -307,6 +318,10 @@ def _add_sources(
         part = keys[start : start + _IDS_AT_ONCE]
         query = sa.select(rows.c.source_key).where(rows.c.source_key.in_(part))
         known = set(connection.execute(query).scalars())
+        was_nowhere = sa.and_(rows.c.source_key.in_(part), rows.c.host == "")
+        for row in connection.execute(sa.select(rows.c.source_key).where(was_nowhere)).all():
+            is_this = rows.c.source_key == row.source_key
+            connection.execute(rows.update().where(is_this).values(host=new[row.source_key].host))
         became_main = rows.c.source_key.in_([key for key in part if key in main])
         connection.execute(
             rows.update().where(became_main, rows.c.is_extra == 1).values(is_extra=0)

@@ -94,7 +94,7 @@ def num_new_thumbnails(ledger: Ledger, change: int) -> int:
 
 
 def count(ledger: Ledger) -> PictureCounts:
-    """Count the pictures that some item has."""
+    """Count the pictures that some item has and that may be fetched."""
     rows = schema.pictures.c
     is_used = sa.or_(
         *(
@@ -104,7 +104,11 @@ def count(ledger: Ledger) -> PictureCounts:
     )
     ready, failed = rows.thumbnail.is_not(None), rows.tries > 0
     state = sa.case((ready, "ready"), (failed, "failed"), else_="waiting").label("state")
-    query = sa.select(state, sa.func.count().label("num")).where(is_used).group_by(state)
+    query = (
+        sa.select(state, sa.func.count().label("num"))
+        .where(is_used, rows.host != "")
+        .group_by(state)
+    )
     with ledger.read() as connection:
         found = {row.state: int(row.num) for row in connection.execute(query)}
     return PictureCounts(

@@ -30,8 +30,9 @@ from cron.ledger.ledger import Ledger
 from cron.ledger.picture_rows import FetchedPicture, ItemPicture, NamedPicture, WaitingPicture
 from cron.lineage import Lease
 from cron.pictures.fetching import PictureFetcher
-from cron.pictures.places import ARTIFACTS, allowed_places, place_of
+from cron.pictures.places import ARTIFACTS, NOWHERE, allowed_places, place_of
 from cron.settings.tree import PictureSettings
+from recommender.records.images import ARTIFACT, SENT
 
 log = logging.getLogger(__name__)
 
@@ -112,6 +113,9 @@ def _pictures_of(items: pa.Table, per_item: int) -> Iterator[ItemPicture]:
     for item_id, payload, at_us, event_id in zip(*columns.values(), strict=True):
         images = json.loads(payload).get("images") or []
         main, *more = map(_named_picture, images[:per_item] or [None])
+        # bytes that came in a record are kept as long as an item names them
+        kept = [one for one in images[per_item:] if one.startswith(f"{ARTIFACT}{SENT}")]
+        more += [NamedPicture(source=one, host=NOWHERE) for one in kept]
         yield ItemPicture(
             item_id=item_id,
             source=main.source if main is not None else None,

@@ -8,6 +8,7 @@ from cron.settings.tree import PictureSettings
 from recommender.records.images import artifact_of
 
 FILES, ARTIFACTS = "file:", "artifact:"
+NOWHERE = ""  # the place of a picture that is never fetched
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 

@@ -14,6 +14,7 @@ from cron.cycle.collecting import collect_records
 from cron.cycle.cycle import run_cycle
 from cron.cycle.outlook import observe
 from cron.cycle.release_files import bundle_of
+from cron.cycle.retention import tidy
 from cron.ledger import release_rows
 from cron.lineage import Lease
 from cron.pictures.picture_turn import take_turn
@@ -23,6 +24,7 @@ from cron.worker.worker import run_once
 from recommender.bundle import load_bundle
 from recommender.config import PictureEncoderConfig
 from recommender.records.events import Item, Record
+from recommender.records.images import SENT, sent_name
 from tests.pictures import render
 from tests.vision_models import write_caption_model, write_vision_model
 from tests.workshop import (
@@ -127,6 +129,30 @@ def test_a_picture_that_comes_later_starts_a_run(seeing: Services) -> None:
     assert (run.outcome, run.reasons[0].text) == ("published", "1 new pictures of items")
     assert sorted(pictures_of_live(seeing)) == ["i0"]
     assert run_cycle(seeing, lease).outcome == "skipped"
+
+
+def test_sent_bytes_go_when_no_item_names_them(seeing: Services) -> None:
+    """They stay while the turn of fetching does not know yet what newer records name."""
+    lease, items = lease_of(seeing.ledger), item_records()
+    red, blue = render("red"), render("blue", shape="square")
+    send(seeing, [with_picture(items[0], red), with_picture(items[1], blue), *items[2:]])
+    fetch_and_run(seeing, lease)
+    both = sorted(seeing.artifacts.names(SENT))
+    assert len(both) == 2
+    changed = [with_picture(items[0], blue, later=1), with_picture(items[2], red, later=1)]
+    send(seeing, [changed[0]])
+    collect_records(seeing, lease)
+    take_turn(picture_work(seeing), lease)
+    send(seeing, [changed[1]])
+    collect_records(seeing, lease)
+    tidy(seeing, lease)
+    assert sorted(seeing.artifacts.names(SENT)) == both
+    take_turn(picture_work(seeing), lease)
+    send(seeing, [with_picture(items[2], None, later=2)])
+    collect_records(seeing, lease)
+    take_turn(picture_work(seeing), lease)
+    tidy(seeing, lease)
+    assert list(seeing.artifacts.names(SENT)) == [sent_name(blue)]
 
 
 def test_run_once_fetches_the_pictures_of_its_turn(seeing: Services) -> None:

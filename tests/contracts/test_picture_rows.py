@@ -115,6 +115,21 @@ def test_a_picture_that_no_item_has_is_not_fetched(ledger: Ledger, lease: Lease)
     assert due(ledger) == ["y"]
 
 
+def test_a_picture_without_a_place_is_kept_and_not_fetched(ledger: Ledger, lease: Lease) -> None:
+    """Until another item has it as one of those that are fetched."""
+    beyond = (NamedPicture(source="z", host=""),)
+    first = replace(item("1", "x"), more=beyond)
+    picture_rows.note_items(ledger, [first], through=1, lease=lease)
+    assert due(ledger) == ["x"]
+    assert shown_pictures.count(ledger) == PictureCounts(ready=0, failed=0, waiting=1)
+    assert picture_rows.unused_sources(ledger, ["y", "z", "x"]) == ["y"]
+    picture_rows.note_items(ledger, [item("2", "z")], through=2, lease=lease)
+    assert sorted(due(ledger)) == ["x", "z"]
+    gone = [item(one, None, event_id="f") for one in ("1", "2")]
+    picture_rows.note_items(ledger, gone, through=4, lease=lease)
+    assert picture_rows.unused_sources(ledger, ["z", "x"]) == ["z", "x"]
+
+
 def test_thousands_of_pictures_fit_into_one_call(ledger: Ledger, lease: Lease) -> None:
     items = [item(str(number), f"s{number}") for number in range(1_200)]
     picture_rows.note_items(ledger, items, through=1_200, lease=lease)
