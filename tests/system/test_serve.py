@@ -1,4 +1,4 @@
-"""The README's whole story on a real machine, from serve to stop and start again.
+"""The README's whole story on a real machine, from serve to stop and start again; with facts.
 
 Real TorchServe, gateway, worker and trainer, started by `make serve` as a user would. The gate
 applies only its sanity tests, so that every cycle publishes; other tests cover what it accepts.
@@ -21,6 +21,7 @@ from cron.project_root import PROJECT_ROOT
 from tests.architecture.documents import blocks
 from tests.system.machine import QUICK, Machine, until, write_slice
 
+ITEMS = (PROJECT_ROOT / "docs" / "items.md").read_text(encoding="utf-8")
 CURL = re.compile(r"^ *\$? *(curl .+)$", re.MULTILINE)
 
 
@@ -30,6 +31,7 @@ def machine(tmp_path_factory: pytest.TempPathFactory, movielens_100k: Path) -> I
     folder = tmp_path_factory.mktemp("machine")
     one = Machine(folder, settings=QUICK)
     try:
+        _ingest_graph(one)
         one.start(write_slice(movielens_100k, folder / "films", num_events=12_000))
         yield one
     finally:
@@ -59,6 +61,42 @@ def test_the_curl_commands_of_the_readme_answer_what_it_shows(machine: Machine) 
         for command, shown in re.findall(r"^\$ (curl .+(?:\n  .+)*)\n(\{.*)$", block, re.MULTILINE):
             answered = json.loads(_shell(machine.here(command.replace("\\\n", " "))))
             assert set(answered) == set(json.loads(shown)), command
+
+
+def test_a_film_has_the_facts_of_the_demos_graph(machine: Machine) -> None:
+    """The commands of docs/items.md say who directed Vertigo, and what else they directed."""
+    item, listed = (
+        json.loads(_shell(machine.here(command)))
+        for command in re.findall(
+            r"`?(curl -s '?http[^`\n]*(?:items/479|filter=film)[^`\n]*)", ITEMS
+        )
+    )
+    assert "Vertigo" in item["title"]
+    assert {"relation": "film.film.directed_by", "tail": "m.0j_c"} in item["facts"]
+    titles = " ".join(one["title"] for one in listed["items"])
+    assert len(listed["items"]) == 3
+    assert re.search(r"Vertigo|Psycho|Birds|North by Northwest|Rear Window|Rebecca", titles), titles
+
+
+def test_the_shop_gives_reasons_by_shared_facts(machine: Machine) -> None:
+    """As /shop asks: the cards beside Vertigo say what they share with it."""
+    question = {
+        "context": {"item_id": "479"},
+        "candidates": ["480", "603", "428"],
+        "history": [],
+        "explain": True,
+        "copy": True,
+    }
+    answer = httpx.post(
+        f"{machine.gateway}/v1/recommendations", json=question, timeout=30, trust_env=False
+    ).json()
+    by_title = {one["title"]: one for one in answer["items"]}
+    (fact, *_) = by_title["Rear Window (1954)"]["reason"]["facts"]
+    assert fact["item"] == {"id": "479", "title": "Vertigo (1958)"}
+    assert fact["relation"] == fact["item_relation"]
+    assert "Vertigo" in by_title["Rear Window (1954)"]["copy"]["text"]
+    relations = {one["relation"] for item in answer["items"] for one in item["reason"]["facts"]}
+    assert "film.film.directed_by" in relations, relations
 
 
 def test_no_request_leaves_a_line_in_torchserves_log(machine: Machine) -> None:
@@ -146,6 +184,15 @@ def test_a_full_disk_costs_no_recommendation_and_passes(machine: Machine) -> Non
     until(lambda: _num_waiting(machine) == 0, "the worker to collect again", limit_s=90)
     assert "runs again" not in machine.printed_text()
     assert "does not stay up" not in machine.printed_text()
+
+
+def _ingest_graph(machine: Machine) -> None:
+    """Ingest the graph of films as docs/items.md says, before the first start."""
+    (command,) = re.findall(r"^\$ (\.venv/bin/python -m cron ingest .*demo_graph.*)$", ITEMS, re.M)
+    ingested = machine.command(
+        "bash", "-c", command.replace(".venv/bin/python", sys.executable), timeout_s=300
+    )
+    assert "91,631 facts new to the log" in ingested.stdout, ingested.stdout + ingested.stderr
 
 
 def _num_waiting(machine: Machine) -> object:
