@@ -49,6 +49,7 @@ from gateway.following import follow
 from gateway.intake.fact_changes import FactChanges
 from gateway.intake.foreign_intake import ForeignIntake
 from gateway.intake.item_changes import ItemChanges
+from gateway.intake.record_changes import RecordChanges
 from gateway.intake.record_groups import RecordGroups
 from gateway.intake.record_ids import RecordIds
 from gateway.intake.record_intake import RecordIntake
@@ -160,6 +161,7 @@ async def open_services(settings: Settings) -> AsyncIterator[GatewayServices]:
     lists = _lists(settings, recommendations, placements, item_records, experiments)
     letters = DeadLetters(var_folder(settings) / "dead-letters.jsonl")
     intake = RecordIntake(event_log, histories, item_records, letters, new_id=RecordIds())
+    changes = _changes(ledger, item_records, intake)
     overview = partial(_overview, ledger, event_log, Paths(var=var_folder(settings)).runs)
     metrics = _metrics(ledger, overview, event_log, histories)
     ready = ReadyTexts(ledger, has_writer=settings.copy.writer is not None)
@@ -174,8 +176,8 @@ async def open_services(settings: Settings) -> AsyncIterator[GatewayServices]:
             histories=histories,
             inference=inference,
             item_records=item_records,
-            item_changes=_item_changes(ledger, item_records, intake),
-            fact_changes=_fact_changes(ledger, item_records, intake),
+            item_changes=ItemChanges(item_records, changes),
+            fact_changes=FactChanges(item_records, changes),
             item_rankings=ItemRankings(item_records),
             similar_items=SimilarItems(histories, item_records, inference),
             pictures=_pictures(settings, ledger, histories),
@@ -351,14 +353,9 @@ def _overview(ledger: Ledger, event_log: EventLog, runs: Path) -> Overview:
     return look(ledger, event_log, runs, now=datetime.now(UTC))
 
 
-def _item_changes(ledger: Ledger, item_records: ItemRecords, intake: RecordIntake) -> ItemChanges:
+def _changes(ledger: Ledger, item_records: ItemRecords, intake: RecordIntake) -> RecordChanges:
     is_filling = partial(_is_filling, ledger, item_records)
-    return ItemChanges(item_records, intake, new_id=RecordIds(), is_filling=is_filling)
-
-
-def _fact_changes(ledger: Ledger, item_records: ItemRecords, intake: RecordIntake) -> FactChanges:
-    is_filling = partial(_is_filling, ledger, item_records)
-    return FactChanges(item_records, intake, new_id=RecordIds(), is_filling=is_filling)
+    return RecordChanges(intake, new_id=RecordIds(), is_filling=is_filling)
 
 
 def _is_filling(ledger: Ledger, item_records: ItemRecords) -> bool:

