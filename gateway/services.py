@@ -161,10 +161,9 @@ async def open_services(settings: Settings) -> AsyncIterator[GatewayServices]:
     lists = _lists(settings, recommendations, placements, item_records, experiments)
     letters = DeadLetters(var_folder(settings) / "dead-letters.jsonl")
     intake = RecordIntake(event_log, histories, item_records, letters, new_id=RecordIds())
-    changes = _changes(ledger, item_records, intake)
     overview = partial(_overview, ledger, event_log, Paths(var=var_folder(settings)).runs)
     metrics = _metrics(ledger, overview, event_log, histories)
-    ready = ReadyTexts(ledger, has_writer=settings.copy.writer is not None)
+    ready, changes = _ready_texts(settings, ledger), _changes(ledger, item_records, intake)
     close = (ready.close, experiments.answers.close, shadow.close, inference.close, ledger.close)
     tasks = _tasks(keyring, placements, experiments, personalizer, shadow, recommendations)
     async with _follower(tasks, close=close), _recorder(settings, event_log, metrics) as slates:
@@ -351,6 +350,10 @@ def _keyring(gateway: GatewaySettings, ledger: Ledger) -> Keyring:
 
 def _overview(ledger: Ledger, event_log: EventLog, runs: Path) -> Overview:
     return look(ledger, event_log, runs, now=datetime.now(UTC))
+
+
+def _ready_texts(settings: Settings, ledger: Ledger) -> ReadyTexts:
+    return ReadyTexts(ledger, has_writer=settings.copy.writer is not None)
 
 
 def _changes(ledger: Ledger, item_records: ItemRecords, intake: RecordIntake) -> RecordChanges:

@@ -1,6 +1,7 @@
 """What grows with the catalogue and the history, up to a million items.
 
-    python -m bench scale [--parts steps,lists,snapshots,trainings,releases,cycle,ingest,peers]
+    python -m bench scale [--parts steps,lists,facts,snapshots,trainings,releases,cycle,ingest,
+                           peers]
 
 Each measurement is a process of its own with one thread, so its peak memory is its own. Seconds are
 the processor's. `steps`, `lists` and `releases` use random vectors; the other parts use the made-up
@@ -17,6 +18,7 @@ from dataclasses import dataclass
 from bench.report.rows import is_quick, results_folder, save
 from bench.scale.costs import Cost, Size, draw, in_own_process, metrics_of
 from bench.scale.cycle import cycle_costs
+from bench.scale.facts import fact_costs
 from bench.scale.ingestion import ingest_costs
 from bench.scale.lists import list_costs
 from bench.scale.peers import peer_costs
@@ -73,6 +75,12 @@ PARTS: Mapping[str, ScalePart] = {
     "lists": ScalePart(
         title="Top-10 lists, one core",
         measure=list_costs,
+        sizes=_CATALOGUES,
+        small_sizes=_SMALL_CATALOGUES,
+    ),
+    "facts": ScalePart(
+        title="Facts of a catalogue, one core",
+        measure=fact_costs,
         sizes=_CATALOGUES,
         small_sizes=_SMALL_CATALOGUES,
     ),

@@ -55,7 +55,18 @@ def with_slots(bundle: Bundle, live: Bundle | None, config: TrainConfig) -> Bund
     if bundle.folder is None:
         return _with_facts(_new_slots(bundle, config), config)
     assert live is not None
-    return _with_facts(_with_changed_vectors(bundle, live), config)
+    changed = _with_changed_vectors(bundle, live)
+    return changed if _has_same_facts(bundle, live) else _with_facts(changed, config)
+
+
+def _has_same_facts(bundle: Bundle, live: Bundle) -> bool:
+    """Return whether all items have the facts that they had, so that nothing is to be read.
+
+    A new item may have facts, and so may a changed one if attributes count.
+    """
+    is_same_graph = bundle.catalogue.graph is live.catalogue.graph
+    has_same_items = len(bundle.catalogue) == len(live.catalogue)
+    return is_same_graph and has_same_items and not bundle.manifest.relations
 
 
 def _new_slots(bundle: Bundle, config: TrainConfig) -> Bundle:

@@ -150,6 +150,23 @@ def test_an_update_reads_changed_pictures_alone(tmp_path: Path) -> None:
     assert not after_NV[2].any()
 
 
+def test_an_update_of_events_alone_reads_no_facts_again(tmp_path: Path) -> None:
+    """With a million items that would cost more than the events do."""
+    live = start(tmp_path)
+    none = replace(snapshot_parts(tmp_path, None, []), facts=None)
+    grown = grown_bundle(live, none, CONFIG, texts(tmp_path), mode="update")
+    slotted = with_slots(grown, live, CONFIG)
+    assert slotted.facts.links is grown.facts.links
+    assert slotted.manifest.num_terms == live.manifest.num_terms
+    assert towers(slotted).num_terms == towers(live).num_terms
+    new = snapshot_parts(tmp_path, None, [CatalogueItem(item_id="new")])
+    longer = with_slots(
+        grown_bundle(live, new, CONFIG, texts(tmp_path), mode="update"), live, CONFIG
+    )
+    assert longer.facts.links is not None
+    assert len(longer.facts.links) == len(live.catalogue) + 1
+
+
 def test_an_unknown_modality_is_refused_by_name(tmp_path: Path) -> None:
     unknown = replace(CONFIG, fusion=FusionConfig(modalities=("audio",)))
     with pytest.raises(CannotStart, match="'audio' is unknown; there is picture"):

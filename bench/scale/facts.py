@@ -1,0 +1,80 @@
+"""What facts cost an update, by the size of the catalogue.
+
+Each item has five facts, about one of a twentieth as many entities, drawn by a Zipf law. An update
+with a new item reads which terms all items have; one new fact makes it build the graph of all. An
+update of events alone does neither.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+import numpy as np
+import torch
+
+from bench.scale.costs import Cost, Size, peak_gib
+from recommender.catalogue.catalogue import Catalogue
+from recommender.catalogue.item_columns import CatalogueItem
+from recommender.catalogue.knowledge_graph import KnowledgeGraph
+from trainer.data.fact_terms import read_terms
+
+FACTS_AN_ITEM, ITEMS_AN_ENTITY, ZIPF_EXPONENT = 5, 20, 0.8
+RELATIONS = ("author", "brand", "category", "series", "subject")
+
+Found = TypeVar("Found")
+
+
+def fact_costs(size: Size) -> list[Cost]:
+    """Measure what an update does with all facts of a catalogue."""
+    torch.set_num_threads(1)
+    facts = made_up_facts_of(size.num_items)
+    note = f"{len(facts):,} facts"
+    graph, built_s = seconds_of(lambda: KnowledgeGraph.of(facts))
+    built = peak_gib()
+    catalogue = Catalogue(CatalogueItem(item_id=f"i{row}") for row in range(size.num_items))
+    catalogue = catalogue.with_graph(graph)
+    first, _ = seconds_of(lambda: read_terms(catalogue, (), None, hops=0))
+    assert first is not None
+    again, linked_s = seconds_of(lambda: read_terms(catalogue, (), first.names, hops=0))
+    assert again is not None
+    assert len(again.names) == len(first.names)
+    return [
+        Cost(
+            size=size,
+            what="the graph of all facts, after a new one",
+            value=built_s,
+            unit="processor s",
+            peak_gib=built,
+            note=note,
+        ),
+        Cost(
+            size=size,
+            what="the terms of all items, after a new one",
+            value=linked_s,
+            unit="processor s",
+            peak_gib=peak_gib(),
+            note=f"{note}, {len(first.names):,} terms",
+        ),
+    ]
+
+
+def made_up_facts_of(num_items: int) -> list[tuple[str, str, str]]:
+    """Return facts whose tails are few and popular, or many and rare, as in a shop."""
+    generator = np.random.default_rng(0)
+    num_entities = max(1, num_items // ITEMS_AN_ENTITY)
+    weight_E = np.arange(1, num_entities + 1) ** -ZIPF_EXPONENT
+    weight_E /= weight_E.sum()
+    facts = []
+    for relation in RELATIONS[:FACTS_AN_ITEM]:
+        tails = generator.choice(num_entities, num_items, p=weight_E).tolist()
+        facts += [(f"i{row}", relation, f"e{tail}") for row, tail in enumerate(tails)]
+    return facts
+
+
+def seconds_of(work: Callable[[], Found]) -> tuple[Found, float]:
+    """Return what a function returns, and the processor's seconds that it took."""
+    began_s = time.process_time()
+    found = work()
+    return found, time.process_time() - began_s
