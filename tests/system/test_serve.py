@@ -1,4 +1,4 @@
-"""The README's whole story on a real machine, from serve to stop and start again; with facts.
+"""The README's story on a real machine with facts, from serve to stop and start again.
 
 Real TorchServe, gateway, worker and trainer, started by `make serve` as a user would. The gate
 applies only its sanity tests, so that every cycle publishes; other tests cover what it accepts.
