@@ -26,10 +26,8 @@ class _Shape(msgspec.Struct, frozen=True, kw_only=True):
 
     encoder: object = None
     model: object = None
-    # releases from before there were pictures have none
-    pictures: object = msgspec.field(
-        default_factory=lambda: msgspec.to_builtins(PictureEncoderConfig())
-    )
+    # releases from before there were pictures, or some setting of them, have the defaults
+    pictures: PictureEncoderConfig = msgspec.field(default_factory=PictureEncoderConfig)
 
 
 def observe(
@@ -54,7 +52,7 @@ def observe(
         last_ended_at=unpublished[0].ended_at if unpublished else None,
         last_full_at=last_full.ended_at if last_full is not None else None,
         last_full_s=last_full.seconds.get("train") if last_full is not None else None,
-        settings_changed=manifest is not None and not _has_shape(manifest, config),
+        settings_changed=manifest is not None and not has_shape(manifest, config),
         format_changed=manifest is not None and manifest.bundle_format != BUNDLE_FORMAT,
         force_full=force_full,
     )
@@ -121,6 +119,6 @@ def _is_verdict(run: Run) -> bool:
     return any(not reason.ok and reason.name != "latency" for reason in run.reasons)
 
 
-def _has_shape(manifest: Manifest, config: TrainConfig) -> bool:
+def has_shape(manifest: Manifest, config: TrainConfig) -> bool:
     """Return whether a release was made with the encoder and the model of the settings."""
     return msgspec.convert(manifest.config, _Shape) == decode(encode(config), _Shape)

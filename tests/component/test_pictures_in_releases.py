@@ -8,11 +8,12 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from cron.cycle.collecting import collect_records
 from cron.cycle.cycle import run_cycle
-from cron.cycle.outlook import observe
+from cron.cycle.outlook import has_shape, observe
 from cron.cycle.release_files import bundle_of
 from cron.cycle.retention import tidy
 from cron.ledger import release_rows
@@ -153,6 +154,23 @@ def test_sent_bytes_go_when_no_item_names_them(seeing: Services) -> None:
     take_turn(picture_work(seeing), lease)
     tidy(seeing, lease)
     assert list(seeing.artifacts.names(SENT)) == [sent_name(blue)]
+
+
+def test_a_new_setting_of_pictures_is_no_other_model(seeing: Services) -> None:
+    """An upgrade that brings a setting with a default does not retrain every shop."""
+    send(seeing, item_records())
+    assert run_cycle(seeing, lease_of(seeing.ledger)).mode == "baseline"
+    live = release_rows.live(seeing.ledger)
+    assert live is not None
+    pictures = live.manifest.config["pictures"]
+    assert isinstance(pictures, dict)
+    before = {name: value for name, value in pictures.items() if name != "texts"}
+    older = msgspec.structs.replace(
+        live.manifest, config={**live.manifest.config, "pictures": before}
+    )
+    assert has_shape(older, seeing.settings.train)
+    other = replace(seeing.settings.train, pictures=PictureEncoderConfig(texts=False))
+    assert not has_shape(older, other)
 
 
 def test_run_once_fetches_the_pictures_of_its_turn(seeing: Services) -> None:
