@@ -11,6 +11,7 @@ from contextlib import suppress
 from datetime import datetime
 
 from cron.ports import Batch, Cursor, Rejected
+from cron.stored_slates import plain_slate
 from recommender.records.events import Event, LogRecord, Record, from_json
 from recommender.records.ids import PLAIN_ID
 from recommender.records.record_fields import InvalidRecord
@@ -32,6 +33,8 @@ def read_stored(body: bytes, *, source: str) -> LogRecord | Rejected:
     `source` is its place in the log.
     """
     try:
+        if (slate := plain_slate(body)) is not None:
+            return slate
         text = body.decode()
         return _plain_event(text) or from_json(text)
     except InvalidRecord as error:
