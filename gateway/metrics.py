@@ -35,7 +35,7 @@ FALLBACK = "fallback"  # the version of an answer from the popular items
 class GatewayMetrics:
     """One registry for each gateway, so that two in one process (in tests) share no counts."""
 
-    def __init__(self, ledger: Collector) -> None:
+    def __init__(self, *of_ledger: Collector) -> None:
         # it would add a second series to every counter, which nothing here plots
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry()
@@ -77,7 +77,8 @@ class GatewayMetrics:
         )
         self.slates = _slate_counter(self.registry)
         self.answers = AnswerTimes(self.registry)
-        self.registry.register(ledger)
+        for collector in of_ledger:
+            self.registry.register(collector)
         ProcessCollector(registry=self.registry)
 
     def count_records(

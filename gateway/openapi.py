@@ -18,6 +18,7 @@ from starlette.routing import BaseRoute
 
 from gateway.bodies.codec import codec_of, to_json
 from gateway.bodies.copy import CopyBody
+from gateway.bodies.copy_texts import CopyDecisionBody
 from gateway.bodies.experiments import ExperimentBody, StopBody
 from gateway.bodies.facts import FactBody
 from gateway.bodies.foreign import Ga4Body, TrackBatch, TrackCall
@@ -48,6 +49,7 @@ TAGS: Sequence[Mapping[str, str]] = (
     {"name": "answers", "description": "Ask for recommendations and predicted ratings."},
     {"name": "items", "description": "Read, change and delete items."},
     {"name": "users", "description": "Read what a user did."},
+    {"name": "texts", "description": "Read and decide on texts about items."},
     {"name": "placements", "description": "Read and change the rules of lists."},
     {"name": "experiments", "description": "Start, read and stop experiments on visitors."},
     {"name": "personalizer", "description": "Choose actions, as Azure's Personalizer did."},
@@ -63,6 +65,7 @@ _BODIES = (
     RecommendationBody,
     PropensitiesBody,
     CopyBody,
+    CopyDecisionBody,
     PictureBody,
     PlacementBody,
     ExperimentBody,

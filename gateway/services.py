@@ -25,6 +25,7 @@ from cron.ledger import (
 )
 from cron.ledger.forgotten import keys_of
 from cron.ledger.ledger import Ledger
+from cron.metrics.copy_metrics import CopyMetrics
 from cron.metrics.ledger_metrics import LedgerMetrics
 from cron.metrics.overview import Overview, look
 from cron.pictures.thumbnail_files import ThumbnailFiles
@@ -40,7 +41,7 @@ from gateway.callers.flood_limits import FloodLimits
 from gateway.callers.keyring import Keyring
 from gateway.callers.visitors import VisitorRules
 from gateway.content.request_body import RequestBodies
-from gateway.copy.services import CopyServices, copy_services, write_text
+from gateway.copy.services import CopyServices, copy_services
 from gateway.experiments.arm_answers import EVERY_S as FLUSHED_EVERY_S
 from gateway.experiments.arm_answers import ArmAnswers
 from gateway.experiments.running import RunningExperiments
@@ -162,7 +163,7 @@ async def open_services(settings: Settings) -> AsyncIterator[GatewayServices]:
     letters = DeadLetters(var_folder(settings) / "dead-letters.jsonl")
     intake = RecordIntake(event_log, histories, item_records, letters, new_id=RecordIds())
     overview = partial(_overview, ledger, event_log, Paths(var=var_folder(settings)).runs)
-    metrics = _metrics(ledger, overview, event_log, histories)
+    metrics = _metrics(settings, ledger, overview, lambda: event_log.backlog(histories.cursor()))
     ready, changes = _ready_texts(settings, ledger), _changes(ledger, item_records, intake)
     close = (ready.close, experiments.answers.close, shadow.close, inference.close, ledger.close)
     tasks = _tasks(keyring, placements, experiments, personalizer, shadow, recommendations)
@@ -186,7 +187,7 @@ async def open_services(settings: Settings) -> AsyncIterator[GatewayServices]:
             foreign=ForeignIntake(intake, new_id=RecordIds()),
             placements=placements,
             lists=lists,
-            copy=copy_services(settings, lists, item_records, ready, write_text(settings, ledger)),
+            copy=copy_services(settings, ledger, lists, item_records, ready),
             slates=slates,
             personalizer=personalizer,
             metrics=metrics,
@@ -244,10 +245,10 @@ def _inference(settings: Settings, live: LiveRelease) -> Inference:
 
 
 def _metrics(
-    ledger: Ledger, overview: Callable[[], Overview], event_log: EventLog, histories: Histories
+    settings: Settings, ledger: Ledger, overview: Callable[[], Overview], backlog: Callable[[], int]
 ) -> GatewayMetrics:
-    backlog = LedgerMetrics(ledger, overview, lambda: event_log.backlog(histories.cursor()))
-    return GatewayMetrics(backlog)
+    of_ledger = LedgerMetrics(ledger, overview, backlog)
+    return GatewayMetrics(of_ledger, CopyMetrics(ledger, settings.copy))
 
 
 def _placements(settings: Settings, ledger: Ledger) -> NamedPlacements:

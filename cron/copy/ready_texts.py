@@ -1,4 +1,4 @@
-"""The texts that are ready, for the gateway; and the briefs that it had to show without one."""
+"""The texts that are ready, for the gateway; what it showed, and what it lacked."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from copywriter.brief import Brief
-from copywriter.ready_text import ReadyText
+from copywriter.ready_text import CopySource, ReadyText
 from cron.errors import FreshetError
-from cron.ledger import copy_rows, wanted_rows
+from cron.ledger import copy_cost_rows, copy_rows, wanted_rows
 from cron.ledger.ledger import Ledger
 
 log = logging.getLogger(__name__)
@@ -20,7 +20,7 @@ _MOST_WAITING = 10_000  # different briefs between two flushes; more are not cou
 
 
 class ReadyTexts:
-    """Reads texts from the ledger; counts wanted briefs, and stores the counts in a thread."""
+    """Reads texts from the ledger; counts briefs and texts, and stores the counts in a thread."""
 
     def __init__(
         self, ledger: Ledger, *, has_writer: bool = True, flush_s: float = FLUSH_S
@@ -30,6 +30,7 @@ class ReadyTexts:
         self._flush_s = flush_s
         self._lock = threading.Lock()
         self._wanted: Counter[Brief] = Counter()
+        self._shown: Counter[CopySource] = Counter()
         self._is_closed = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -51,20 +52,26 @@ class ReadyTexts:
         with self._lock:
             room = _MOST_WAITING - len(self._wanted)
             self._wanted.update(briefs[: max(0, room)])
-            if self._thread is None and not self._is_closed.is_set():
-                self._thread = threading.Thread(target=self._flush_often, daemon=True)
-                self._thread.start()
+            self._keep_flushing()
+
+    def count_shown(self, texts: Sequence[ReadyText]) -> None:
+        """Count texts that are shown, by who wrote them; it returns at once."""
+        with self._lock:
+            self._shown.update(text.source for text in texts)
+            self._keep_flushing()
 
     def flush(self) -> None:
         """Store the counts; what the ledger does not take is given up."""
         with self._lock:
             wanted, self._wanted = self._wanted, Counter()
-        if not wanted:
-            return
+            shown, self._shown = self._shown, Counter()
         try:
-            wanted_rows.add(self._ledger, wanted)
+            if wanted:
+                wanted_rows.add(self._ledger, wanted)
+            if shown:
+                copy_cost_rows.count_shown(self._ledger, shown)
         except FreshetError as error:
-            log.warning("wanted texts not noted", extra={"why": str(error)})
+            log.warning("shown and wanted texts not noted", extra={"why": str(error)})
 
     def close(self) -> None:
         """Store the last counts and end the thread."""
@@ -72,6 +79,12 @@ class ReadyTexts:
         if self._thread is not None:
             self._thread.join()
         self.flush()
+
+    def _keep_flushing(self) -> None:
+        """Start the thread with the first count; the lock is held."""
+        if self._thread is None and not self._is_closed.is_set():
+            self._thread = threading.Thread(target=self._flush_often, daemon=True)
+            self._thread.start()
 
     def _flush_often(self) -> None:
         while not self._is_closed.wait(self._flush_s):

@@ -1,4 +1,4 @@
-"""What writing cost by hour, and how many texts broke which rule of the verifier."""
+"""What writing cost and how many texts were shown by hour, and the rules that texts broke."""
 
 from __future__ import annotations
 
@@ -8,12 +8,15 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
+from copywriter.ready_text import CopySource
 from copywriter.writing.verified import VerifiedText
-from cron.ledger import schema
+from cron.ledger import metric_rows, schema
 from cron.ledger.ledger import Ledger
 
 HOUR_S = 3_600
 _KEPT_HOURS = 24 * 35
+# counters since the ledger was made, followed by the source of a text
+SHOWN, MADE = "copy_shown:", "copy_made:"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +41,8 @@ def add(ledger: Ledger, cost: CopyCost) -> None:
         if connection.execute(update).rowcount == 0:
             connection.execute(table.insert().values(hour=hour, **values))
         connection.execute(table.delete().where(table.c.hour < hour - _KEPT_HOURS))
+        for source, number in (("writer", cost.num_written), ("template", cost.num_templates)):
+            metric_rows.count_in(connection, MADE + source, number)
 
 
 def this_hour(ledger: Ledger) -> CopyCost:
@@ -48,6 +53,32 @@ def this_hour(ledger: Ledger) -> CopyCost:
 def last_hours(ledger: Ledger, num_hours: int) -> CopyCost:
     """Return what was spent in the last hours, this one included."""
     return _sums(ledger, first_hour=_hour(ledger) - num_hours + 1)
+
+
+def count_shown(ledger: Ledger, shown: Mapping[CopySource, int]) -> None:
+    """Count the texts that answers had in this hour; hours that are five weeks old are deleted."""
+    table, hour = schema.copy_shown, _hour(ledger)
+    with ledger.write() as connection:
+        for source, number in sorted(shown.items()):
+            is_row = (table.c.hour == hour) & (table.c.source == source)
+            raised = table.update().where(is_row).values(num_texts=table.c.num_texts + number)
+            if connection.execute(raised).rowcount == 0:
+                row = {"hour": hour, "source": source, "num_texts": number}
+                connection.execute(table.insert().values(row))
+            metric_rows.count_in(connection, SHOWN + source, number)
+        connection.execute(table.delete().where(table.c.hour < hour - _KEPT_HOURS))
+
+
+def shown_in(ledger: Ledger, num_hours: int) -> Mapping[str, int]:
+    """Return how many texts answers had in the last hours, this one included, by source."""
+    table = schema.copy_shown
+    query = (
+        sa.select(table.c.source, sa.func.sum(table.c.num_texts))
+        .where(table.c.hour > _hour(ledger) - num_hours)
+        .group_by(table.c.source)
+    )
+    with ledger.read() as connection:
+        return {row[0]: int(row[1]) for row in connection.execute(query)}
 
 
 def count_rules(connection: sa.Connection, texts: Sequence[VerifiedText]) -> None:

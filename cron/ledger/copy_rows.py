@@ -15,7 +15,7 @@ import msgspec
 import sqlalchemy as sa
 
 from copywriter.brief import Brief
-from copywriter.ready_text import ReadyText
+from copywriter.ready_text import CopySource, ReadyText
 from copywriter.writing.verified import RejectedText, VerifiedText
 from cron.copy_errors import NotEdited, NothingToPin, UnknownCopy
 from cron.ledger import copy_cost_rows, schema
@@ -27,16 +27,32 @@ _AT_ONCE = 10_000  # digests of one query; SQLite takes 32,766
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredCopy:
-    """What became of a brief, and an editor's decision if there is one."""
+    """What became of a brief, and an editor's decision if there is one.
+
+    `made_at` is when a writer or an editor decided it, None while it waits for a writer.
+    """
 
     digest: str
     brief: Brief
-    writer: str
-    text: str | None
-    rejected: tuple[RejectedText, ...]
-    made_at: datetime
-    action: EditAction | None
-    edited_text: str | None
+    writer: str | None = None
+    text: str | None = None
+    rejected: tuple[RejectedText, ...] = ()
+    made_at: datetime | None = None
+    action: EditAction | None = None
+    edited_text: str | None = None
+    edited_by: str | None = None
+
+    @property
+    def shown_text(self) -> str | None:
+        """The text that is shown; None if it is the template."""
+        return self.text if self.action is None else self.edited_text
+
+    @property
+    def source(self) -> CopySource:
+        """Who wrote what is shown; a banned text has its template in place."""
+        if self.shown_text is None:
+            return "template"
+        return "writer" if self.action is None else "editor"
 
 
 def store(ledger: Ledger, writer: str, texts: Sequence[VerifiedText]) -> None:
@@ -104,22 +120,27 @@ def without_outcome(ledger: Ledger, writer: str, digests: Sequence[str]) -> froz
 def newest(
     ledger: Ledger, limit: int, *, only: Literal["all", "rejected", "edited"] = "all"
 ) -> tuple[StoredCopy, ...]:
-    """Return the newest outcomes of the live writer, newest first."""
-    texts, edits = schema.copy_texts, schema.copy_edits
-    query = (
-        sa.select(texts, edits.c.action, edits.c.text.label("edited_text"))
-        .select_from(texts.outerjoin(edits, texts.c.brief == edits.c.brief))
-        .order_by(texts.c.made_at.desc(), texts.c.brief)
-        .limit(limit)
-    )
+    """Return the newest outcomes of the live writer, or what editors decided, newest first."""
+    texts, edits = schema.copy_texts.c, schema.copy_edits.c
     if only == "edited":
-        query = query.where(edits.c.action.is_not(None))
+        query = _edited().order_by(edits.edited_at.desc(), edits.brief)
     else:
-        query = query.where(texts.c.writer.in_(_live_writer()))
+        query = _written().order_by(texts.made_at.desc(), texts.brief)
     if only == "rejected":
-        query = query.where(texts.c.rejected != "[]")
+        query = query.where(texts.rejected != "[]")
     with ledger.read() as connection:
-        return tuple(_stored_copy(row) for row in connection.execute(query))
+        return tuple(_stored_copy(row) for row in connection.execute(query.limit(limit)))
+
+
+def one(ledger: Ledger, digest: str) -> StoredCopy:
+    """Return what became of a brief with the live writer, or an editor; raise UnknownCopy."""
+    edited = _edited().where(schema.copy_edits.c.brief == digest)
+    written = _written().where(schema.copy_texts.c.brief == digest)
+    with ledger.read() as connection:
+        row = connection.execute(edited).first() or connection.execute(written).first()
+    if row is not None:
+        return _stored_copy(row)
+    return StoredCopy(digest=digest, brief=brief_of(ledger, digest))
 
 
 def decide(ledger: Ledger, brief: str, action: EditAction, text: str | None, *, by: str) -> None:
@@ -130,9 +151,7 @@ def decide(ledger: Ledger, brief: str, action: EditAction, text: str | None, *, 
     """
     table, texts = schema.copy_edits, schema.copy_texts.c
     with ledger.write() as connection:
-        known = connection.execute(sa.select(texts.text).where(texts.brief == brief)).first()
-        if known is None:
-            raise UnknownCopy(brief)
+        content = _content_of(connection, brief)
         if action == "pin":
             live = sa.select(texts.text).where(
                 texts.brief == brief, texts.writer.in_(_live_writer())
@@ -147,6 +166,7 @@ def decide(ledger: Ledger, brief: str, action: EditAction, text: str | None, *, 
             "text": text if action != "ban" else None,
             "edited_at": ledger.now().isoformat(),
             "edited_by": by,
+            "content": content,
         }
         connection.execute(table.insert().values(row))
 
@@ -161,13 +181,8 @@ def undo(ledger: Ledger, brief: str) -> None:
 
 def brief_of(ledger: Ledger, digest: str) -> Brief:
     """Return the brief with a digest; raise UnknownCopy."""
-    texts = schema.copy_texts.c
-    query = sa.select(texts.content).where(texts.brief == digest).limit(1)
     with ledger.read() as connection:
-        content = connection.execute(query).scalar()
-    if content is None:
-        raise UnknownCopy(digest)
-    return Brief.from_json(content)
+        return Brief.from_json(_content_of(connection, digest))
 
 
 def delete_old(ledger: Ledger, before: datetime) -> int:
@@ -188,14 +203,54 @@ def _live_writer() -> sa.Select[tuple[str]]:
     )
 
 
+def _content_of(connection: sa.Connection, digest: str) -> str:
+    """Return the JSON of a brief that was written, wanted or decided on; raise UnknownCopy."""
+    for table in (schema.copy_texts, schema.copy_edits, schema.copy_wanted):
+        query = sa.select(table.c.content).where(table.c.brief == digest, table.c.content != "")
+        content = connection.execute(query.limit(1)).scalar()
+        if content is not None:
+            return str(content)
+    raise UnknownCopy(digest)
+
+
+def _written() -> sa.Select[tuple[object, ...]]:
+    """Select the live writer's outcomes, with what an editor decided about them."""
+    texts, edits = schema.copy_texts, schema.copy_edits.c
+    columns = (texts, edits.action, edits.text.label("edited_text"), edits.edited_by)
+    of_brief = texts.outerjoin(schema.copy_edits, texts.c.brief == edits.brief)
+    return sa.select(*columns).select_from(of_brief).where(texts.c.writer.in_(_live_writer()))
+
+
+def _edited() -> sa.Select[tuple[object, ...]]:
+    """Select what editors decided, with the live writer's outcomes."""
+    texts, edits = schema.copy_texts.c, schema.copy_edits
+    of_live = (texts.brief == edits.c.brief) & texts.writer.in_(_live_writer())
+    return (
+        sa.select(
+            edits.c.brief,
+            edits.c.content,
+            edits.c.action,
+            edits.c.text.label("edited_text"),
+            edits.c.edited_by,
+            edits.c.edited_at.label("made_at"),
+            texts.writer,
+            texts.text,
+            texts.rejected,
+        )
+        .select_from(edits.outerjoin(schema.copy_texts, of_live))
+        .where(edits.c.content != "")
+    )
+
+
 def _stored_copy(row: sa.Row[tuple[object, ...]]) -> StoredCopy:
     return StoredCopy(
         digest=row.brief,
         brief=Brief.from_json(row.content),
         writer=row.writer,
         text=row.text,
-        rejected=msgspec.json.decode(row.rejected, type=tuple[RejectedText, ...]),
+        rejected=msgspec.json.decode(row.rejected or "[]", type=tuple[RejectedText, ...]),
         made_at=datetime.fromisoformat(row.made_at),
         action=row.action,
         edited_text=row.edited_text,
+        edited_by=row.edited_by,
     )

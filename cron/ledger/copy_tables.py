@@ -20,7 +20,8 @@ copy_texts = sa.Table(
 )
 sa.Index("copy_texts_made", copy_texts.c.made_at)
 
-# what an editor decided on the text of a brief, whoever writes; text: null for a ban
+# what an editor decided on the text of a brief, whoever writes; text: null for a ban; content: JSON
+# of the brief
 copy_edits = sa.Table(
     "copy_edits",
     metadata,
@@ -29,6 +30,7 @@ copy_edits = sa.Table(
     sa.Column("text", sa.Text),
     sa.Column("edited_at", sa.Text, nullable=False),
     sa.Column("edited_by", sa.Text, nullable=False),
+    sa.Column("content", sa.Text, nullable=False, server_default=""),
 )
 
 # writers by digest; version and archive: of those that TorchServe serves
@@ -55,6 +57,15 @@ copy_hours = sa.Table(
     sa.Column("output_tokens", sa.BigInteger, nullable=False),
     sa.Column("num_written", sa.BigInteger, nullable=False),
     sa.Column("num_templates", sa.BigInteger, nullable=False),
+)
+
+# how many texts answers had, by hour since 1970 and by who wrote them
+copy_shown = sa.Table(
+    "copy_shown",
+    metadata,
+    sa.Column("hour", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("source", sa.Text, primary_key=True),
+    sa.Column("num_texts", sa.BigInteger, nullable=False),
 )
 
 # how many texts broke a rule of the verifier

@@ -40,11 +40,16 @@ def newest_quality(ledger: Ledger, limit: int = 1000) -> tuple[Quality, ...]:
 
 def count(ledger: Ledger, name: str, by: float = 1.0) -> None:
     """Raise a counter."""
-    metrics = schema.metrics
     with ledger.write() as connection:
-        raised = metrics.update().where(metrics.c.name == name).values(value=metrics.c.value + by)
-        if connection.execute(raised).rowcount == 0:
-            connection.execute(metrics.insert().values(name=name, value=by))
+        count_in(connection, name, by)
+
+
+def count_in(connection: sa.Connection, name: str, by: float) -> None:
+    """Raise a counter in a transaction that writes more."""
+    metrics = schema.metrics
+    raised = metrics.update().where(metrics.c.name == name).values(value=metrics.c.value + by)
+    if connection.execute(raised).rowcount == 0:
+        connection.execute(metrics.insert().values(name=name, value=by))
 
 
 def set_gauge(ledger: Ledger, name: str, value: float) -> None:

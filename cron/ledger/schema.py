@@ -20,6 +20,7 @@ exploration_prices = experiment_tables.exploration_prices
 copy_edits = copy_tables.copy_edits
 copy_hours = copy_tables.copy_hours
 copy_rules = copy_tables.copy_rules
+copy_shown = copy_tables.copy_shown
 copy_texts = copy_tables.copy_texts
 copy_wanted = copy_tables.copy_wanted
 copy_writers = copy_tables.copy_writers

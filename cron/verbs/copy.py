@@ -134,9 +134,9 @@ def _list(arguments: argparse.Namespace, ledger: Ledger) -> None:
 
 def _rows(one: StoredCopy) -> list[list[str]]:
     """Return a row for what is shown, and one for each rejected text with its reasons."""
-    shown = one.edited_text if one.action is not None else one.text
-    by = one.action or ("writer" if one.text is not None else "template")
-    rows = [[one.digest, clock(one.made_at), by, shown or "–"]]
+    by = one.action or one.source
+    made_at = "" if one.made_at is None else clock(one.made_at)
+    rows = [[one.digest, made_at, by, one.shown_text or "–"]]
     for rejected in one.rejected:
         reasons = ", ".join(f"{broken.rule}: {broken.words}" for broken in rejected.violations)
         rows.append(["", "", "rejected", f"{rejected.text} ({reasons})"])
@@ -149,7 +149,7 @@ def _as_json(one: StoredCopy) -> dict[str, object]:
         "content": msgspec.to_builtins(one.brief),
         "text": one.text,
         "rejected": msgspec.to_builtins(one.rejected),
-        "made_at": one.made_at.isoformat(),
+        "made_at": None if one.made_at is None else one.made_at.isoformat(),
         "action": one.action,
         "edited_text": one.edited_text,
     }

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from cron.ledger import experiment_rows
+from cron.metrics.copy_report import CopyReport, copy_json, copy_report
 from cron.metrics.overview import Overview, look, panel_ndcg, to_json
 from cron.services import Paths
 from cron.serving.experiment_reports import ExperimentReport, report_on
@@ -33,16 +34,22 @@ def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
     ledger = open_ledger(store.ledger)
     overview = look(ledger, open_log(store.events), paths.runs, now=datetime.now(UTC))
     running = [report_on(ledger, one) for one in experiment_rows.running(ledger)]
+    copy = copy_report(ledger, loaded.settings.copy)
     if arguments.json:
         experiments = [experiment_json(report) for report in running]
-        show_json(to_json(overview) | {"experiments": experiments})
+        show_json(to_json(overview) | {"experiments": experiments, "copy": copy_json(copy)})
     else:
         nodes = [node.address for node in parse_nodes(store.server)]
-        print("\n".join(_lines(overview, nodes, running)))
+        print("\n".join(_lines(overview, nodes, running, copy)))
     return 0
 
 
-def _lines(overview: Overview, nodes: list[str], running: Sequence[ExperimentReport]) -> list[str]:
+def _lines(
+    overview: Overview,
+    nodes: list[str],
+    running: Sequence[ExperimentReport],
+    copy: CopyReport,
+) -> list[str]:
     lines = [_live(overview)]
     if overview.hold:
         lines.append(
@@ -54,6 +61,7 @@ def _lines(overview: Overview, nodes: list[str], running: Sequence[ExperimentRep
         *_nodes(overview, nodes),
         _waiting(overview),
         *_slates(overview),
+        *_texts(copy),
         *_posterior(overview),
         _current(overview),
         *_trial(overview),
@@ -121,6 +129,22 @@ def _slates(overview: Overview) -> list[str]:
     share = slates.num_fallbacks / slates.num_slates
     served = count(slates.num_slates, "list")
     return [f"served   {served} in the last day, {share:.1%} of them popular items as a fallback"]
+
+
+def _texts(copy: CopyReport) -> list[str]:
+    """Describe texts about items, if any were shown or a writer is live."""
+    if copy.writer is None and copy.hit_share is None:
+        return []
+    shown = f"{count(sum(copy.num_shown.values()), 'text')} in the last day"
+    if copy.writer is None:
+        return [f"texts    {shown}, by templates"]
+    hits = "" if copy.hit_share is None else f", {copy.hit_share:.0%} of them ready"
+    written, given_up = copy.of_day.num_written, copy.of_day.num_templates
+    return [
+        f"texts    {shown}{hits}; {copy.writer} wrote {written:,}, {given_up:,} were rejected "
+        f"twice, {count(copy.num_waiting, 'brief')} wait; {copy.budget_used:.0%} of the hour's "
+        "budget used"
+    ]
 
 
 def _posterior(overview: Overview) -> list[str]:

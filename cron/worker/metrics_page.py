@@ -12,6 +12,7 @@ from prometheus_client.registry import Collector
 
 from cron.errors import FreshetError
 from cron.ledger import journal_rows
+from cron.metrics.copy_metrics import CopyMetrics
 from cron.metrics.ledger_metrics import LedgerMetrics, gauge
 from cron.metrics.overview import look
 from cron.metrics.worker_metrics import WorkerMetrics
@@ -79,4 +80,5 @@ def _register(services: Services) -> None:
             lambda: services.log.backlog(services.histories.cursor()),
         )
     )
+    metrics.registry.register(CopyMetrics(ledger, services.settings.copy))
     ProcessCollector(registry=metrics.registry)

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from cron.api_keys import Role
 from cron.lineage import Action, Kind, Outcome
+from gateway.bodies.copy_status import CopyStatus
 from gateway.bodies.reasons import Moment, Number, ReasonStatus
 from gateway.bodies.trials import TrialStatus
 
@@ -298,6 +299,7 @@ class StatusAnswer:
         tuple[ExplorationStatus, ...], Field(description="What exploring costs.")
     ]
     recorder: Annotated[RecorderStatus, Field(description="How this process records lists.")]
+    copy: Annotated[CopyStatus, Field(description="Texts about items.")]
     endpoint: Annotated[
         str,
         Field(

@@ -31,6 +31,10 @@ CALLS: Mapping[str, Roles] = {
     "POST /predict": _READERS,
     "POST /v1/propensities": _READERS,
     "POST /v1/copy": _READERS,  # a language model may take long, which pages must not ask of it
+    "GET /v1/copy/texts": _WATCHERS,
+    "GET /v1/copy/texts/{digest}": _WATCHERS,
+    "PUT /v1/copy/texts/{digest}": _OPERATORS,
+    "DELETE /v1/copy/texts/{digest}": _OPERATORS,
     "POST /v1/operate/rollback": _OPERATORS,
     "POST /v1/operate/promote": _OPERATORS,
     "POST /v1/operate/pause": _OPERATORS,

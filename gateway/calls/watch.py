@@ -12,7 +12,9 @@ from starlette.responses import Response
 
 from cron.api_keys import Role
 from cron.metrics import overview
+from cron.metrics.copy_report import CopyReport, copy_json
 from gateway.bodies.codec import codec_of
+from gateway.bodies.copy_status import CopyBudgetStatus, CopyCostStatus, CopyStatus
 from gateway.bodies.health import AliveAnswer, ReadyAnswer
 from gateway.bodies.status import (
     RecorderStatus,
@@ -53,6 +55,24 @@ _STATUS = StatusAnswer(
     posterior=None,
     exploration=(),
     recorder=RecorderStatus(recording=True, waiting=4, stored=800, dropped=0),
+    copy=CopyStatus(
+        writer="small",
+        shown={"writer": 900, "template": 90, "editor": 10},
+        hit_share=0.91,
+        waiting=12,
+        last_day=CopyCostStatus(
+            seconds=540.0,
+            cost=0.02,
+            prompt_tokens=90_000,
+            output_tokens=9_000,
+            num_written=310,
+            num_templates=25,
+        ),
+        this_hour=CopyBudgetStatus(
+            seconds=60.0, cost=0.002, seconds_budget=600.0, cost_budget=None, used=0.1
+        ),
+        rules={"names": 41, "numbers": 7},
+    ),
     endpoint="http://127.0.0.1:8080/predictions/rec",
     in_service={"127.0.0.1:8081": True},
 )
@@ -94,6 +114,7 @@ def status(services: UseServices, caller: UseCaller) -> Response:
         endpoint=inference.url,
         in_service=inference.in_service(),
         recorder=services.slates.state(),
+        copy=services.copy.report(),
     )
     return json_response(body)
 
@@ -105,6 +126,7 @@ def status_answer(
     endpoint: str,
     in_service: Mapping[str, bool],
     recorder: RecorderState,
+    copy: CopyReport,
 ) -> StatusAnswer:
     """Return the body: what `python -m cron status --json` shows, and what this process knows."""
     values = overview.to_json(seen) | {
@@ -112,6 +134,7 @@ def status_answer(
         "endpoint": endpoint,
         "in_service": in_service,
         "recorder": asdict(recorder),
+        "copy": copy_json(copy),
     }
     return codec_of(StatusAnswer).validate_python(values)
 

@@ -74,7 +74,10 @@ def texts_of(
     reasoned = [reasoned_item(one, known, sources.private_attributes) for one in items]
     briefs = [item_brief(one.item, one.reason, style) for one in reasoned]
     row = row_brief([one.item for one in reasoned], [one.reason for one in reasoned], style)
-    return ready_or_template([*briefs, row], sources.ready)
+    texts = ready_or_template([*briefs, row], sources.ready)
+    if sources.ready is not None:
+        sources.ready.count_shown(texts)
+    return texts
 
 
 def ready_or_template(briefs: Sequence[Brief], ready: ReadyTexts | None) -> Sequence[ReadyText]:

@@ -53,6 +53,8 @@ class OneText:
         if text.source == "template" and self._write is not None:
             written = await run_in_threadpool(self._write, brief, question.timeout_s)
             text = written or text
+        if self._sources.ready is not None:
+            self._sources.ready.count_shown([text])
         return CopyAnswer(
             text=text.text,
             source=text.source,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, partial
 from threading import Event
@@ -13,6 +14,7 @@ from cron.copy.live_writer import live_writer
 from cron.copy.ready_texts import ReadyTexts
 from cron.copy.write_ahead import CopyWork
 from cron.ledger.ledger import Ledger
+from cron.metrics.copy_report import CopyReport, copy_report
 from cron.ports import ItemRecords
 from cron.settings.tree import Settings
 from gateway.copy.lists import CopyLists, CopySources
@@ -38,14 +40,15 @@ class CopyServices:
 
     lists: CopyLists
     one_text: OneText
+    report: Callable[[], CopyReport]
 
 
 def copy_services(
     settings: Settings,
+    ledger: Ledger,
     lists: PlacementLists,
     item_records: ItemRecords,
     ready: ReadyTexts,
-    write: WriteText,
 ) -> CopyServices:
     """Return the services of texts in the shop's style."""
     sources = CopySources(
@@ -58,4 +61,8 @@ def copy_services(
         ready=ready,
         private_attributes=settings.gateway.private_attributes,
     )
-    return CopyServices(lists=CopyLists(lists, sources), one_text=OneText(lists, sources, write))
+    return CopyServices(
+        lists=CopyLists(lists, sources),
+        one_text=OneText(lists, sources, write_text(settings, ledger)),
+        report=partial(copy_report, ledger, settings.copy),
+    )

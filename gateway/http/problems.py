@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
+from cron.copy_errors import NotEdited, NothingToPin, UnknownCopy
 from cron.errors import (
     FreshetError,
     Held,
@@ -92,6 +93,9 @@ def handle_problems(app: FastAPI) -> None:
     app.add_exception_handler(InvalidRecord, _invalid_record)
     app.add_exception_handler(UnknownItem, _unknown_item)
     app.add_exception_handler(UnknownFact, _unknown_fact)
+    app.add_exception_handler(UnknownCopy, _unknown_digest)
+    app.add_exception_handler(NotEdited, _unknown_digest)
+    app.add_exception_handler(NothingToPin, _nothing_to_pin)
     app.add_exception_handler(UnknownPlacement, _unknown_name)
     app.add_exception_handler(PlacementInSettings, _refused_name)
     app.add_exception_handler(TooManyPlacements, _too_many_placements)
@@ -136,6 +140,14 @@ def _unknown_item(_request: Request, error: Exception) -> Response:
 
 def _unknown_fact(_request: Request, error: Exception) -> Response:
     return problem(404, field="tail", reason=str(error))
+
+
+def _unknown_digest(_request: Request, error: Exception) -> Response:
+    return problem(404, field="digest", reason=str(error))
+
+
+def _nothing_to_pin(_request: Request, error: Exception) -> Response:
+    return problem(409, field="action", reason=str(error))
 
 
 def _unknown_name(_request: Request, error: Exception) -> Response:

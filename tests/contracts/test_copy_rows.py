@@ -13,7 +13,7 @@ from copywriter.ready_text import ReadyText
 from copywriter.verifier.verdict import Violation
 from copywriter.writing.verified import RejectedText, VerifiedText
 from cron.copy_errors import NotEdited, NothingToPin, UnknownCopy
-from cron.ledger import copy_cost_rows, copy_rows, wanted_rows, writer_rows
+from cron.ledger import copy_cost_rows, copy_rows, metric_rows, wanted_rows, writer_rows
 from cron.ledger.copy_cost_rows import CopyCost
 from cron.ledger.ledger import Ledger, open_ledger
 from tests.contracts.ledgers import EMBEDDED, NOW, ON_SERVERS
@@ -160,6 +160,38 @@ def test_cost_is_summed_by_hour(ledger: Ledger, clock: Clock) -> None:
     clock.now += timedelta(hours=1)
     assert copy_cost_rows.this_hour(ledger) == CopyCost()
     assert copy_cost_rows.last_hours(ledger, 2) == spent
+
+
+def test_shown_texts_are_counted_by_hour(ledger: Ledger, clock: Clock) -> None:
+    copy_cost_rows.count_shown(ledger, {"writer": 3, "template": 1})
+    copy_cost_rows.count_shown(ledger, {"writer": 2})
+    clock.now += timedelta(hours=1)
+    copy_cost_rows.count_shown(ledger, {"editor": 1})
+    assert copy_cost_rows.shown_in(ledger, 1) == {"editor": 1}
+    assert copy_cost_rows.shown_in(ledger, 2) == {"writer": 5, "template": 1, "editor": 1}
+    clock.now += timedelta(days=36)
+    copy_cost_rows.count_shown(ledger, {"writer": 1})
+    assert copy_cost_rows.shown_in(ledger, 24 * 100) == {"writer": 1}
+    assert metric_rows.stored_metrics(ledger)[copy_cost_rows.SHOWN + "writer"] == 6
+
+
+def test_an_editor_decides_before_the_writer(ledger: Ledger) -> None:
+    """A brief that still waits for a writer may be edited, and stays in the editor's list."""
+    wanted_rows.add(ledger, Counter([BLUE]))
+    copy_rows.decide(ledger, BLUE.digest(), "edit", "Mine.", by="ann")
+    wanted_rows.delete(ledger, frozenset([BLUE.digest()]))
+    (listed,) = copy_rows.newest(ledger, 10, only="edited")
+    assert (listed.brief, listed.shown_text, listed.source) == (BLUE, "Mine.", "editor")
+    assert (listed.edited_by, listed.rejected) == ("ann", ())
+
+
+def test_a_decision_is_listed_once_for_all_writers(ledger: Ledger) -> None:
+    copy_rows.store(ledger, "w1", [written_text(BLUE, "A")])
+    writer_rows.add(ledger, "w2", name="large")
+    copy_rows.store(ledger, "w2", [written_text(BLUE, "B")])
+    copy_rows.decide(ledger, BLUE.digest(), "ban", None, by="ann")
+    (listed,) = copy_rows.newest(ledger, 10, only="edited")
+    assert (listed.text, listed.shown_text, listed.source) == ("A", None, "template")
 
 
 def test_the_most_wanted_come_first(ledger: Ledger, clock: Clock) -> None:

@@ -13,7 +13,8 @@ from freshet_client.async_event_queue import AsyncEventQueue
 from freshet_client.attempts import USUAL_RETRIES, Attempts, NoReply, Reply, Retries
 from freshet_client.calls import Names
 from freshet_client.connection import gateway_at, no_reply, reply_of
-from freshet_client.questions import CopyQuestion, Filter, Id, ItemChange, Question
+from freshet_client.copy_texts import CopyText, DecidedCopy
+from freshet_client.questions import CopyDecision, CopyQuestion, Filter, Id, ItemChange, Question
 from freshet_client.records import Event, Fact, Item
 from freshet_client.status import Status
 from freshet_client.waiting_events import USUAL_LIMITS, OnUnsent, QueueLimits
@@ -65,6 +66,22 @@ class AsyncFreshet:
     async def write_copy(self, **question: Unpack[CopyQuestion]) -> answers.WrittenCopy:
         """Write a text about items that says nothing but what their facts support."""
         return await self._send(calls.write_copy(question))
+
+    async def copy_texts(self, *, only: str = "all", k: int = 20) -> tuple[CopyText, ...]:
+        """List texts about items, the newest first: `all`, `rejected` ones, or `edited` ones."""
+        return (await self._send(calls.copy_texts(only, k))).texts
+
+    async def copy_text(self, digest: str) -> CopyText:
+        """Read what is shown for a brief; Refused with status 404 when it is not known."""
+        return await self._send(calls.copy_text(digest))
+
+    async def decide_copy(self, digest: str, **decision: Unpack[CopyDecision]) -> DecidedCopy:
+        """Decide on a text, as an editor: `action` is `pin`, `edit` (with `text`) or `ban`."""
+        return await self._send(calls.decide_copy(digest, decision))
+
+    async def undo_copy(self, digest: str) -> DecidedCopy:
+        """Delete what an editor decided; the writer's text or the template is shown again."""
+        return await self._send(calls.undo_copy(digest))
 
     async def search(
         self,

@@ -14,9 +14,11 @@ from typing import Callable, Generic, Optional, TypeVar, Union
 from urllib.parse import quote
 
 from freshet_client import answers
+from freshet_client.copy_texts import CopyText, CopyTextList, DecidedCopy
 from freshet_client.decoding import WrongAnswer, decode
 from freshet_client.errors import Refused, Unavailable
 from freshet_client.questions import (
+    CopyDecision,
     CopyQuestion,
     Filter,
     Id,
@@ -89,6 +91,28 @@ def write_copy(question: CopyQuestion) -> Call[answers.WrittenCopy]:
     asked = {name: value for name, value in question.items() if value is not None}
     call = Call("POST", "/v1/copy", _reader(answers.WrittenCopy))
     return _with_body(call, to_json(asked))
+
+
+def copy_texts(only: str, k: int) -> Call[CopyTextList]:
+    """List texts about items."""
+    params = _params({"only": only, "k": k})
+    return Call("GET", "/v1/copy/texts", _reader(CopyTextList), params)
+
+
+def copy_text(digest: str) -> Call[CopyText]:
+    """Read what is shown for a brief."""
+    return Call("GET", f"/v1/copy/texts/{_quote(digest)}", _reader(CopyText))
+
+
+def decide_copy(digest: str, decision: CopyDecision) -> Call[DecidedCopy]:
+    """Pin, edit or ban a text."""
+    call = Call("PUT", f"/v1/copy/texts/{_quote(digest)}", _reader(DecidedCopy))
+    return _with_body(call, to_json(decision))
+
+
+def undo_copy(digest: str) -> Call[DecidedCopy]:
+    """Delete what an editor decided."""
+    return Call("DELETE", f"/v1/copy/texts/{_quote(digest)}", _reader(DecidedCopy))
 
 
 def search(

@@ -68,6 +68,13 @@ class CopyQuestion(CopyElements, total=False):
     timeout_s: Optional[float]
 
 
+class CopyDecision(TypedDict, total=False):
+    """What an editor decides: `pin`, `edit` with a text, or `ban`."""
+
+    action: str
+    text: Optional[str]
+
+
 class PictureQuestion(TypedDict, total=False):
     """A picture in base64, to find items that look like it."""
 

@@ -247,6 +247,42 @@ class Recorder:
 
 
 @dataclass(frozen=True)
+class CopyCost:
+    """What writing texts about items cost in the last 24 hours, and what it gave."""
+
+    seconds: float
+    cost: float
+    prompt_tokens: int
+    output_tokens: int
+    num_written: int
+    num_templates: int
+
+
+@dataclass(frozen=True)
+class CopyBudget:
+    """What this hour's writing cost, and what it may cost."""
+
+    seconds: float
+    cost: float
+    seconds_budget: float
+    cost_budget: Optional[float]
+    used: float
+
+
+@dataclass(frozen=True)
+class Copy:
+    """Texts about items: who writes, what answers had, and what the verifier rejected."""
+
+    writer: Optional[str]
+    shown: dict[str, int]
+    hit_share: Optional[float]
+    waiting: int
+    last_day: CopyCost
+    this_hour: CopyBudget
+    rules: dict[str, int]
+
+
+@dataclass(frozen=True)
 class Status:
     """The whole system at one moment."""
 
@@ -267,5 +303,6 @@ class Status:
     posterior: Optional[RewardPosterior]
     exploration: tuple[Exploration, ...]
     recorder: Recorder
+    copy: Copy
     endpoint: str
     in_service: dict[str, bool]

@@ -11,8 +11,10 @@ import pytest
 
 from cron.settings.tree import Settings
 from freshet_client import AsyncFreshet, Event, Fact, Freshet, Item, answers, calls
+from freshet_client.copy_texts import CopyText, CopyTextList, DecidedCopy
 from freshet_client.decoding import decode
 from freshet_client.questions import (
+    CopyDecision,
     CopyQuestion,
     HistoryElement,
     ItemChange,
@@ -92,6 +94,31 @@ CALLS = (
         calls.write_copy({"item_ids": ["5"], "kind": "item_blurb"}),
         answer=answers.WrittenCopy,
         body=CopyQuestion,
+    ),
+    describe_call(
+        "copy_texts",
+        "GET /v1/copy/texts",
+        calls.copy_texts("edited", 3),
+        answer=CopyTextList,
+    ),
+    describe_call(
+        "copy_text",
+        "GET /v1/copy/texts/{digest}",
+        calls.copy_text("5d1f"),
+        answer=CopyText,
+    ),
+    describe_call(
+        "decide_copy",
+        "PUT /v1/copy/texts/{digest}",
+        calls.decide_copy("5d1f", {"action": "ban"}),
+        answer=DecidedCopy,
+        body=CopyDecision,
+    ),
+    describe_call(
+        "undo_copy",
+        "DELETE /v1/copy/texts/{digest}",
+        calls.undo_copy("5d1f"),
+        answer=DecidedCopy,
     ),
     describe_call(
         "search",
@@ -262,7 +289,9 @@ def test_both_clients_have_these_methods_and_no_other(client: type) -> None:
 def test_a_call_is_as_openapi_describes_it(one: Documented, document: Schema) -> None:
     method, template = one.operation.split()
     operation = child(document, "paths", template, method.lower())
-    path = template.replace("{item_id}", "5").replace("{user_id}", "ann")
+    path = (
+        template.replace("{item_id}", "5").replace("{user_id}", "ann").replace("{digest}", "5d1f")
+    )
     assert (one.call.method, one.call.path) == (method, path)
     queries = {
         str(parameter["name"])

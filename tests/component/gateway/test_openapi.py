@@ -83,7 +83,7 @@ def errors(schema: object, value: object, components: object = None) -> list[str
 
 def test_the_document_is_openapi_3_1_and_has_every_call() -> None:
     assert str(document()["openapi"]).startswith("3.1")
-    assert len(list(operations())) == 52
+    assert len(list(operations())) == 56
 
 
 def test_every_call_has_a_description_and_typed_answers() -> None:

@@ -8,7 +8,9 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from cron.ledger import lease_row, run_rows, switches
+from cron.ledger.copy_cost_rows import CopyCost
 from cron.metrics import overview
+from cron.metrics.copy_report import CopyReport, copy_json
 from cron.metrics.overview import Overview, RunProgress
 from gateway.bodies.codec import codec_of
 from gateway.bodies.status import StatusAnswer
@@ -21,6 +23,17 @@ from tests.releases import reason
 
 ENDPOINT, IN_SERVICE = "http://127.0.0.1:8080/predictions/rec", {"127.0.0.1:8081": True}
 RECORDER = RecorderState(recording=True, waiting=4, stored=800, dropped=1)
+
+COPY = CopyReport(
+    writer="small",
+    num_shown={"writer": 30, "template": 10, "editor": 0},
+    num_waiting=2,
+    of_day=CopyCost(seconds=7.5, num_written=9, num_templates=1),
+    of_hour=CopyCost(seconds=1.5),
+    seconds_per_hour=600.0,
+    cost_per_hour=None,
+    rules={"names": 3},
+)
 
 
 def overview_of_a_training(folder: Path) -> Overview:
@@ -40,7 +53,12 @@ def overview_of_a_training(folder: Path) -> Overview:
 def body_of(seen: Overview) -> bytes:
     """Return the bytes of the answer."""
     body = status_answer(
-        seen, roles=LOCAL.roles, endpoint=ENDPOINT, in_service=IN_SERVICE, recorder=RECORDER
+        seen,
+        roles=LOCAL.roles,
+        endpoint=ENDPOINT,
+        in_service=IN_SERVICE,
+        recorder=RECORDER,
+        copy=COPY,
     )
     return bytes(json_response(body).body)
 
@@ -50,7 +68,8 @@ def test_the_body_says_what_the_command_says(tmp_path: Path) -> None:
     assert seen.current is not None
     assert seen.hold is not None
     of_the_call = {"roles": ["read", "write"], "endpoint": ENDPOINT, "in_service": IN_SERVICE}
-    expected = {**overview.to_json(seen), **of_the_call, "recorder": asdict(RECORDER)}
+    of_both = {"recorder": asdict(RECORDER), "copy": copy_json(COPY)}
+    expected = {**overview.to_json(seen), **of_the_call, **of_both}
     assert json.loads(body_of(seen)) == json.loads(json.dumps(expected))
 
 

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from copywriter.ready_text import ReadyText
 from copywriter.writing.verified import VerifiedText
 from cron.copy.ready_texts import ReadyTexts
-from cron.ledger import copy_rows, wanted_rows, writer_rows
+from cron.ledger import copy_cost_rows, copy_rows, wanted_rows, writer_rows
 from cron.ledger.ledger import Ledger, open_ledger
 from tests.film_briefs import film_brief
 
@@ -40,6 +41,15 @@ def test_wanted_briefs_are_stored_when_it_closes(ledger: Ledger) -> None:
     assert wanted_rows.count(ledger) == 0  # an answer does not wait for the ledger
     ready.close()
     assert wanted_rows.most_wanted(ledger, 5) == (BLUE, RED)
+
+
+def test_shown_texts_are_counted_without_a_writer(ledger: Ledger) -> None:
+    ready = ReadyTexts(ledger, has_writer=False, flush_s=600.0)
+    ready.count_shown([ReadyText(text="A", source="template")] * 3)
+    ready.want([BLUE])
+    ready.close()
+    assert copy_cost_rows.shown_in(ledger, 1) == {"template": 3}
+    assert wanted_rows.count(ledger) == 0
 
 
 def test_wanted_briefs_are_stored_every_few_seconds(ledger: Ledger) -> None:
