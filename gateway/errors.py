@@ -28,7 +28,8 @@ class UnknownFact(Exception):
 class UnknownItem(Exception):
     """No record of an item with this id has come, or it was deleted."""
 
-    def __init__(self, item_id: str) -> None:
+    def __init__(self, item_id: str, *, field: str = "item_id") -> None:
+        self.field = field
         super().__init__(
-            f"item_id: found {excerpt(item_id)}, expected the id of an item that has a record"
+            f"{field}: found {excerpt(item_id)}, expected the id of an item that has a record"
         )

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import math
+import os
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from pathlib import Path
@@ -24,6 +25,8 @@ from copywriter.writing.writer_bundle import open_writer_bundle
 
 if TYPE_CHECKING:
     from handler.context import TorchServeContext
+
+NICENESS = 10  # as of trainings; the recommender has 0
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +43,8 @@ class WriteCopy:
                 f"copywriter was imported from {code}, not from the archive at {model_dir}; "
                 "start TorchServe without PYTHONPATH"
             )
-        # Answers and training go first: the writer has one core.
+        # Answers go first: the writer has one core, and yields it.
+        os.setpriority(os.PRIO_PROCESS, 0, NICENESS)
         torch.set_num_threads(1)
         self._version = int(str(context.manifest["model"]["modelVersion"]))
         self._writer = open_writer_bundle(model_dir / "bundle")

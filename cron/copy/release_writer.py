@@ -21,6 +21,7 @@ from copywriter.writing.writer import CopyWriter
 from cron.copy.live_writer import prompts_folder, remote_writer
 from cron.copy.panel import panel
 from cron.copy.served_writer import ServedWriter
+from cron.copy.serving import unload
 from cron.copy.writer_gate import WriterScores, WriterVerdict, judge
 from cron.copy_errors import WriterNotAccepted
 from cron.errors import FreshetError, SettingsError
@@ -65,7 +66,9 @@ def release_writer(parts: WriterRelease) -> WriterVerdict:
     if isinstance(url, RemoteWriterUrl):
         writer = remote_writer(parts.settings, url, os.environ)
         verdict = _judge(parts, writer, name=url.model)
+        before = writer_rows.live(parts.ledger)
         _make_live(parts, writer.digest, url.model, verdict)
+        unload(before, parts.open_server)
         return verdict
     return _release_served(parts)
 

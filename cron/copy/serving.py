@@ -55,17 +55,21 @@ def roll_back_and_load(
     """
     before = writer_rows.live(ledger)
     live = roll_back(ledger)
-    if live is None or live.version is None:
-        return WriterRollback(live=live)
     try:
-        server = open_server()
-        restore_live(ledger, server, artifacts)
+        if live is not None and live.version is not None:
+            restore_live(ledger, open_server(), artifacts)
     except FreshetError as error:
         return WriterRollback(live=live, not_loaded=str(error))
-    if before is not None and before.version is not None:
-        with suppress(FreshetError):  # it only takes memory
-            server.unregister(before.version)
+    unload(before, open_server)
     return WriterRollback(live=live)
+
+
+def unload(writer: KnownWriter | None, open_server: Callable[[], ModelServer]) -> None:
+    """Unload a writer that is no longer live, if a node has it; a failure only costs memory."""
+    if writer is None or writer.version is None:
+        return
+    with suppress(FreshetError):
+        open_server().unregister(writer.version)
 
 
 def roll_back(ledger: Ledger) -> KnownWriter | None:

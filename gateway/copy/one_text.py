@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+import anyio
+import anyio.to_thread
 from starlette.concurrency import run_in_threadpool
 
 from copywriter.brief import Brief, BriefFact, BriefItem
@@ -51,8 +53,7 @@ class OneText:
         brief = await run_in_threadpool(brief_of, question, answered, self._sources)
         (text,) = await run_in_threadpool(ready_or_template, [brief], self._sources.ready)
         if text.source == "template" and self._write is not None:
-            written = await run_in_threadpool(self._write, brief, question.timeout_s)
-            text = written or text
+            text = await self._written(brief, question.timeout_s) or text
         if self._sources.ready is not None:
             self._sources.ready.count_shown([text])
         return CopyAnswer(
@@ -63,6 +64,18 @@ class OneText:
             digest=brief.digest(),
         )
 
+    async def _written(self, brief: Brief, timeout_s: float) -> ReadyText | None:
+        """Return a model's text; None when none came in time.
+
+        A call that is late goes on in its thread, and what it writes is stored for the next one.
+        """
+        assert self._write is not None
+        with anyio.move_on_after(timeout_s):
+            return await anyio.to_thread.run_sync(
+                self._write, brief, timeout_s, abandon_on_cancel=True
+            )
+        return None
+
 
 def brief_of(question: CopyQuestion, answered: Answered, sources: CopySources) -> Brief:
     """Return what a text may say, with the reasons of an answer; it blocks."""
@@ -70,7 +83,7 @@ def brief_of(question: CopyQuestion, answered: Answered, sources: CopySources) -
     known = sources.item_records.find(question.item_ids)
     missing = [one for one in question.item_ids if one not in known or known[one].record.hidden]
     if missing:
-        raise UnknownItem(missing[0])
+        raise UnknownItem(missing[0], field="item_ids")
     items = [_item_with_facts(known[one], sources) for one in question.item_ids]
     reasons = _reasons(question.item_ids, answered, sources)
     audience = question.audience

@@ -135,7 +135,8 @@ def _invalid_record(_request: Request, error: Exception) -> Response:
 
 
 def _unknown_item(_request: Request, error: Exception) -> Response:
-    return problem(404, field="item_id", reason=str(error))
+    assert isinstance(error, UnknownItem)
+    return problem(404, field=error.field, reason=str(error))
 
 
 def _unknown_fact(_request: Request, error: Exception) -> Response:

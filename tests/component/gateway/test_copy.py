@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import json
+import threading
+from dataclasses import replace
+from pathlib import Path
+from shutil import copy
 
 import pytest
 
+from copywriter.brief import Brief
+from copywriter.list_briefs import CopyStyle
+from copywriter.ready_text import ReadyText
+from gateway.app import create_app
 from gateway.content.record_bodies import NDJSON
-from tests.component.gateway_process import RunningGateway
+from gateway.copy.lists import CopySources
+from gateway.copy.one_text import OneText
+from tests.component.gateway_process import RunningGateway, StandIn, gateway, settings_in
 
 STAR = {"item_id": "50", "title": "Star Wars (1977)", "attributes": {"genre": ["Sci-Fi", "War"]}}
 EMPIRE = {
@@ -127,12 +137,36 @@ def test_one_text_is_written_on_demand(running: RunningGateway, kind: str, text:
     assert running.model.asked[-1]["candidates"] == ["172"]
 
 
+def test_a_late_model_is_not_waited_for(tmp_path: Path, story_ledger: Path) -> None:
+    is_free = threading.Event()
+
+    def write_late(_brief: Brief, _within_s: float) -> ReadyText | None:
+        is_free.wait(20.0)
+        return ReadyText(text="Late.", source="writer")
+
+    copy(story_ledger, tmp_path / "ledger.db")
+    model = StandIn()
+    settings = settings_in(tmp_path, inference_port=model.port)
+    app = create_app(settings)
+    with gateway(settings, app=app) as client:
+        services = app.state.services
+        style = CopySources(item_records=services.item_records, style=CopyStyle())
+        late = OneText(services.lists, style, write_late)
+        app.state.services = replace(services, copy=replace(services.copy, one_text=late))
+        assert client.post("/v1/items", json=[STAR]).is_success
+        answer = client.post("/v1/copy", json={"item_ids": ["50"], "timeout_s": 0.05})
+        assert answer.json()["source"] == "template"
+        assert not is_free.is_set()
+        is_free.set()
+    model.stop()
+
+
 def test_a_text_about_nothing_is_refused(running: RunningGateway) -> None:
     offer(running)
     for item_id in ("nothing", "50"):
         running.client.patch("/v1/items/50", json={"hidden": True})
         answer = running.client.post("/v1/copy", json={"item_ids": [item_id]})
-        assert (answer.status_code, answer.json()["error"]["field"]) == (404, "item_id")
+        assert (answer.status_code, answer.json()["error"]["field"]) == (404, "item_ids")
     answer = running.client.post("/v1/copy", json={"item_ids": ["172"], "tone": "loud"})
     assert (answer.status_code, answer.json()["error"]["field"]) == (400, "tone")
 

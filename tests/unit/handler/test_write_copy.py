@@ -15,7 +15,6 @@ import yaml
 from copywriter.writing.sampling import Sampling
 from copywriter.writing.writer import WriterError
 from copywriter.writing.writer_bundle import make_writer_bundle, open_writer_bundle
-from cron.copy.served_writer import MARGIN_S
 from cron.project_root import PROJECT_ROOT
 from gateway.bodies.copy import MAX_WAIT_S
 from handler.write_copy import read_request
@@ -124,4 +123,4 @@ def test_a_request_is_read_as_bytes_or_parsed() -> None:
 def test_a_call_that_nobody_waits_for_is_dropped() -> None:
     """Else a machine that was slow for a minute writes for calls that have ended, ever after."""
     settings = yaml.safe_load((PROJECT_ROOT / "handler" / COPY.worker_settings).read_text())
-    assert settings["clientTimeoutInMills"] == 1_000 * (MAX_WAIT_S + MARGIN_S)
+    assert settings["clientTimeoutInMills"] == 1_000 * MAX_WAIT_S

@@ -73,12 +73,34 @@ def test_a_rollback_needs_no_server(ledger: Ledger, server: FakeServer, tmp_path
     assert live.digest == "w1"
 
 
-def test_back_to_templates_asks_no_server(
+def test_back_to_templates_needs_no_server(
     ledger: Ledger, server: FakeServer, tmp_path: Path
 ) -> None:
     roll_back(ledger, server, tmp_path)
     server.is_down = True
     assert roll_back(ledger, server, tmp_path) == WriterRollback(live=None)
+
+
+def test_back_to_templates_leaves_no_writer_in_memory(
+    ledger: Ledger, server: FakeServer, tmp_path: Path
+) -> None:
+    roll_back(ledger, server, tmp_path)
+    assert [one.version for one in server.versions()] == [1]
+    assert roll_back(ledger, server, tmp_path).live is None
+    assert server.versions() == ()
+
+
+def test_a_call_takes_no_longer_than_its_deadline() -> None:
+    asked: list[tuple[float, float]] = []
+
+    class SlowArchive:
+        def predict(self, version: int, body: Mapping[str, object], *, timeout_s: float) -> object:
+            asked.append((cast(float, body["within_s"]), timeout_s))
+            return {"texts": ["See it."], "prompt_tokens": 1, "output_tokens": 1, "writer": "w"}
+
+    served = ServedWriter(cast(ModelServer, SlowArchive()), version=1, digest="w")
+    served.write([film_brief()], seed=0, within_s=5.0)
+    assert asked == [(4.5, 5.0)]  # the rest is for the way
 
 
 def test_texts_of_another_writer_are_refused() -> None:
