@@ -333,10 +333,7 @@ class TrainLauncher(Protocol):
         ...
 
     def cancel(self) -> None:
-        """End the current training as `stop` does, or else the next one at its start.
-
-        Later trainings may start.
-        """
+        """End the current training as `stop` does, or else the next one; later ones may start."""
         ...
 
 
@@ -386,10 +383,7 @@ class ModelServer(Protocol):
         ...
 
     def memory(self) -> ServerMemory | None:
-        """Return a node's memory; with several nodes, that of the node with the least left.
-
-        None when nothing is live or no node reports it.
-        """
+        """Return the memory of the node with the least left; None if none is live or reports."""
         ...
 
     def unregister(self, version: int) -> None:
@@ -397,4 +391,8 @@ class ModelServer(Protocol):
 
         An unknown version is not an error. Raise ServerRefused for the default version.
         """
+        ...
+
+    def unregister_all(self) -> None:
+        """Drain and delete every version, the default last: nobody is answered any more."""
         ...

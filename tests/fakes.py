@@ -146,6 +146,11 @@ class FakeServer:
                 self.log.append(f"unregister {version}")
             state["registered"] = [one for one in _versions(state) if one != version]
 
+    def unregister_all(self) -> None:
+        """Forget every version, the default too."""
+        with self._change() as state:
+            state["registered"], state["default"] = [], None
+
     def restart_empty(self) -> None:
         """Lose everything, as a TorchServe without snapshots does when it is killed."""
         shutil.rmtree(self._folder)

@@ -68,7 +68,8 @@ def release_writer(parts: WriterRelease) -> WriterVerdict:
         verdict = _judge(parts, writer, name=url.model)
         before = writer_rows.live(parts.ledger)
         _make_live(parts, writer.digest, url.model, verdict)
-        unload(before, parts.open_server)
+        if before is not None and before.version is not None:
+            unload(before.version, None, parts.open_server)
         return verdict
     return _release_served(parts)
 

@@ -60,16 +60,18 @@ def roll_back_and_load(
             restore_live(ledger, open_server(), artifacts)
     except FreshetError as error:
         return WriterRollback(live=live, not_loaded=str(error))
-    unload(before, open_server)
+    if before is not None and before.version is not None:
+        unload(before.version, live, open_server)
     return WriterRollback(live=live)
 
 
-def unload(writer: KnownWriter | None, open_server: Callable[[], ModelServer]) -> None:
-    """Unload a writer that is no longer live, if a node has it; a failure only costs memory."""
-    if writer is None or writer.version is None:
-        return
+def unload(version: int, live: KnownWriter | None, open_server: Callable[[], ModelServer]) -> None:
+    """Unload a version that is no longer live, and all if none is; a failure costs memory only."""
     with suppress(FreshetError):
-        open_server().unregister(writer.version)
+        if live is not None and live.version is not None:
+            open_server().unregister(version)
+        else:
+            open_server().unregister_all()
 
 
 def roll_back(ledger: Ledger) -> KnownWriter | None:

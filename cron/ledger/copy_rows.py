@@ -123,9 +123,9 @@ def newest(
     """Return the newest outcomes of the live writer, or what editors decided, newest first."""
     texts, edits = schema.copy_texts.c, schema.copy_edits.c
     if only == "edited":
-        query = _edited().order_by(edits.edited_at.desc(), edits.brief)
+        query = _editor_decisions().order_by(edits.edited_at.desc(), edits.brief)
     else:
-        query = _written().order_by(texts.made_at.desc(), texts.brief)
+        query = _writer_outcomes().order_by(texts.made_at.desc(), texts.brief)
     if only == "rejected":
         query = query.where(texts.rejected != "[]")
     with ledger.read() as connection:
@@ -134,8 +134,8 @@ def newest(
 
 def one(ledger: Ledger, digest: str) -> StoredCopy:
     """Return what became of a brief with the live writer, or an editor; raise UnknownCopy."""
-    edited = _edited().where(schema.copy_edits.c.brief == digest)
-    written = _written().where(schema.copy_texts.c.brief == digest)
+    edited = _editor_decisions().where(schema.copy_edits.c.brief == digest)
+    written = _writer_outcomes().where(schema.copy_texts.c.brief == digest)
     with ledger.read() as connection:
         row = connection.execute(edited).first() or connection.execute(written).first()
     if row is not None:
@@ -213,7 +213,7 @@ def _content_of(connection: sa.Connection, digest: str) -> str:
     raise UnknownCopy(digest)
 
 
-def _written() -> sa.Select[tuple[object, ...]]:
+def _writer_outcomes() -> sa.Select[tuple[object, ...]]:
     """Select the live writer's outcomes, with what an editor decided about them."""
     texts, edits = schema.copy_texts, schema.copy_edits.c
     columns = (texts, edits.action, edits.text.label("edited_text"), edits.edited_by)
@@ -221,7 +221,7 @@ def _written() -> sa.Select[tuple[object, ...]]:
     return sa.select(*columns).select_from(of_brief).where(texts.c.writer.in_(_live_writer()))
 
 
-def _edited() -> sa.Select[tuple[object, ...]]:
+def _editor_decisions() -> sa.Select[tuple[object, ...]]:
     """Select what editors decided, with the live writer's outcomes."""
     texts, edits = schema.copy_texts.c, schema.copy_edits
     of_live = (texts.brief == edits.c.brief) & texts.writer.in_(_live_writer())

@@ -53,7 +53,7 @@ class OneText:
         brief = await run_in_threadpool(brief_of, question, answered, self._sources)
         (text,) = await run_in_threadpool(ready_or_template, [brief], self._sources.ready)
         if text.source == "template" and self._write is not None:
-            text = await self._written(brief, question.timeout_s) or text
+            text = await self._model_text(brief, question.timeout_s) or text
         if self._sources.ready is not None:
             self._sources.ready.count_shown([text])
         return CopyAnswer(
@@ -64,7 +64,7 @@ class OneText:
             digest=brief.digest(),
         )
 
-    async def _written(self, brief: Brief, timeout_s: float) -> ReadyText | None:
+    async def _model_text(self, brief: Brief, timeout_s: float) -> ReadyText | None:
         """Return a model's text; None when none came in time.
 
         A call that is late goes on in its thread, and what it writes is stored for the next one.

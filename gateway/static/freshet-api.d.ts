@@ -144,6 +144,113 @@ export interface CopyBody {
   timeout_s?: number | null;
 }
 
+/** What this hour's writing cost, and what it may cost. */
+export interface CopyBudgetStatus {
+  /** Seconds that writers worked. */
+  seconds: number;
+  /** In the currency of the prices in the settings. */
+  cost: number;
+  /** `copy.seconds_per_hour`. */
+  seconds_budget: number;
+  /** `copy.cost_per_hour`; null without a limit. */
+  cost_budget: number | null;
+  /** The used share of one of the two: of the one that is scarcer. */
+  used: number;
+}
+
+/** What writing cost in the last 24 hours, and what it gave. */
+export interface CopyCostStatus {
+  /** Seconds that writers worked. */
+  seconds: number;
+  /** In the currency of the prices in the settings. */
+  cost: number;
+  /** Tokens that writers read. */
+  prompt_tokens: number;
+  /** Tokens that writers wrote. */
+  output_tokens: number;
+  /** Texts that the verifier accepted. */
+  num_written: number;
+  /** Briefs whose two texts were rejected; their templates are shown. */
+  num_templates: number;
+}
+
+/** What is shown now. */
+export interface CopyDecisionAnswer {
+  /** The text of the brief. */
+  shown: CopyText;
+  /** What the verifier objects to in an editor's text, which is shown. */
+  objections?: CopyObjection[];
+}
+
+/** What an editor decides about the text of a brief. */
+export interface CopyDecisionBody {
+  /**
+   * `pin` keeps the writer's text, `edit` shows `text`, `ban` shows the template: whoever writes
+   * later.
+   */
+  action: "pin" | "edit" | "ban";
+  /** The editor's text, on one line. Only with `edit`. */
+  text?: string | null;
+}
+
+/** What the verifier objects to in a text. */
+export interface CopyObjection {
+  /** The rule that the text breaks. */
+  rule: "names" | "titles" | "roles" | "numbers" | "dates" | "genres" | "comparisons" | "claims" | "support" | "language" | "length" | "repetition" | "unsafe" | "instructions";
+  /** The words that break it. */
+  words: string;
+}
+
+/** Who writes texts about items, which texts answers had, and what the verifier rejected. */
+export interface CopyStatus {
+  /** The live writer; null while templates alone are shown. */
+  writer: string | null;
+  /** Texts in answers of the last 24 hours, by who wrote them. */
+  shown: Record<string, number>;
+  /** The share of these that were ready; null if none was shown. */
+  hit_share: number | null;
+  /** Briefs that wait for the writer. */
+  waiting: number;
+  /** The last 24 hours. */
+  last_day: CopyCostStatus;
+  /** The budget of this hour. */
+  this_hour: CopyBudgetStatus;
+  /** How many texts broke each rule of the verifier since the beginning. */
+  rules: Record<string, number>;
+}
+
+/** What is shown for a brief, who wrote it, and what was rejected before it. */
+export interface CopyText {
+  /** The SHA-256 of the brief. */
+  digest: string;
+  /** What kind of text it is. */
+  kind: "reason_line" | "item_blurb" | "row_title" | "newsletter";
+  /** The language of the text. */
+  language: "en" | "zh";
+  /** Where it is shown, if that was named. */
+  placement?: string | null;
+  /** Titles of the items that it is about. */
+  titles: string[];
+  /** The text. */
+  text: string;
+  /** Who wrote it: a language model (`writer`), a `template`, or an `editor`. */
+  source: "writer" | "template" | "editor";
+  /** What an editor decided, if one did. */
+  action: "pin" | "edit" | "ban" | null;
+  /** Which editor. */
+  decided_by: string | null;
+  /** When it was written or decided; null while it waits for a writer. */
+  at: string | null;
+  /** Texts of the writer that are not shown. */
+  rejected: RejectedCopy[];
+}
+
+/** Texts, newest first. */
+export interface CopyTextList {
+  /** The texts. */
+  texts: CopyText[];
+}
+
 /** The run that is under way. */
 export interface CurrentRunStatus {
   /** The run's number. */
@@ -1477,6 +1584,14 @@ export interface RefusalReason {
   reason: string;
 }
 
+/** A text of a writer that the verifier rejected. */
+export interface RejectedCopy {
+  /** The text. */
+  text: string;
+  /** Why. */
+  objections: CopyObjection[];
+}
+
 /** A record that was not stored. */
 export interface RejectedRecord {
   /** Its place in the call, from 0. */
@@ -1728,6 +1843,8 @@ export interface StatusAnswer {
   exploration: ExplorationStatus[];
   /** How this process records lists. */
   recorder: RecorderStatus;
+  /** Texts about items. */
+  copy: CopyStatus;
   /** Where the first TorchServe node takes predictions. */
   endpoint: string;
   /** For each TorchServe node, whether its newest answer was usable. */
@@ -1951,6 +2068,20 @@ export interface Calls {
   "POST /v1/copy": {
     body: CopyBody;
     answer: CopyAnswer;
+  };
+  "GET /v1/copy/texts": {
+    query: { only?: "all" | "rejected" | "edited"; k?: number };
+    answer: CopyTextList;
+  };
+  "GET /v1/copy/texts/{digest}": {
+    answer: CopyText;
+  };
+  "PUT /v1/copy/texts/{digest}": {
+    body: CopyDecisionBody;
+    answer: CopyDecisionAnswer;
+  };
+  "DELETE /v1/copy/texts/{digest}": {
+    answer: CopyDecisionAnswer;
   };
   "POST /v1/events": {
     query: { key?: string | null };

@@ -179,6 +179,18 @@ def test_the_live_version_is_never_unregistered(
     assert server.live() == 1
 
 
+def test_all_versions_are_unregistered_with_the_default(
+    server: ModelServer, publish: Callable[[int], str]
+) -> None:
+    for version in (1, 2):
+        server.register(version, publish(version))
+    server.unregister_all()
+    server.unregister_all()
+    assert (server.versions(), server.live()) == ((), None)
+    server.register(1, publish(1))
+    assert server.live() == 1
+
+
 def test_nodes_are_named_and_each_serves_alone(
     server: ModelServer, publish: Callable[[int], str]
 ) -> None:

@@ -108,6 +108,10 @@ class ServerNodes:
         if refused:
             raise _refusal(version, refused)
 
+    def unregister_all(self) -> None:
+        """See the port."""
+        self._from_all(lambda node: node.unregister_all())
+
     def _take_back(self, version: int, names: Collection[str]) -> None:
         """Unregister a version on these nodes.
 

@@ -185,6 +185,15 @@ class TorchServe:
                 status=403,
                 message="the version is the default; make another one live first",
             )
+        self._drain_and_delete(version)
+
+    def unregister_all(self) -> None:
+        """See the port; TorchServe deletes the default when no other version is left."""
+        live = self.live()
+        for one in sorted(self.versions(), key=lambda one: one.version == live):
+            self._drain_and_delete(one.version)
+
+    def _drain_and_delete(self, version: int) -> None:
         self._drain(version)
         answer = self._delete(version)
         if answer.status_code not in (200, 404):

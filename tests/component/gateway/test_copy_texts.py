@@ -38,14 +38,14 @@ def running(tmp_path: Path) -> Iterator[RunningGateway]:
     model.stop()
 
 
-def shown(running: RunningGateway, only: str = "all") -> dict[str, tuple[str, str]]:
+def shown_texts(running: RunningGateway, only: str = "all") -> dict[str, tuple[str, str]]:
     """Return text and source by title."""
     listed = running.client.get(f"/v1/copy/texts?only={only}").json()["texts"]
     return {one["titles"][0]: (one["text"], one["source"]) for one in listed}
 
 
 def test_an_editor_sees_texts_and_why_some_were_rejected(running: RunningGateway) -> None:
-    assert shown(running)["Blue Train"] == ("A text.", "writer")
+    assert shown_texts(running)["Blue Train"] == ("A text.", "writer")
     (rejected,) = running.client.get("/v1/copy/texts?only=rejected").json()["texts"]
     assert (rejected["titles"], rejected["source"]) == (["Red Boat"], "template")
     assert "Old Bridge" in rejected["text"]  # the template, which is shown
@@ -64,7 +64,7 @@ def test_an_editors_decision_holds_until_it_is_undone(running: RunningGateway) -
     assert (edited["shown"]["text"], edited["shown"]["source"]) == (own["text"], "editor")
     assert edited["shown"]["decided_by"].startswith("the key")
     assert edited["objections"][0]["rule"] == "comparisons"
-    assert shown(running, "edited") == {"Red Boat": (own["text"], "editor")}
+    assert shown_texts(running, "edited") == {"Red Boat": (own["text"], "editor")}
     undone = running.client.delete(at).json()
     assert (undone["shown"]["source"], undone["shown"]["action"]) == ("template", None)
     at = f"/v1/copy/texts/{BLUE.digest()}"

@@ -21,6 +21,8 @@ from cron.ledger import writer_rows
 from cron.ledger.ledger import open_ledger
 from cron.ports import ModelServer
 from cron.settings.copy_settings import CopySettings
+from tests.fakes import FakeServer
+from tests.unit.cron.copy.archives import write_archive
 from tests.unit.cron.copy.chat_server import ChatServer, Reply, chat_server, completion
 
 
@@ -110,3 +112,15 @@ def test_a_rollback_shows_the_writer_before(house: House) -> None:
 def test_without_a_writer_in_the_settings_none_is_released(house: House) -> None:
     with pytest.raises(SettingsError, match=r"copy\.writer"):
         house.release(writer=None)
+
+
+def test_a_remote_writer_takes_the_place_of_a_served_one(house: House, tmp_path: Path) -> None:
+    """The served one would keep its memory until TorchServe is started again."""
+    server = FakeServer(tmp_path / "archives", tmp_path / "server")
+    mar = write_archive(tmp_path, 1)
+    house.parts.artifacts.put(mar.name, mar)
+    writer_rows.add(house.parts.ledger, "w1", name="tiny", version=1, archive=mar.name)
+    writer_rows.set_live(house.parts.ledger, "w1")
+    server.register(1, house.parts.artifacts.url(mar.name))
+    release_writer(replace(house.parts, open_server=lambda: server))
+    assert server.versions() == ()

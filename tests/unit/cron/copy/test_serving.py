@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import cast
@@ -19,6 +17,7 @@ from cron.ledger.ledger import Ledger, open_ledger
 from cron.ports import ModelServer
 from tests.fakes import FakeServer
 from tests.film_briefs import film_brief
+from tests.unit.cron.copy.archives import write_archive
 
 
 @pytest.fixture
@@ -39,15 +38,6 @@ def ledger(tmp_path: Path, server: FakeServer) -> Iterator[Ledger]:
     server.register(2, artifacts.url("copy-2.mar"))
     yield opened
     opened.close()
-
-
-def write_archive(folder: Path, version: int) -> Path:
-    manifest = {"model": {"modelVersion": str(version)}}
-    mar = folder / f"copy-{version}.mar"
-    with zipfile.ZipFile(mar, "w") as archive:
-        archive.writestr("MAR-INF/MANIFEST.json", json.dumps(manifest))
-        archive.writestr("bundle/manifest.json", json.dumps({"files": {}}))
-    return mar
 
 
 def roll_back(ledger: Ledger, server: FakeServer, tmp_path: Path) -> WriterRollback:
