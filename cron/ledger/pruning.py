@@ -53,13 +53,14 @@ def prune(ledger: Ledger, *, lease: Lease, keep: int = KEPT_RUNS) -> int:
 
 
 def slim_release(ledger: Ledger, manifest: Manifest, *, lease: Lease) -> None:
-    """Remove the popular items from the manifest of a release whose archive is deleted.
+    """Remove what the manifest of a release whose archive is deleted no longer needs.
 
-    They are most of a manifest, and only the live release needs them, as its fallback.
+    The popular items, which only the live release needs, as its fallback, and the digests of bases
+    and layers, some hundreds for a large catalogue, are most of a manifest.
     """
     with ledger.write(lease) as connection:
         row = schema.releases.c.version == manifest.version
-        slim = manifest_to_json(msgspec.structs.replace(manifest, popular=()))
+        slim = manifest_to_json(msgspec.structs.replace(manifest, popular=(), bases=()))
         connection.execute(
             schema.releases.update()
             .where(row & schema.releases.c.archive_gone)

@@ -120,7 +120,8 @@ def test_an_open_run_stays_however_old(ledger: Ledger, lease: Lease) -> None:
 def test_a_release_without_its_archive_keeps_its_lineage_alone(
     ledger: Ledger, lease: Lease
 ) -> None:
-    gone, live = manifest(1, popular=POPULAR), manifest(2, popular=POPULAR)
+    bases = tuple(f"{number:064x}" for number in range(600))
+    gone, live = (manifest(one, popular=POPULAR, bases=bases) for one in (1, 2))
     for one in (gone, live):
         release_rows.add(ledger, one, lease=lease)
     publish_releases(ledger, lease, 1, 2)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+from math import comb
 from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from recommender.arrays.bases import CONTENT, Bases, bases_of
-from recommender.arrays.layers import MAX_LAYERS, load_arrays, save_arrays
+from recommender.arrays.layers import MAX_LAYERS, LayerPlan, load_arrays, plan_layer, save_arrays
 
 NUM_ROWS = 200
 
@@ -29,31 +32,51 @@ def test_a_few_changed_rows_are_stored_as_a_layer(tmp_path: Path) -> None:
 
 
 def test_layers_are_merged_when_there_are_many(tmp_path: Path) -> None:
-    """The ninth takes in all that are no larger; every version keeps its own files."""
+    """The next takes in those before it; every version keeps its own files."""
     versions = [table()]
     files = [write(tmp_path / "0", versions[0])]
     sizes = []
-    changes = [[1, 2, 3, 4], *([row] for row in range(5, 13)), [1], [1]]
-    for number, rows in enumerate(changes, start=1):
+    for number in range(1, MAX_LAYERS + 4):
         changed = versions[-1].clone()
-        changed[rows] += 1.0
+        changed[number] += 1.0
         versions.append(changed)
         files.append(write(tmp_path / str(number), changed, parent=files[-1]))
         sizes.append(sizes_of_layers(files[-1]))
-    assert sizes[7] == [4] + 7 * [1]
-    assert sizes[8:] == [[12], [12, 1], [12, 1, 1]]
+    assert sizes[MAX_LAYERS - 1 :] == [
+        MAX_LAYERS * [1],
+        [MAX_LAYERS + 1],
+        [MAX_LAYERS + 1, 1],
+        [MAX_LAYERS + 1, 1, 1],
+    ]
     assert all(load_table(file).equal(one) for file, one in zip(files, versions, strict=True))
 
 
-def test_a_large_layer_is_not_merged_with_few_rows(tmp_path: Path) -> None:
-    """It would be written again for them."""
-    array = table()
-    file = write(tmp_path / "0", array)
-    for number, rows in enumerate([list(range(50)), *([row] for row in range(60, 68))], start=1):
-        array[rows] += 1.0
-        file = write(tmp_path / str(number), array, parent=file)
-    assert sizes_of_layers(file) == [50, 8]
-    assert load_table(file).equal(array)
+def test_a_merged_layer_waits_for_others_like_it() -> None:
+    """It would be written again for a few rows."""
+    assert plan_layer([2, 1, 1, 1], max_layers=4) == LayerPlan(num_kept=1, level=2)
+    assert plan_layer([2, 2, 2, 1], max_layers=4) == LayerPlan(num_kept=3, level=2)
+    assert plan_layer([3, 2, 2, 2], max_layers=4) == LayerPlan(num_kept=1, level=3)
+
+
+@given(
+    max_layers=st.integers(1, 12),
+    most=st.integers(1, 3),
+    sizes=st.lists(st.integers(1, 1_000), min_size=1, max_size=1_000),
+)
+def test_no_row_is_written_too_often(max_layers: int, most: int, sizes: list[int]) -> None:
+    """Whatever the sizes of updates: n layers store C(n + m, m) - 1 with m writes of each row."""
+    levels: list[int] = []
+    layers: list[int] = []  # rows of each
+    updates = sizes[: comb(max_layers + most, most) - 1]
+    num_written = 0
+    for size in updates:
+        plan = plan_layer(levels, max_layers=max_layers)
+        layers = [*layers[: plan.num_kept], sum(layers[plan.num_kept :]) + size]
+        levels = [*levels[: plan.num_kept], plan.level]
+        num_written += layers[-1]
+        assert len(layers) <= max_layers
+    assert sum(layers) == sum(updates)
+    assert num_written <= most * sum(updates)
 
 
 def test_two_bundles_may_continue_the_same_one(tmp_path: Path) -> None:
@@ -76,12 +99,12 @@ def test_the_same_array_needs_no_layer(tmp_path: Path) -> None:
 
 
 def test_many_changed_rows_get_a_new_base(tmp_path: Path) -> None:
-    """More than three quarters of the rows are in layers."""
+    """More rows would be in layers than in the base, which has room for some more."""
     first = write(tmp_path / "one", table())
     changed = table()
     changed[:140] += 1.0
     second = write(tmp_path / "two", changed, parent=first)
-    changed[140:160] += 1.0
+    changed[:80] += 1.0
     third = write(tmp_path / "three", changed, parent=second)
     assert load_table(third).equal(changed)
     assert [sizes_of_layers(file) for file in (first, second, third)] == [[], [140], []]
@@ -89,24 +112,27 @@ def test_many_changed_rows_get_a_new_base(tmp_path: Path) -> None:
     assert not bases(third) & bases(second)
 
 
-def test_written_bytes_follow_the_changed_rows(tmp_path: Path) -> None:
-    """Over forty updates: at most three times the changed rows, and few files to read."""
+@pytest.mark.parametrize("skew", [1, 2])
+def test_written_bytes_follow_the_changed_rows(tmp_path: Path, skew: int) -> None:
+    """Small updates until a base is due: at most three times the changed rows, in few files."""
     generator = torch.Generator().manual_seed(0)
-    num_rows, num_changed, row_bytes = 4_000, 100, 4 * 64
-    array = torch.rand(num_rows, 64, generator=generator)
+    num_rows, num_changed, row_bytes = 1_000, 16, 4 * 32
+    array = torch.rand(num_rows, 32, generator=generator)
     file = write(tmp_path / "0", array)
+    first_base, *_ = bases_of(file)["table"]
     written_bytes = changed_bytes = 0
-    for number in range(1, 41):
-        # the first rows are popular
-        rows = (torch.rand(num_changed, generator=generator) ** 2 * num_rows).long().unique()  # type: ignore[no-untyped-call]
+    while bases_of(file)["table"][0] == first_base:
+        # with a skew the first rows are popular
+        places = torch.rand(num_changed, generator=generator) ** skew
+        rows = (places * num_rows).long().unique()  # type: ignore[no-untyped-call]
         array[rows] += 1.0
-        folder = tmp_path / str(number)
+        folder = tmp_path / f"after-{changed_bytes}"
         known = inodes(file)
         file = write(folder, array, parent=file)
         new = [path for path in (folder / CONTENT).iterdir() if path.stat().st_ino not in known]
         written_bytes += sum(path.stat().st_size for path in new)
         changed_bytes += len(rows) * row_bytes
-        assert len(sizes_of_layers(file)) <= MAX_LAYERS
+        assert len(bases_of(file)["table"]) <= 1 + MAX_LAYERS
     assert load_table(file).equal(array)
     assert written_bytes <= 3 * changed_bytes
 
