@@ -1,12 +1,11 @@
 """What grows with the catalogue and the history, up to a million items.
 
-    python -m bench scale [--parts steps,lists,facts,snapshots,trainings,releases,cycle,ingest,
-                           peers]
+    python -m bench scale [--parts steps,lists,layers] [--sizes 100000:2000000]
 
 Each measurement is a process of its own with one thread, so its peak memory is its own. Seconds are
-the processor's. `steps`, `lists` and `releases` use random vectors; the other parts use the made-up
-shop of `python -m bench shop`, whose structure is planted. `releases` runs TorchServe, and `cycle`
-also the worker's cycle. The small version takes three minutes, the full one about four hours.
+the processor's. `steps`, `lists`, `layers` and `releases` use random vectors; the other parts use
+the made-up shop of `python -m bench shop`, whose structure is planted. `releases` runs TorchServe, and `cycle` also the worker's cycle. The small
+version takes three minutes, the full one about four hours.
 """
 
 from __future__ import annotations
@@ -20,6 +19,7 @@ from bench.scale.costs import Cost, Size, draw, in_own_process, metrics_of
 from bench.scale.cycle import cycle_costs
 from bench.scale.facts import fact_costs
 from bench.scale.ingestion import ingest_costs
+from bench.scale.layer_chains import layer_costs
 from bench.scale.lists import list_costs
 from bench.scale.peers import peer_costs
 from bench.scale.releases import release_costs
@@ -78,11 +78,11 @@ PARTS: Mapping[str, ScalePart] = {
         sizes=_CATALOGUES,
         small_sizes=_SMALL_CATALOGUES,
     ),
-    "facts": ScalePart(
-        title="Facts of a catalogue, one core",
-        measure=fact_costs,
-        sizes=_CATALOGUES,
-        small_sizes=_SMALL_CATALOGUES,
+    "layers": ScalePart(
+        title="Tables as bases and layers",
+        measure=layer_costs,
+        sizes=(Size(num_items=100_000), Size(num_items=1_000_000)),
+        small_sizes=(Size(num_items=2_000),),
     ),
     "snapshots": ScalePart(
         title="Snapshots of a journal",
