@@ -4,8 +4,9 @@
 
 Each measurement is a process of its own with one thread, so its peak memory is its own. Seconds are
 the processor's. `steps`, `lists`, `layers` and `releases` use random vectors; the other parts use
-the made-up shop of `python -m bench shop`, whose structure is planted. `releases` runs TorchServe, and `cycle` also the worker's cycle. The small
-version takes three minutes, the full one about four hours.
+the made-up shop of `python -m bench shop`, whose structure is planted. `releases` runs TorchServe,
+and `cycle` also the worker's cycle. The small version takes three minutes, the full one about four
+hours.
 """
 
 from __future__ import annotations
