@@ -79,6 +79,12 @@ PARTS: Mapping[str, ScalePart] = {
         sizes=_CATALOGUES,
         small_sizes=_SMALL_CATALOGUES,
     ),
+    "facts": ScalePart(
+        title="Facts of a catalogue, one core",
+        measure=fact_costs,
+        sizes=_CATALOGUES,
+        small_sizes=_SMALL_CATALOGUES,
+    ),
     "layers": ScalePart(
         title="Tables as bases and layers",
         measure=layer_costs,
