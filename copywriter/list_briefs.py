@@ -101,6 +101,7 @@ def row_brief(items: Sequence[BriefItem], reasons: Sequence[ListReason], style: 
         nearest=() if near is None else (near,),
         shared=_most_have(items, least),
         popular_among="everyone" if _num_popular(reasons) >= max(1, least) else None,
+        new=sum(one.is_new and not one.nearest for one in reasons) >= max(1, least),
     )
     return Brief(
         kind="row_title",

@@ -8,6 +8,7 @@ from typing import Annotated
 from pydantic import Field
 
 from gateway.bodies.codec import is_none
+from gateway.bodies.copy import Copy, RowTitle
 from gateway.bodies.items import ShownAttributes
 
 Id = Annotated[str, Field(description="The item's id.", examples=["50"])]
@@ -32,6 +33,7 @@ class SimilarItem:
         Field(description="The cosine of the items' vectors, or their mean.", examples=[0.922643]),
     ]
     attributes: ShownAttributes = None
+    copy: Copy = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +54,7 @@ class SimilarAnswer:
         tuple[SimilarItem, ...],
         Field(description="At most `k` items, the most similar first."),
     ]
+    row_title: RowTitle = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +72,7 @@ class PopularItemAnswer:
         ),
     ] = None
     attributes: ShownAttributes = None
+    copy: Copy = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +91,7 @@ class PopularAnswer:
             examples=[3],
         ),
     ]
+    row_title: RowTitle = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +117,7 @@ class TrendingItem:
         ),
     ]
     attributes: ShownAttributes = None
+    copy: Copy = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +128,7 @@ class TrendingAnswer:
         tuple[TrendingItem, ...],
         Field(description="At most `k` items, the most unusual first. May be empty."),
     ]
+    row_title: RowTitle = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,6 +145,7 @@ class NewItem:
         ),
     ]
     attributes: ShownAttributes = None
+    copy: Copy = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,3 +153,4 @@ class NewAnswer:
     """New items."""
 
     items: Annotated[tuple[NewItem, ...], Field(description="At most `k` items, the newest first.")]
+    row_title: RowTitle = None

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from gateway.bodies.copy import Copy
 from gateway.bodies.items import ShownAttributes
 from gateway.bodies.recommendations import ForUser, ItemId, Rank, Score, Title
 
@@ -31,6 +32,7 @@ class FoundItem:
     score: Score
     match: Match
     attributes: ShownAttributes = None
+    copy: Copy = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

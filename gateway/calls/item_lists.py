@@ -18,10 +18,12 @@ from gateway.bodies.item_lists import (
     TrendingAnswer,
     TrendingItem,
 )
+from gateway.copy.item_lists import ListedRow
 from gateway.http.access import UseServices, require_key
 from gateway.http.attributes import Attributes
 from gateway.http.problems import json_response
 from gateway.http.query import refuse_unknown_parameters
+from gateway.http.texts import Texts
 from gateway.items.matching import ItemFilter, item_filter
 from gateway.items.shown_attributes import with_attributes
 from gateway.items.windows import parse_window
@@ -58,6 +60,7 @@ NumItems = Annotated[int, Query(ge=1, le=MAX_K, description="How many items.")]
 async def list_popular(
     services: UseServices,
     attributes: Attributes,
+    texts: Texts,
     k: NumItems = 10,
     window: Annotated[
         str | None,
@@ -81,7 +84,8 @@ async def list_popular(
             items = await run_in_threadpool(services.item_rankings.popular, length, filter_, k)
             found = PopularAnswer(items=tuple(items), model_version=None)
         shown = await with_attributes(found.items, attributes.shown, services.item_records)
-    return json_response(replace(found, items=shown))
+        with_texts = await services.copy.item_lists.add(shown, ListedRow(kind="popular"), texts)
+    return json_response(replace(found, items=with_texts.items, row_title=with_texts.row_title))
 
 
 @router.get(
@@ -104,6 +108,7 @@ async def list_popular(
 async def list_trending(
     services: UseServices,
     attributes: Attributes,
+    texts: Texts,
     k: NumItems = 10,
     window: Annotated[
         str, Query(description="The time to look at: `1h` to `48h`, or `1d` to `7d`.")
@@ -119,7 +124,8 @@ async def list_trending(
     async with services.list_queue.turn():
         items = await run_in_threadpool(services.item_rankings.trending, length, filter_, k)
         shown = await with_attributes(items, attributes.shown, services.item_records)
-    return json_response(TrendingAnswer(items=shown))
+        with_texts = await services.copy.item_lists.add(shown, ListedRow(kind="trending"), texts)
+    return json_response(TrendingAnswer(items=with_texts.items, row_title=with_texts.row_title))
 
 
 @router.get(
@@ -142,6 +148,7 @@ async def list_trending(
 async def list_new(
     services: UseServices,
     attributes: Attributes,
+    texts: Texts,
     k: NumItems = 10,
 ) -> Response:
     """List the items whose first record is newest, without hidden ones."""
@@ -149,7 +156,8 @@ async def list_new(
     async with services.list_queue.turn():
         items = await run_in_threadpool(services.item_rankings.newest, filter_, k)
         shown = await with_attributes(items, attributes.shown, services.item_records)
-    return json_response(NewAnswer(items=shown))
+        with_texts = await services.copy.item_lists.add(shown, ListedRow(kind="new"), texts)
+    return json_response(NewAnswer(items=with_texts.items, row_title=with_texts.row_title))
 
 
 def _of_release(services: GatewayServices, wanted: ItemFilter, k: int) -> PopularAnswer:

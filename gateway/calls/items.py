@@ -18,11 +18,13 @@ from gateway.bodies.refusal import Refusal
 from gateway.callers.keyring import Caller
 from gateway.callers.roles import CALLS
 from gateway.content.record_bodies import parse_object
+from gateway.copy.item_lists import ListedRow
 from gateway.errors import BadQuery, UnknownItem
 from gateway.http.access import UseServices, WrongRole, caller_of, require_key, services_of
 from gateway.http.attributes import Attributes
 from gateway.http.problems import json_response
 from gateway.http.query import FilterTexts, PageCursor, refuse_unknown_parameters
+from gateway.http.texts import Texts
 from gateway.http.user_paths import ITEM_ID
 from gateway.items.fact_filter import matching_ids
 from gateway.items.matching import ItemFilter, item_filter
@@ -106,6 +108,7 @@ async def list_similar(
     item_id: ItemIdInPath,
     request: Request,
     attributes: Attributes,
+    texts: Texts,
     k: Annotated[int, Query(ge=1, le=MAX_LIMIT, description="How many items.")] = 10,
     by: Annotated[
         str,
@@ -134,13 +137,16 @@ async def list_similar(
     items = [SimilarItem(id=one.id, title=one.title, score=one.score) for one in found.items]
     shown = await with_attributes(items, attributes.shown, services.item_records)
     name = await name_of(item_id, attributes.shown, services.item_records)
+    row = ListedRow(kind="similar", item_id=item_id)
+    with_texts = await services.copy.item_lists.add(shown, row, texts)
     return json_response(
         SimilarAnswer(
             item_id=item_id,
             title=name.title,
             attributes=name.attributes,
             model_version=found.model_version,
-            items=shown,
+            items=with_texts.items,
+            row_title=with_texts.row_title,
         )
     )
 

@@ -11,10 +11,12 @@ from starlette.responses import Response
 
 from gateway.bodies.refusal import Refusal
 from gateway.bodies.search import FoundItem, SearchAnswer
+from gateway.copy.item_lists import ListedRow
 from gateway.http.access import UseServices, require_key
 from gateway.http.attributes import Attributes
 from gateway.http.problems import json_response
 from gateway.http.query import refuse_unknown_parameters
+from gateway.http.texts import Texts
 from gateway.http.user_paths import check_length
 from gateway.items.shown_attributes import with_attributes
 from gateway.model.search import SearchRequestOfShop, check_text
@@ -50,6 +52,7 @@ router = APIRouter(
 async def search(
     services: UseServices,
     attributes: Attributes,
+    texts: Texts,
     q: Annotated[
         str,
         Query(
@@ -83,4 +86,5 @@ async def search(
         return json_response(found, status=400)
     services.metrics.answers.add("search", found.model_version, time.perf_counter() - began)
     shown = await with_attributes(found.items, attributes.shown, services.item_records)
-    return json_response(replace(found, items=shown))
+    with_texts = await services.copy.item_lists.add(shown, ListedRow(kind="found"), texts)
+    return json_response(replace(found, items=with_texts.items))

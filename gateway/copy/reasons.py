@@ -45,14 +45,14 @@ def reasoned_item(
 ) -> ReasonedItem:
     """Return an item with its reason, by the newest records; `known` has those of `ids_to_read`."""
     reason = reason_of(item)
-    described = _newest_item(item.id, item.title, known, private)
+    described = newest_item(item.id, item.title, known, private)
     if reason is None:
         return ReasonedItem(item=described, reason=ListReason())
-    near = [one for one in reason.nearest[:NEAR_ITEMS] if not _is_hidden(one.id, known)]
+    near = [one for one in reason.nearest[:NEAR_ITEMS] if not is_hidden(one.id, known)]
     return ReasonedItem(
         item=described,
         reason=ListReason(
-            nearest=[_newest_item(one.id, one.title, known, private) for one in near],
+            nearest=[newest_item(one.id, one.title, known, private) for one in near],
             facts=_shared_facts(reason, known, private),
             is_popular=reason.popular,
             is_new=reason.new,
@@ -65,16 +65,18 @@ def reason_of(item: ShownItem) -> ItemReason | None:
     return None if isinstance(item, PinnedItem) else item.reason
 
 
-def _newest_item(
+def newest_item(
     item_id: str, title: str | None, known: Mapping[str, KnownItem], private: Collection[str]
 ) -> BriefItem:
+    """Return an item by its newest record, or by its title alone."""
     found = known.get(item_id)
     if found is None:
         return BriefItem(title=title)
     return describe_item(found.record.title, found.record.attributes, private=private)
 
 
-def _is_hidden(item_id: str, known: Mapping[str, KnownItem]) -> bool:
+def is_hidden(item_id: str, known: Mapping[str, KnownItem]) -> bool:
+    """Return whether the newest record of an item hides it."""
     found = known.get(item_id)
     return found is not None and found.record.hidden
 
@@ -87,7 +89,7 @@ def _shared_facts(
     for path in reason.facts or ():
         fact = _shared_fact(path)
         is_public = fact is not None and fact.relation not in private
-        if fact is not None and is_public and not _is_hidden(path.item.id, known):
+        if fact is not None and is_public and not is_hidden(path.item.id, known):
             found.append(fact)
     return found
 

@@ -17,6 +17,7 @@ from cron.ledger.ledger import Ledger
 from cron.metrics.copy_report import CopyReport, copy_report
 from cron.ports import ItemRecords
 from cron.settings.tree import Settings
+from gateway.copy.item_lists import ItemListTexts
 from gateway.copy.lists import CopyLists, CopySources
 from gateway.copy.one_text import OneText, WriteText
 from gateway.placements.lists import PlacementLists
@@ -39,6 +40,7 @@ class CopyServices:
     """Lists with texts, and texts that are asked for one by one."""
 
     lists: CopyLists
+    item_lists: ItemListTexts
     one_text: OneText
     report: Callable[[], CopyReport]
 
@@ -63,6 +65,7 @@ def copy_services(
     )
     return CopyServices(
         lists=CopyLists(lists, sources),
+        item_lists=ItemListTexts(sources),
         one_text=OneText(lists, sources, write_text(settings, ledger)),
         report=partial(copy_report, ledger, settings.copy),
     )

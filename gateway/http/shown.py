@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-from fastapi import Depends, Query, Request
+from fastapi import Depends, Request
 
 from copywriter.brief import Language
 from gateway.http.attributes import AttributeQuery, ShownNames, attribute_query
 from gateway.http.query import FilterTexts
+from gateway.http.texts import CopyFlag, CopyLanguage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,20 +26,8 @@ async def shown_query(
     request: Request,
     wanted: FilterTexts = None,
     attributes: ShownNames = None,
-    copy: Annotated[
-        bool,
-        Query(
-            description="Return a line of text with each item that says why it is there, and a "
-            "title of the list. It waits for no language model."
-        ),
-    ] = False,
-    language: Annotated[
-        Language | None,
-        Query(
-            description="The language of `copy`. Default: by `Accept-Language`, then "
-            "`copy.language`."
-        ),
-    ] = None,
+    copy: CopyFlag = False,
+    language: CopyLanguage = None,
 ) -> ShownQuery:
     """Return what the caller asks for; raise BadRequest or BadQuery."""
     found = await attribute_query(request, wanted, attributes)

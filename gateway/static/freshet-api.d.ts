@@ -620,6 +620,8 @@ export interface FoundItem {
    * were asked for.
    */
   attributes?: Record<string, string | number | string[]> | null;
+  /** A line that says why the item is in the list. Only with `copy`. */
+  copy?: ItemCopy | null;
 }
 
 /** New items get `add` spreads, halved with each half-life. */
@@ -959,6 +961,8 @@ export interface NearItem {
 export interface NewAnswer {
   /** At most `k` items, the newest first. */
   items: NewItem[];
+  /** A title for the list: what most of its items have in common. Only with `copy`. */
+  row_title?: ItemCopy | null;
 }
 
 /** A new item. */
@@ -974,6 +978,8 @@ export interface NewItem {
    * were asked for.
    */
   attributes?: Record<string, string | number | string[]> | null;
+  /** A line that says why the item is in the list. Only with `copy`. */
+  copy?: ItemCopy | null;
 }
 
 /** New items get a share of the slots until they are known. */
@@ -1193,6 +1199,8 @@ export interface PopularAnswer {
    * The release whose popular items these are; null with a window, and before the first release.
    */
   model_version: number | null;
+  /** A title for the list: what most of its items have in common. Only with `copy`. */
+  row_title?: ItemCopy | null;
 }
 
 /** A popular item. */
@@ -1208,6 +1216,8 @@ export interface PopularItemAnswer {
    * were asked for.
    */
   attributes?: Record<string, string | number | string[]> | null;
+  /** A line that says why the item is in the list. Only with `copy`. */
+  copy?: ItemCopy | null;
 }
 
 /** What the policies that learn from rewards know. */
@@ -1754,6 +1764,8 @@ export interface SimilarAnswer {
   model_version: number;
   /** At most `k` items, the most similar first. */
   items: SimilarItem[];
+  /** A title for the list: what most of its items have in common. Only with `copy`. */
+  row_title?: ItemCopy | null;
 }
 
 /** An item similar to another. */
@@ -1769,6 +1781,8 @@ export interface SimilarItem {
    * were asked for.
    */
   attributes?: Record<string, string | number | string[]> | null;
+  /** A line that says why the item is in the list. Only with `copy`. */
+  copy?: ItemCopy | null;
 }
 
 /** The lists that were served and recorded, as far as they are collected. */
@@ -1900,6 +1914,8 @@ export interface TrackCall {
 export interface TrendingAnswer {
   /** At most `k` items, the most unusual first. May be empty. */
   items: TrendingItem[];
+  /** A title for the list: what most of its items have in common. Only with `copy`. */
+  row_title?: ItemCopy | null;
 }
 
 /** An item whose share of the events grew. */
@@ -1922,6 +1938,8 @@ export interface TrendingItem {
    * were asked for.
    */
   attributes?: Record<string, string | number | string[]> | null;
+  /** A line that says why the item is in the list. Only with `copy`. */
+  copy?: ItemCopy | null;
 }
 
 /** How a trial is going to end: the worker ends it in its next turn. */
@@ -2139,11 +2157,11 @@ export interface Calls {
     answer: DeletedItem;
   };
   "GET /v1/items/{item_id}/similar": {
-    query: { k?: number; by?: "taste" | "text" | "both" | "picture"; filter?: string[] | null; attributes?: string[] | null };
+    query: { k?: number; by?: "taste" | "text" | "both" | "picture"; filter?: string[] | null; attributes?: string[] | null; copy?: boolean; language?: "en" | "zh" | null };
     answer: SimilarAnswer;
   };
   "GET /v1/new": {
-    query: { k?: number; filter?: string[] | null; attributes?: string[] | null };
+    query: { k?: number; filter?: string[] | null; attributes?: string[] | null; copy?: boolean; language?: "en" | "zh" | null };
     answer: NewAnswer;
   };
   "POST /v1/operate/pause": {
@@ -2191,7 +2209,7 @@ export interface Calls {
     answer: PlacementChanges;
   };
   "GET /v1/popular": {
-    query: { k?: number; window?: string | null; filter?: string[] | null; attributes?: string[] | null };
+    query: { k?: number; window?: string | null; filter?: string[] | null; attributes?: string[] | null; copy?: boolean; language?: "en" | "zh" | null };
     answer: PopularAnswer;
   };
   "POST /v1/propensities": {
@@ -2210,7 +2228,7 @@ export interface Calls {
     answer: ReleaseAnswer;
   };
   "GET /v1/search": {
-    query: { q?: string; user_id?: string | null; k?: number; filter?: string[] | null; attributes?: string[] | null };
+    query: { q?: string; user_id?: string | null; k?: number; filter?: string[] | null; attributes?: string[] | null; copy?: boolean; language?: "en" | "zh" | null };
     answer: SearchAnswer;
   };
   "POST /v1/similar": {
@@ -2225,7 +2243,7 @@ export interface Calls {
     answer: ForeignAnswer;
   };
   "GET /v1/trending": {
-    query: { k?: number; window?: string; filter?: string[] | null; attributes?: string[] | null };
+    query: { k?: number; window?: string; filter?: string[] | null; attributes?: string[] | null; copy?: boolean; language?: "en" | "zh" | null };
     answer: TrendingAnswer;
   };
   "DELETE /v1/users/{user_id}": {

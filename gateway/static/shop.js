@@ -5,9 +5,9 @@
 const ROW_LENGTH = 12;
 const byId = (id) => document.getElementById(id);
 const FACTS = ["genre", "year", "brand", "price", "currency"]; // of items that have them
-const WITH_FACTS = { k: ROW_LENGTH, attributes: FACTS };
-const LANGUAGE = navigator.language.startsWith("zh") ? "zh" : "en"; // of the line below a title
-const WITH_COPY = { copy: true, language: LANGUAGE };
+const LANGUAGE = navigator.language.startsWith("zh") ? "zh" : "en"; // of the texts about items
+const ROW = { k: ROW_LENGTH, attributes: FACTS, copy: true, language: LANGUAGE };
+const LOOK_ALIKES = { k: ROW_LENGTH, attributes: FACTS };
 const titles = new Map(); // of the items that were shown, by id
 const facts = new Map();
 
@@ -43,10 +43,12 @@ async function showRow(id, heading, ask, { ifEmpty = "" } = {}) {
   }
   nameItem();
   const text = list.items.length ? heading : ifEmpty;
+  const title = list.items.length ? list.row_title : undefined; // what the items have in common
+  const below = title ? [element("p", { class: "note", lang: LANGUAGE }, title.text)] : [];
   const row = element("ul", { class: "row" });
   row.append(...list.items.map((item) => cardOf(item, list)));
   section.setAttribute("aria-label", text);
-  section.replaceChildren(element("h2", {}, text), row);
+  section.replaceChildren(element("h2", {}, text), ...below, row);
   section.hidden = !text;
   showPictures(section, list.items);
   if (list.policy && list.model_version) showRelease(list); // popular lists need no model
@@ -67,7 +69,7 @@ function cardOf(item, list) {
     cover,
     element("span", { class: "title" }, title),
     element("span", { class: "facts" }, facts.get(item.id)),
-    element("span", { class: "why", ...(item.copy && { lang: LANGUAGE }) }, whyOf(item)),
+    element("span", { class: "why", ...(item.copy && !item.match && { lang: LANGUAGE }) }, whyOf(item)),
   );
   freshet.shown(card, item.id, list.recommendation_id);
   return element("li", {}, card);
@@ -91,11 +93,11 @@ function factsOf({ genre = [], year, brand, price, currency } = {}) {
   return [brand, genres, year, cost].filter(Boolean).join(" · ");
 }
 
-// Say why an item is there: recommendations have a line of copy, in the visitor's language.
+// Say how a search found an item, or why it is there: a line of copy, in the visitor's language.
 function whyOf({ copy, match, events }) {
-  if (copy) return copy.text;
   if (match === "text") return "near in meaning";
   if (match === "picture") return "its picture is near in meaning";
+  if (copy) return copy.text;
   return events ? `${events} visits` : "";
 }
 
@@ -113,7 +115,7 @@ function showPage() {
 // `recommend` knows the clicks of the last second too, so the row changes with each click.
 function showPicked() {
   showRow("picked", freshet.visitor ? "Picked for you" : "To begin with", () =>
-    freshet.recommend({ ...WITH_FACTS, ...WITH_COPY }),
+    freshet.recommend(ROW),
   );
 }
 
@@ -133,9 +135,9 @@ function showItem(itemId) {
     showPicked();
   };
   freshet.view(itemId);
-  showRow("similar", "Similar", () => freshet.similar(itemId, { ...WITH_FACTS, by: "both" }));
+  showRow("similar", "Similar", () => freshet.similar(itemId, { ...ROW, by: "both" }));
   showRow("because", "Because you looked at it", () =>
-    freshet.recommend({ ...WITH_FACTS, ...WITH_COPY, context: { item_id: itemId } }),
+    freshet.recommend({ ...ROW, context: { item_id: itemId } }),
   );
 }
 
@@ -178,7 +180,7 @@ byId("search").addEventListener("submit", (event) => {
 function showFound(q) {
   byId("search").elements.q.value = q ?? "";
   if (!q) return closeRows("found");
-  showRow("found", `Found for “${q}”`, () => freshet.search({ q, ...WITH_FACTS }), {
+  showRow("found", `Found for “${q}”`, () => freshet.search({ q, ...ROW }), {
     ifEmpty: `Nothing found for “${q}”`,
   });
 }
@@ -189,7 +191,7 @@ byId("picture").addEventListener("change", (event) => {
   event.target.value = ""; // so that the same picture can be chosen again
   if (!picture) return;
   byId("problem").hidden = true;
-  showRow("found", "Looks like your picture", () => freshet.lookAlikes(picture, WITH_FACTS), {
+  showRow("found", "Looks like your picture", () => freshet.lookAlikes(picture, LOOK_ALIKES), {
     ifEmpty: "Nothing looks like your picture",
   });
 });
@@ -251,5 +253,5 @@ function hueOf(id) {
 }
 
 showPage();
-showRow("popular", "Popular", () => freshet.popular(WITH_FACTS));
-showRow("new", "New", () => freshet.newest(WITH_FACTS));
+showRow("popular", "Popular", () => freshet.popular(ROW));
+showRow("new", "New", () => freshet.newest(ROW));

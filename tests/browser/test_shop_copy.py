@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.shops import LIMIT_S, WebShop
+from tests.component.gateway_process import run_gateway
 
 ANN: dict[str, str | None] = {"id": "m.1", "name": "Ann Lee"}
 NAMELESS: dict[str, str | None] = {"id": "m.1", "name": None}
@@ -38,6 +41,18 @@ def test_a_card_says_why_in_english(page: Page, shop: WebShop) -> None:
     for number, (_, _, english, _) in enumerate(SHOWN):
         expect(lines.nth(number)).to_contain_text(english)
         expect(lines.nth(number)).to_have_attribute("lang", "en")
+
+
+def test_other_rows_have_lines_and_titles_too(
+    page: Page, tmp_path: Path, story_ledger: Path
+) -> None:
+    film = {"item_id": "50", "title": "Star Wars (1977)", "attributes": {"genre": ["Sci-Fi"]}}
+    with run_gateway(tmp_path, story_ledger) as running:
+        assert running.client.post("/v1/items", json=[film]).is_success
+        page.goto(f"{running.client.base_url}/shop")
+        expect(page.locator("#new .why").first).to_contain_text("Sci-fi")
+        expect(page.locator("#new .note")).to_contain_text("New")
+        expect(page.locator("#new .note")).to_have_attribute("lang", "en")
 
 
 @pytest.mark.parametrize("locale", ["zh-CN", "zh-TW"])

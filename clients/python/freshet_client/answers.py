@@ -145,6 +145,7 @@ class FoundItem:
     score: float
     match: str
     attributes: Optional[dict[str, Attribute]] = None
+    copy: Optional[ItemCopy] = None
 
 
 @dataclass(frozen=True)
@@ -164,6 +165,7 @@ class SimilarItem:
     title: Optional[str]
     score: float
     attributes: Optional[dict[str, Attribute]] = None
+    copy: Optional[ItemCopy] = None
 
 
 @dataclass(frozen=True)
@@ -175,6 +177,7 @@ class SimilarItems:
     items: tuple[SimilarItem, ...]
     title: Optional[str] = None
     attributes: Optional[dict[str, Attribute]] = None
+    row_title: Optional[ItemCopy] = None
 
 
 @dataclass(frozen=True)
@@ -185,6 +188,7 @@ class PopularItem:
     title: Optional[str]
     events: Optional[int] = None
     attributes: Optional[dict[str, Attribute]] = None
+    copy: Optional[ItemCopy] = None
 
 
 @dataclass(frozen=True)
@@ -193,6 +197,7 @@ class PopularItems:
 
     items: tuple[PopularItem, ...]
     model_version: Optional[int]
+    row_title: Optional[ItemCopy] = None
 
 
 @dataclass(frozen=True)
@@ -205,6 +210,7 @@ class TrendingItem:
     events: int
     expected: float
     attributes: Optional[dict[str, Attribute]] = None
+    copy: Optional[ItemCopy] = None
 
 
 @dataclass(frozen=True)
@@ -212,6 +218,7 @@ class TrendingItems:
     """Trending items, the most unusual first."""
 
     items: tuple[TrendingItem, ...]
+    row_title: Optional[ItemCopy] = None
 
 
 @dataclass(frozen=True)
@@ -222,6 +229,7 @@ class NewItem:
     title: Optional[str]
     first_at: datetime
     attributes: Optional[dict[str, Attribute]] = None
+    copy: Optional[ItemCopy] = None
 
 
 @dataclass(frozen=True)
@@ -229,6 +237,7 @@ class NewItems:
     """New items, the newest first."""
 
     items: tuple[NewItem, ...]
+    row_title: Optional[ItemCopy] = None
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import httpx
 from freshet_client import answers, calls
 from freshet_client.async_event_queue import AsyncEventQueue
 from freshet_client.attempts import USUAL_RETRIES, Attempts, NoReply, Reply, Retries
-from freshet_client.calls import Names
+from freshet_client.calls import Names, Texts
 from freshet_client.connection import gateway_at, no_reply, reply_of
 from freshet_client.copy_texts import CopyText, DecidedCopy
 from freshet_client.questions import CopyDecision, CopyQuestion, Filter, Id, ItemChange, Question
@@ -91,9 +91,10 @@ class AsyncFreshet:
         k: int = 10,
         filter: Optional[Filter] = None,
         attributes: Names = None,
+        texts: Texts = None,
     ) -> answers.FoundItems:
         """Find items by the words of their titles and by what their texts mean."""
-        return await self._send(calls.search(q, user_id, k, filter, attributes))
+        return await self._send(calls.search(q, user_id, k, filter, attributes, texts))
 
     async def similar(
         self,
@@ -103,9 +104,10 @@ class AsyncFreshet:
         k: int = 10,
         filter: Optional[Filter] = None,
         attributes: Names = None,
+        texts: Texts = None,
     ) -> answers.SimilarItems:
         """List the items similar to one, by `taste`, `text`, `both` or `picture`."""
-        return await self._send(calls.similar(item_id, by, k, filter, attributes))
+        return await self._send(calls.similar(item_id, by, k, filter, attributes, texts))
 
     async def similar_to_picture(
         self,
@@ -129,9 +131,10 @@ class AsyncFreshet:
         k: int = 10,
         filter: Optional[Filter] = None,
         attributes: Names = None,
+        texts: Texts = None,
     ) -> answers.PopularItems:
         """List popular items, of a window such as `7d` or of all time."""
-        return await self._send(calls.popular(window, k, filter, attributes))
+        return await self._send(calls.popular(window, k, filter, attributes, texts))
 
     async def trending(
         self,
@@ -140,15 +143,21 @@ class AsyncFreshet:
         k: int = 10,
         filter: Optional[Filter] = None,
         attributes: Names = None,
+        texts: Texts = None,
     ) -> answers.TrendingItems:
         """List the items whose share of the events grew most unusually."""
-        return await self._send(calls.trending(window, k, filter, attributes))
+        return await self._send(calls.trending(window, k, filter, attributes, texts))
 
     async def new(
-        self, *, k: int = 10, filter: Optional[Filter] = None, attributes: Names = None
+        self,
+        *,
+        k: int = 10,
+        filter: Optional[Filter] = None,
+        attributes: Names = None,
+        texts: Texts = None,
     ) -> answers.NewItems:
         """List the newest items."""
-        return await self._send(calls.new(k, filter, attributes))
+        return await self._send(calls.new(k, filter, attributes, texts))
 
     async def item(self, item_id: Id) -> answers.StoredItem:
         """Read an item; Refused with status 404 when it has no record."""

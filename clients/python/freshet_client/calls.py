@@ -42,6 +42,7 @@ Answer = TypeVar("Answer")
 Answer_co = TypeVar("Answer_co", covariant=True)
 
 Names = Optional[Sequence[str]]  # of attributes to return with each item
+Texts = Optional[str]  # the language of a text to return with each item; None: no texts
 
 NDJSON = "application/x-ndjson"
 GZIP_ABOVE_BYTES = 16 * 1024  # a smaller body is sent sooner than it is packed
@@ -116,20 +117,32 @@ def undo_copy(digest: str) -> Call[DecidedCopy]:
 
 
 def search(
-    q: str, user_id: Optional[Id], k: int, filter_: Optional[Filter], attributes: Names
+    q: str,
+    user_id: Optional[Id],
+    k: int,
+    filter_: Optional[Filter],
+    attributes: Names,
+    texts: Texts,
 ) -> Call[answers.FoundItems]:
     """Find items by words."""
     user = None if user_id is None else str(user_id)
     params = _params({"q": q, "user_id": user, "k": k, "filter": filter_, "attributes": attributes})
+    params |= _text_params(texts)
     return Call("GET", "/v1/search", _reader(answers.FoundItems), params)
 
 
 def similar(
-    item_id: Id, by: str, k: int, filter_: Optional[Filter], attributes: Names
+    item_id: Id,
+    by: str,
+    k: int,
+    filter_: Optional[Filter],
+    attributes: Names,
+    texts: Texts,
 ) -> Call[answers.SimilarItems]:
     """List the items similar to one."""
     path = f"/v1/items/{_quote(item_id)}/similar"
     params = _params({"by": by, "k": k, "filter": filter_, "attributes": attributes})
+    params |= _text_params(texts)
     return Call("GET", path, _reader(answers.SimilarItems), params)
 
 
@@ -149,24 +162,28 @@ def pictures(item_ids: Sequence[Id]) -> Call[answers.Pictures]:
 
 
 def popular(
-    window: Optional[str], k: int, filter_: Optional[Filter], attributes: Names
+    window: Optional[str], k: int, filter_: Optional[Filter], attributes: Names, texts: Texts
 ) -> Call[answers.PopularItems]:
     """List popular items, of a window or of all time."""
     params = _params({"window": window, "k": k, "filter": filter_, "attributes": attributes})
+    params |= _text_params(texts)
     return Call("GET", "/v1/popular", _reader(answers.PopularItems), params)
 
 
 def trending(
-    window: str, k: int, filter_: Optional[Filter], attributes: Names
+    window: str, k: int, filter_: Optional[Filter], attributes: Names, texts: Texts
 ) -> Call[answers.TrendingItems]:
     """List the items whose share of the events grew."""
     params = _params({"window": window, "k": k, "filter": filter_, "attributes": attributes})
+    params |= _text_params(texts)
     return Call("GET", "/v1/trending", _reader(answers.TrendingItems), params)
 
 
-def new(k: int, filter_: Optional[Filter], attributes: Names) -> Call[answers.NewItems]:
+def new(
+    k: int, filter_: Optional[Filter], attributes: Names, texts: Texts
+) -> Call[answers.NewItems]:
     """List the newest items."""
-    params = _params({"k": k, "filter": filter_, "attributes": attributes})
+    params = _params({"k": k, "filter": filter_, "attributes": attributes}) | _text_params(texts)
     return Call("GET", "/v1/new", _reader(answers.NewItems), params)
 
 
@@ -287,6 +304,10 @@ def _params(values: Mapping[str, object]) -> dict[str, Union[str, list[str]]]:
         elif value is not None:
             params[name] = to_json(value).decode()
     return params
+
+
+def _text_params(language: Texts) -> dict[str, Union[str, list[str]]]:
+    return _params({} if language is None else {"copy": True, "language": language})
 
 
 def _reader(answer_type: type[Answer]) -> Callable[[bytes], Answer]:

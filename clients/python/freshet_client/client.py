@@ -13,7 +13,7 @@ import httpx
 
 from freshet_client import answers, calls
 from freshet_client.attempts import USUAL_RETRIES, Attempts, NoReply, Reply, Retries
-from freshet_client.calls import Names
+from freshet_client.calls import Names, Texts
 from freshet_client.connection import gateway_at, no_reply, reply_of
 from freshet_client.copy_texts import CopyText, DecidedCopy
 from freshet_client.event_queue import EventQueue
@@ -91,9 +91,10 @@ class Freshet:
         k: int = 10,
         filter: Optional[Filter] = None,
         attributes: Names = None,
+        texts: Texts = None,
     ) -> answers.FoundItems:
         """Find items by the words of their titles and by what their texts mean."""
-        return self._send(calls.search(q, user_id, k, filter, attributes))
+        return self._send(calls.search(q, user_id, k, filter, attributes, texts))
 
     def similar(
         self,
@@ -103,9 +104,10 @@ class Freshet:
         k: int = 10,
         filter: Optional[Filter] = None,
         attributes: Names = None,
+        texts: Texts = None,
     ) -> answers.SimilarItems:
         """List the items similar to one, by `taste`, `text`, `both` or `picture`."""
-        return self._send(calls.similar(item_id, by, k, filter, attributes))
+        return self._send(calls.similar(item_id, by, k, filter, attributes, texts))
 
     def similar_to_picture(
         self,
@@ -129,9 +131,10 @@ class Freshet:
         k: int = 10,
         filter: Optional[Filter] = None,
         attributes: Names = None,
+        texts: Texts = None,
     ) -> answers.PopularItems:
         """List popular items, of a window such as `7d` or of all time."""
-        return self._send(calls.popular(window, k, filter, attributes))
+        return self._send(calls.popular(window, k, filter, attributes, texts))
 
     def trending(
         self,
@@ -140,15 +143,21 @@ class Freshet:
         k: int = 10,
         filter: Optional[Filter] = None,
         attributes: Names = None,
+        texts: Texts = None,
     ) -> answers.TrendingItems:
         """List the items whose share of the events grew most unusually."""
-        return self._send(calls.trending(window, k, filter, attributes))
+        return self._send(calls.trending(window, k, filter, attributes, texts))
 
     def new(
-        self, *, k: int = 10, filter: Optional[Filter] = None, attributes: Names = None
+        self,
+        *,
+        k: int = 10,
+        filter: Optional[Filter] = None,
+        attributes: Names = None,
+        texts: Texts = None,
     ) -> answers.NewItems:
         """List the newest items."""
-        return self._send(calls.new(k, filter, attributes))
+        return self._send(calls.new(k, filter, attributes, texts))
 
     def item(self, item_id: Id) -> answers.StoredItem:
         """Read an item; Refused with status 404 when it has no record."""

@@ -123,13 +123,13 @@ CALLS = (
     describe_call(
         "search",
         "GET /v1/search",
-        calls.search("river", "ann", 3, FILTER, NAMES),
+        calls.search("river", "ann", 3, FILTER, NAMES, "zh"),
         answer=answers.FoundItems,
     ),
     describe_call(
         "similar",
         "GET /v1/items/{item_id}/similar",
-        calls.similar("5", "text", 3, FILTER, NAMES),
+        calls.similar("5", "text", 3, FILTER, NAMES, "zh"),
         answer=answers.SimilarItems,
     ),
     describe_call(
@@ -148,16 +148,16 @@ CALLS = (
     describe_call(
         "popular",
         "GET /v1/popular",
-        calls.popular("7d", 3, FILTER, NAMES),
+        calls.popular("7d", 3, FILTER, NAMES, "zh"),
         answer=answers.PopularItems,
     ),
     describe_call(
         "trending",
         "GET /v1/trending",
-        calls.trending("1d", 3, FILTER, NAMES),
+        calls.trending("1d", 3, FILTER, NAMES, "zh"),
         answer=answers.TrendingItems,
     ),
-    describe_call("new", "GET /v1/new", calls.new(3, FILTER, NAMES), answer=answers.NewItems),
+    describe_call("new", "GET /v1/new", calls.new(3, FILTER, NAMES, "zh"), answer=answers.NewItems),
     describe_call("item", "GET /v1/items/{item_id}", calls.item("5"), answer=answers.StoredItem),
     describe_call("items", "GET /v1/items", calls.items(FILTER, 3, "c"), answer=answers.ItemsPage),
     describe_call(
