@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from itertools import combinations
+from typing import Literal, get_args
 
 from cron.placement_policy import PlacementPolicy, parse_policy, policy_json
 from recommender.records.record_fields import MAX_TYPE_CHARS, InvalidRecord
@@ -40,6 +41,8 @@ MAX_NAME_CHARS = 64
 MAX_PLACEMENTS = 200  # each gateway process keeps all of them
 MAX_EXCLUDED_TYPES = 20
 FOREVER = "forever"
+# of texts about items, where a question asks for them: none, templates alone, also writers'
+CopyPolicy = Literal["none", "template", "writer"]
 IMPRESSION = "impression"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 _AGE = re.compile(r"([1-9][0-9]{0,4})([smhdw])")
@@ -56,6 +59,7 @@ _FIELDS = {
     "at_most",
     "policy",
     "pins",
+    "copy",
 }
 
 
@@ -106,6 +110,7 @@ class Placement:
     at_most: Mapping[str, int] = field(default_factory=dict)
     policy: PlacementPolicy | None = None
     pins: tuple[Pin, ...] = ()
+    copy: CopyPolicy = "writer"
 
     @property
     def attributes(self) -> frozenset[str]:
@@ -143,6 +148,7 @@ def parse_placement(raw: object, where: str = "") -> Placement:
         at_most=read_at_most(given.get("at_most", {}), f"{where}at_most"),
         policy=None if policy is None else parse_policy(policy, f"{where}policy"),
         pins=_pins(given.get("pins", []), f"{where}pins"),
+        copy=_copy_policy(given.get("copy", "writer"), f"{where}copy"),
     )
 
 
@@ -175,8 +181,16 @@ def placement_json(placement: Placement) -> dict[str, object]:
             }
             for pin in placement.pins
         ],
+        "copy": None if placement.copy == "writer" else placement.copy,
     }
     return {name: value for name, value in values.items() if value not in (None, {}, [])}
+
+
+def _copy_policy(raw: object, where: str) -> CopyPolicy:
+    for policy in get_args(CopyPolicy):
+        if raw == policy:
+            return policy  # type: ignore[no-any-return]
+    raise BadRequest(where, found=describe(raw), expected="none, template or writer")
 
 
 def _exclusions(raw: object, where: str) -> dict[str, int | None]:

@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
 
+from cron.placement import CopyPolicy
 from cron.placement_policy import (
     DEFAULT_DAYS,
     DEFAULT_IMPRESSIONS,
@@ -196,6 +197,13 @@ class PlacementBody:
     ] = None
     pins: Annotated[
         list[PinBody] | None, Field(max_length=100, description="Items at fixed positions.")
+    ] = None
+    copy: Annotated[
+        CopyPolicy | None,
+        Field(
+            description="Texts about the items, where a question asks for them: `none`, those of "
+            "templates alone (`template`), or also those of a language model (`writer`, default)."
+        ),
     ] = None
 
 

@@ -13,6 +13,7 @@ from copywriter.list_briefs import CopyStyle, item_brief, row_brief
 from copywriter.ready_text import ReadyText
 from copywriter.templates.template import from_template
 from cron.copy.ready_texts import ReadyTexts
+from cron.placement import CopyPolicy
 from cron.ports import ItemRecords
 from gateway.bodies.copy import ItemCopy
 from gateway.bodies.recommendations import (
@@ -55,8 +56,12 @@ class CopyLists:
         answered = await self._lists.answer(replace(request, explain=True))
         if isinstance(answered, Refusal):
             return answered
-        style = self._style(request)
-        texts = await run_in_threadpool(texts_of, answered.items, style, self._sources)
+        policy = self._lists.copy_policy(request, answered)
+        if policy == "none":
+            return _with_texts(answered, None, explain=request.explain)
+        texts = await run_in_threadpool(
+            texts_of, answered.items, self._style(request), self._sources, policy
+        )
         return _with_texts(answered, texts, explain=request.explain)
 
     def _style(self, request: RecommendationRequest) -> CopyStyle:
@@ -67,14 +72,14 @@ class CopyLists:
 
 
 def texts_of(
-    items: Sequence[ShownItem], style: CopyStyle, sources: CopySources
+    items: Sequence[ShownItem], style: CopyStyle, sources: CopySources, policy: CopyPolicy
 ) -> Sequence[ReadyText]:
-    """Return a text for each item, and after them the title of the list."""
+    """Return a text for each item, and after them the title of the list; it blocks."""
     known = sources.item_records.find(ids_to_read(items))
     reasoned = [reasoned_item(one, known, sources.private_attributes) for one in items]
     briefs = [item_brief(one.item, one.reason, style) for one in reasoned]
     row = row_brief([one.item for one in reasoned], [one.reason for one in reasoned], style)
-    texts = ready_or_template([*briefs, row], sources.ready)
+    texts = ready_or_template([*briefs, row], sources.ready if policy == "writer" else None)
     if sources.ready is not None:
         sources.ready.count_shown(texts)
     return texts
@@ -99,10 +104,13 @@ def _template(brief: Brief) -> ReadyText:
 
 
 def _with_texts(
-    answered: RankedAnswer | FallbackAnswer, texts: Sequence[ReadyText], *, explain: bool
+    answered: RankedAnswer | FallbackAnswer, texts: Sequence[ReadyText] | None, *, explain: bool
 ) -> RankedAnswer | FallbackAnswer:
-    """Return the answer with texts; reasons and moved ranks stay only if they were asked for."""
-    *lines, title = [ItemCopy(text=one.text, source=one.source) for one in texts]
+    """Return the answer with texts, if any; reasons and moved ranks stay if they were asked for."""
+    copies: list[ItemCopy | None] = [None] * (len(answered.items) + 1)
+    if texts is not None:
+        copies = [ItemCopy(text=one.text, source=one.source) for one in texts]
+    *lines, title = copies
     if isinstance(answered, FallbackAnswer):
         popular = _with_lines(answered.items, lines, explain=explain)
         return replace(answered, items=popular, row_title=title)
@@ -111,7 +119,7 @@ def _with_texts(
 
 
 def _with_lines(
-    items: Sequence[Shown], lines: Sequence[ItemCopy], *, explain: bool
+    items: Sequence[Shown], lines: Sequence[ItemCopy | None], *, explain: bool
 ) -> tuple[Shown, ...]:
     shown: list[Shown] = []
     for item, line in zip(items, lines, strict=True):

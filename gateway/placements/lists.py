@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from cron.placement import Placement
+from cron.placement import CopyPolicy, Placement
 from cron.ports import ItemRecords
 from gateway.bodies.propensities import PropensitiesAnswer
 from gateway.bodies.recommendations import FallbackAnswer, RankedAnswer
@@ -88,6 +88,19 @@ class PlacementLists:
             popular = await with_attributes(answered.items, names, records)
             return replace(answered, items=popular)
         return replace(answered, items=await with_attributes(answered.items, names, records))
+
+    def copy_policy(
+        self, request: RecommendationRequest, answered: RankedAnswer | FallbackAnswer
+    ) -> CopyPolicy:
+        """Return which texts an answer may have: by its placement, and by its arm."""
+        by_name, placement = self._placements.by_name, None
+        if request.placement is not None:
+            placement = by_name.get(request.placement)
+        running = self._experiments.running
+        found = running.find(request.visitor_id, request.placement, datetime.now(UTC))
+        if isinstance(found, ArmOfList) and found.arm.name == answered.arm:
+            placement = running.placement_in(found, placement, by_name)
+        return "writer" if placement is None else placement.copy
 
     async def propensities(self, asked: PropensitiesRequest) -> PropensitiesAnswer | Refusal:
         """Return how probable a list would have been; experiments are left out of account.

@@ -1139,6 +1139,11 @@ export interface PlacementBody {
   policy?: PlacementPolicyBody | null;
   /** Items at fixed positions. */
   pins?: PinBody[] | null;
+  /**
+   * Texts about the items, where a question asks for them: `none`, those of templates alone
+   * (`template`), or also those of a language model (`writer`, default).
+   */
+  copy?: "none" | "template" | "writer" | null;
 }
 
 /** A change of a placement. */

@@ -35,6 +35,7 @@ WHOLE: dict[str, object] = {
         {"item_id": "a/b%2F é", "position": 1, "from": "2026-12-01T00:00:00+00:00"},
         {"item_id": "50", "position": 2, "until": "2026-12-26T00:00:00+00:00"},
     ],
+    "copy": "template",
 }
 
 
@@ -120,6 +121,7 @@ def test_long_ages_are_written_in_weeks() -> None:
         ({"diversity": 1.1}, "diversity"),
         ({"diversity": -0.1}, "diversity"),
         ({"at_most": {"brand": 0}}, "at_most.brand"),
+        ({"copy": "always"}, "copy"),
         ({"policy": "greedy"}, "policy"),
         ({"policy": {"name": "random"}}, "policy.name"),
         ({"policy": {"name": "epsilon"}}, "policy.epsilon"),
