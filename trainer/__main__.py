@@ -6,7 +6,7 @@
 
 The exit status is 0 when the candidate is complete. It is 1, after one sentence on stderr, when it
 cannot be made: `trainer: …`, or `trainer: machine: …` when nothing is wrong with the snapshot.
-After a kill, the same command resumes the training.
+After a kill, the same command resumes the training. SIGTERM ends it after a step and a checkpoint.
 """
 
 from __future__ import annotations
@@ -31,17 +31,25 @@ from trainer.machine import distributed
 from trainer.machine.device import claim_device
 from trainer.machine.guard import CandidateInUse, Orphaned, Parent, candidate_lock
 from trainer.machine.memory import keep_freed_memory
+from trainer.machine.preemption import Preempted, PreemptionNotice
 
 # The message of each says why in one sentence.
 CANNOT = (BundleError, EncoderError, SnapshotError, CannotStart, ValueError)
-MACHINE = (CandidateInUse, Orphaned, torch.OutOfMemoryError)  # nothing is wrong with the snapshot
+MACHINE = (
+    CandidateInUse,
+    Orphaned,
+    Preempted,
+    torch.OutOfMemoryError,
+)  # nothing is wrong with the snapshot
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status."""
     os.umask(0o077)  # the candidate contains what people did
+    notice = PreemptionNotice()
     try:
-        train(arguments)
+        notice.listen()
+        train(arguments, notice)
     except MACHINE as error:
         sys.stderr.write(f"trainer: machine: {error}\n")
         return 1
@@ -51,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def train(arguments: Sequence[str] | None = None) -> None:
+def train(arguments: Sequence[str] | None, notice: PreemptionNotice) -> None:
     """Run the command; raise an error of CANNOT or MACHINE.
 
     The environment says whether this process is one rank of several.
@@ -84,6 +92,7 @@ def train(arguments: Sequence[str] | None = None) -> None:
         text_cache=given.text_cache,
         check=parent.check,
         before_steps=keep_freed_memory,
+        notice=notice,
         device=device,
     )
     with (

@@ -22,6 +22,7 @@ from recommender.arrays.layers import load_arrays, save_arrays
 from recommender.bundle import Bundle, OtherFormat, bundle_digest, load_bundle, save_bundle
 from recommender.network.model import Baseline, Trained
 from recommender.ranking.ranker import Ranker
+from trainer.candidate_files import PROGRESS, checkpoints_of, partial_of
 from trainer.config import TrainConfig
 from trainer.data.dataset import (
     EventTable,
@@ -40,7 +41,7 @@ from trainer.evaluation.golden import write_golden
 from trainer.evaluation.judged_lists import write_list_answers, write_list_credits
 from trainer.evaluation.modality_control import evaluate_modalities
 from trainer.learning import averaging
-from trainer.learning.checkpoint import Checkpoint
+from trainer.learning.checkpoint import Checkpoints
 from trainer.learning.learned import Learned
 from trainer.learning.loop import Schedule, Watch, train
 from trainer.learning.optimizer import Optimizer
@@ -49,6 +50,7 @@ from trainer.learning.trainee import FactsSource, FixedFacts, Trainee
 from trainer.lists import list_recall, with_cells
 from trainer.machine import distributed, durable_files
 from trainer.machine.device import CPU, device_name, fast_products, to_device
+from trainer.machine.preemption import PreemptionNotice
 from trainer.progress import Progress
 from trainer.report import Evaluation, PopularItem, Report, write_report
 
@@ -73,22 +75,24 @@ class Job:
     text_cache: Path | None
     check: Callable[[], None]
     before_steps: Callable[[], None] = lambda: None
+    notice: PreemptionNotice = field(default_factory=PreemptionNotice)
     device: torch.device = CPU
 
     @property
     def partial(self) -> Path:
         """The folder of the unfinished candidate."""
-        return self.out.with_name(self.out.name + ".partial")
+        return partial_of(self.out)
 
 
 def make_candidate(job: Job) -> None:
-    """Make the candidate folder unless it exists; a killed full retrain resumes after an epoch."""
+    """Make the candidate folder unless it exists; a killed training goes on from a checkpoint."""
     if job.out.is_dir():
         return
     is_first = distributed.rank() == 0
     if is_first:
         job.partial.mkdir(parents=True, exist_ok=True)
-    progress = Progress(job.partial if is_first else None)
+    facts = {"ranks": distributed.num_ranks(), "device": device_name(job.device)}
+    progress = Progress(job.partial if is_first else None, facts)
     progress.phase("read")
     manifest = read_manifest(job.snapshot)
     live = _load_parent(job.snapshot / "live", manifest)
@@ -215,14 +219,14 @@ def _train(job: Job, manifest: SnapshotManifest, start: _Start, progress: Progre
     if is_update:
         trainee.optimizer.begin_update()
     job.before_steps()
-    with fast_products(job.device):
+    with fast_products(job.device), job.notice.held():
         learned = train(
             trainee,
             start.sequences,
             config=job.config,
             schedule=_schedule(job.config, is_update=is_update),
-            checkpoint=_checkpoint(job, manifest),
-            watch=Watch(progress=progress, check=job.check),
+            checkpoints=_checkpoints(job, manifest),
+            watch=Watch(progress=progress, check=job.check, is_preempted=job.notice.is_given),
         )
     model.to(CPU)
     new_state = trainee.optimizer.state()
@@ -262,20 +266,16 @@ def _schedule(config: TrainConfig, *, is_update: bool) -> Schedule:
     return Schedule(epochs=epochs, lr=config.lr(update=is_update), warm=is_update)
 
 
-def _checkpoint(job: Job, manifest: SnapshotManifest) -> Checkpoint | None:
-    """Return the checkpoint of a full retrain; None for an update.
-
-    An update trains for seconds, and at a million items a checkpoint has 800 MB.
-    """
-    if manifest.mode == "update":
-        return None
-    path = job.partial / "checkpoint" / "epoch.safetensors"
-    return Checkpoint(path=path, key=_key(job, manifest))
+def _checkpoints(job: Job, manifest: SnapshotManifest) -> Checkpoints:
+    """Return the checkpoints; an update of a usual size ends before its first."""
+    folder = checkpoints_of(job.out)
+    return Checkpoints(folder, key=_key(job, manifest), every_s=job.config.checkpoint_s)
 
 
 def _key(job: Job, manifest: SnapshotManifest) -> str:
     """Return the digest of everything that decides the result; it identifies the checkpoint."""
-    whole = json.dumps([asdict(manifest), asdict(job.config)], sort_keys=True)
+    config = replace(job.config, checkpoint_s=0.0)  # it may change between two tries
+    whole = json.dumps([asdict(manifest), asdict(config)], sort_keys=True)
     return hashlib.sha256(whole.encode()).hexdigest()
 
 
@@ -375,8 +375,8 @@ def _fresh(job: Job, live: Ranker | None) -> Evaluation | None:
 
 def _publish(job: Job) -> None:
     """Delete what only the work needed, then rename the folder to its final name."""
-    shutil.rmtree(job.partial / "checkpoint", ignore_errors=True)
+    shutil.rmtree(checkpoints_of(job.out), ignore_errors=True)
     shutil.rmtree(job.partial / "texts", ignore_errors=True)
-    (job.partial / "progress.json").unlink(missing_ok=True)
+    (job.partial / PROGRESS).unlink(missing_ok=True)
     durable_files.sync_tree(job.partial)
     durable_files.move(job.partial, job.out)

@@ -118,6 +118,9 @@ class TrainConfig:
     cells_items: int = 200_000
     # the share of the ten best items that lists from cells must have, with at most 64 cells a list
     cells_recall: float = 0.99
+    # seconds between two checkpoints; large ones come less often, so that they take at most 2 % of
+    # the time
+    checkpoint_s: float = 60.0
     weight_decay: float = 0.01  # AdamW's own default; not searched
     seed: int = 0
     device: Device = "auto"  # a GPU if there is one for each rank

@@ -21,6 +21,7 @@ from pathlib import Path
 from trainer.__main__ import CANNOT, MACHINE, train
 from trainer.config import load_config
 from trainer.machine.distributed import BACKENDS, PATIENCE
+from trainer.machine.preemption import PreemptionNotice
 from trainer.machine.retries import RetryPolicy, call_with_retries
 
 _ROOT = str(Path(__file__).resolve().parents[1])
@@ -145,7 +146,7 @@ def sentence(error: Exception) -> str:
 def _rank(config: dict[str, list[str]]) -> None:
     """Run the trainer as one rank; Ray has already joined the process group."""
     try:
-        train(config["arguments"])
+        train(config["arguments"], PreemptionNotice())
     except MACHINE as error:  # our own classes may not survive the way back through Ray
         raise RuntimeError(str(error)) from None
     except CANNOT as error:

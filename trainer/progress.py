@@ -9,22 +9,29 @@ import json
 import math
 import sys
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
 from tqdm import tqdm
 
+from trainer.candidate_files import PROGRESS
 from trainer.machine.durable_files import replace_text
 
 EVERY_S = 0.5
 
 
 class Progress:
-    """Progress that is written at most twice a second; not at all when `folder` is None."""
+    """Progress that is written at most twice a second; not at all when `folder` is None.
 
-    def __init__(self, folder: Path | None) -> None:
+    `facts` say where the training runs, for whoever watches.
+    """
+
+    def __init__(self, folder: Path | None, facts: Mapping[str, object] | None = None) -> None:
         self._folder = folder
+        self._facts = {**(facts or {}), "starts": 1 + _num_starts(folder)}
+        self._num_events, self._first_done = 0, 0
         self._bar: tqdm[NoReturn] | None = None
         self._written_s = -math.inf
         self._phase = ""
@@ -39,6 +46,7 @@ class Progress:
                 self.seconds.get(self._phase, 0.0) + now_s - self._started_s, 3
             )
         self._phase, self._started_s = name, now_s
+        self._num_events, self._first_done = 0, 0
         if self._bar is not None:
             self._bar.close()
         hidden = self._folder is None or not sys.stderr.isatty() or not name
@@ -46,8 +54,16 @@ class Progress:
         if name:
             self._write(0, total, None)
 
-    def step(self, done: int, total: int, loss: float | None = None) -> None:
-        """Report that `done` of `total` steps are done."""
+    def go_on(self, done: int) -> None:
+        """Report that so many steps of this phase were done before, which count for no speed."""
+        if not self._num_events:
+            self._first_done = done
+
+    def step(
+        self, done: int, total: int, loss: float | None = None, *, num_events: int = 0
+    ) -> None:
+        """Report that `done` of `total` steps are done, the last one with some events."""
+        self._num_events += num_events
         if self._bar is not None:
             self._bar.total = total
             self._bar.update(done - self._bar.n)
@@ -63,6 +79,33 @@ class Progress:
             return
         self._written_s = time.monotonic()
         finite = loss if loss is not None and math.isfinite(loss) else None
-        state = {"phase": self._phase, "done": done, "total": total, "loss": finite}
+        state = {
+            **self._facts,
+            "phase": self._phase,
+            "done": done,
+            "total": total,
+            "loss": finite,
+            **self._speed(done, total),
+        }
         with suppress(OSError):  # when the disk is full, the training goes on unwatched
-            replace_text(self._folder / "progress.json", json.dumps(state), durable=False)
+            replace_text(self._folder / PROGRESS, json.dumps(state), durable=False)
+
+    def _speed(self, done: int, total: int) -> dict[str, float]:
+        """Return events a second and the seconds that are left, once both can be told."""
+        passed_s = time.monotonic() - self._started_s
+        if done <= self._first_done or passed_s <= 0 or not self._num_events:
+            return {}
+        return {
+            "events_s": round(self._num_events / passed_s, 1),
+            "left_s": round((total - done) * passed_s / (done - self._first_done), 1),
+        }
+
+
+def _num_starts(folder: Path | None) -> int:
+    """Return how often this training was started before."""
+    if folder is None:
+        return 0
+    try:
+        return int(json.loads((folder / PROGRESS).read_text(encoding="utf-8"))["starts"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return 0

@@ -6,7 +6,6 @@ log's backlog and the trainer's progress file; changes nothing; does not load to
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
@@ -36,6 +35,8 @@ from cron.lineage import Decision, Hold, Quality, Release, Run
 from cron.metrics.trial_reports import TrialReport, newest_trials, trial_json
 from cron.metrics.waiting import num_waiting_records
 from cron.ports import EventLog
+from trainer.candidate_files import PROGRESS, partial_of
+from trainer.codec import decode
 
 NUM_RUNS = 30
 NUM_QUALITY = 800  # about ten rows per run
@@ -47,12 +48,20 @@ NUM_HOURS = 48
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunProgress:
-    """How far the trainer has come."""
+    """How far the trainer has come, where it runs, and how often it was started.
+
+    Speed and time left are None outside the training's steps.
+    """
 
     phase: str
     done: int
     total: int
     loss: float | None
+    ranks: int = 1
+    device: str | None = None
+    starts: int = 1
+    events_s: float | None = None
+    left_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,16 +161,10 @@ def look_at_ledger(
 
 def read_progress(runs_folder: Path, run_id: int) -> RunProgress | None:
     """Read the trainer's progress file of a run; None while it is not training."""
-    file = runs_folder / str(run_id) / "candidate.partial" / "progress.json"
+    file = partial_of(runs_folder / str(run_id) / "candidate") / PROGRESS
     try:
-        raw = json.loads(file.read_text(encoding="utf-8"))
-        return RunProgress(
-            phase=str(raw["phase"]),
-            done=int(raw["done"]),
-            total=int(raw["total"]),
-            loss=raw.get("loss"),
-        )
-    except (OSError, ValueError, KeyError, TypeError):  # missing, or renamed meanwhile
+        return decode(file.read_text(encoding="utf-8"), RunProgress)
+    except (OSError, ValueError):  # missing, or renamed meanwhile
         return None
 
 
@@ -283,7 +286,7 @@ def _current_run_json(overview: Overview) -> dict[str, object] | None:
 def _progress_json(progress: RunProgress | None) -> dict[str, object] | None:
     if progress is None:
         return None
-    return {name: getattr(progress, name) for name in ("phase", "done", "total", "loss")}
+    return asdict(progress)
 
 
 def _quality_json(quality: Quality) -> dict[str, object]:

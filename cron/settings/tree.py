@@ -334,6 +334,7 @@ _TRAIN_RULES: dict[str, Rule] = {
     "cells_recall": Bounds(0, 1, "a share between 0 and 1"),
     "num_threads": AT_LEAST_ONE,
     "whole_array_mb": POSITIVE,
+    "checkpoint_s": NOT_NEGATIVE,
     "encoder.max_tokens": AT_LEAST_ONE,
     "encoder.lora_rank": AT_LEAST_ONE,
     "encoder.lora_alpha": AT_LEAST_ONE,

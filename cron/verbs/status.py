@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from cron.ledger import experiment_rows
 from cron.metrics.copy_report import CopyReport, copy_json, copy_report
-from cron.metrics.overview import Overview, look, panel_ndcg, to_json
+from cron.metrics.overview import Overview, RunProgress, look, panel_ndcg, to_json
 from cron.services import Paths
 from cron.serving.experiment_reports import ExperimentReport, report_on
 from cron.settings.file import Loaded
@@ -168,7 +168,21 @@ def _current(overview: Overview) -> str:
         return started
     share = f" {100 * progress.done / progress.total:.0f} %" if progress.total else ""
     loss = f", loss {progress.loss:.3f}" if progress.loss is not None else ""
-    return f"{started}: {progress.phase}{share}{loss}"
+    return f"{started}: {progress.phase}{share}{loss}{_pace(progress)}"
+
+
+def _pace(progress: RunProgress) -> str:
+    """Describe how fast a training is, where it runs, and that it was started again."""
+    parts = []
+    if progress.events_s is not None and progress.left_s is not None:
+        left = age(timedelta(seconds=progress.left_s))
+        parts.append(f"{count(round(progress.events_s), 'event')}/s, {left} left")
+    if progress.device is not None:
+        ranks = f"{progress.ranks} ranks on " if progress.ranks > 1 else ""
+        parts.append(f"{ranks}{progress.device}")
+    if progress.starts > 1:
+        parts.append(f"started again {count(progress.starts - 1, 'time')}")
+    return "".join(f", {part}" for part in parts)
 
 
 def _trial(overview: Overview) -> list[str]:

@@ -101,6 +101,11 @@ class ProgressStatus:
     done: Annotated[int, Field(description="Steps done in this phase.")]
     total: Annotated[int, Field(description="Steps of this phase.")]
     loss: Annotated[Number | None, Field(description="The newest loss.")]
+    ranks: Annotated[int, Field(description="Processes that train together.")]
+    device: Annotated[str | None, Field(description="Where they run.", examples=["cpu"])]
+    starts: Annotated[int, Field(description="How often it was started; 1 without a crash.")]
+    events_s: Annotated[Number | None, Field(description="Events learned a second; null before.")]
+    left_s: Annotated[Number | None, Field(description="Seconds left; null before the training.")]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

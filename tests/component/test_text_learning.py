@@ -30,6 +30,7 @@ from tests.component.training import (
 )
 from tests.planted import planted_rows, write_planted_snapshot
 from trainer.candidate import Job, make_candidate
+from trainer.candidate_files import NEWEST_CHECKPOINT
 from trainer.config import TrainConfig
 from trainer.learning.text_learner import TextLearner, text_learner
 
@@ -222,7 +223,7 @@ def test_a_killed_training_resumes_with_its_encoder(snapshot: Path, config: Trai
     whole = train(snapshot.parent, snapshot, config, name="whole")
 
     def stop() -> None:
-        if (job.partial / "checkpoint" / "epoch.safetensors").exists():
+        if (job.partial / "checkpoint" / NEWEST_CHECKPOINT).exists():
             raise TrainingKilled
 
     with pytest.raises(TrainingKilled):

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from tests.component.training import NAMELESS, ROOT, TrainingKilled, command, re
 from tests.planted import planted_slates, write_planted_snapshot, write_slates
 from trainer.__main__ import main
 from trainer.candidate import Job, make_candidate
+from trainer.candidate_files import PROGRESS
 from trainer.config import PolicyGradientConfig, TrainConfig
 from trainer.machine.guard import CandidateInUse, candidate_lock
 
@@ -186,3 +188,43 @@ def start_rank(rank: int, *arguments: str, rendezvous: Path) -> subprocess.Popen
         stdin=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
+
+
+def test_a_training_that_is_told_to_end_loses_no_step(tmp_path: Path, config: TrainConfig) -> None:
+    """SIGTERM is what a machine gets that is taken away."""
+    config = replace(config, device="cpu", full_epochs=300, checkpoint_s=3600.0)
+    snapshot = write_planted_snapshot(tmp_path / "snapshot", items=NAMELESS)
+    whole = train(tmp_path, snapshot, config, name="whole")
+    arguments = command(tmp_path, snapshot, config, name="told")
+    steps: list[int] = []
+    while not (tmp_path / "told").exists():
+        trainer = subprocess.Popen(
+            [sys.executable, "-m", "trainer", *arguments],
+            cwd=ROOT,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        done = steps[-1] if steps else 0
+        if len(steps) < 2:
+            wait_for_step(tmp_path / "told.partial" / PROGRESS, done + 20)
+            trainer.terminate()
+        _, errors = trainer.communicate(timeout=120)
+        if trainer.returncode == 0:
+            break
+        assert errors.splitlines()[-1].startswith("trainer: machine: the training was told to end")
+        steps.append(json.loads((tmp_path / "told.partial" / PROGRESS).read_text())["done"])
+    assert steps == sorted(steps)
+    assert report(tmp_path / "told").losses == report(whole).losses
+    assert report(tmp_path / "told").bundle_digest == report(whole).bundle_digest
+
+
+def wait_for_step(progress: Path, number: int) -> None:
+    """Wait until a training has taken so many steps."""
+    ends_at = time.monotonic() + 60
+    while time.monotonic() < ends_at:
+        with suppress(OSError, ValueError):
+            found = json.loads(progress.read_text())
+            if found["phase"] == "train" and found["done"] >= number:
+                return
+        select_nothing(0.02)
+    raise AssertionError("the training did not begin")

@@ -25,6 +25,7 @@ from cron.wiring import open_launcher
 from recommender.config import EncoderConfig, ModelConfig
 from tests.component.training import NAMELESS
 from tests.planted import PlantedRow, write_planted_snapshot
+from trainer.candidate_files import NEWEST_CHECKPOINT, checkpoints_of
 from trainer.config import TrainConfig
 from trainer.report import read_report
 
@@ -90,7 +91,7 @@ def until(condition: Callable[[], object], *, limit_s: float = 60.0) -> None:
 
 def training(out: Path) -> bool:
     """Return whether a checkpoint was written."""
-    return any((out.parent / f"{out.name}.partial" / "checkpoint").glob("*.safetensors"))
+    return checkpoint_time(out) is not None
 
 
 def test_a_second_call_returns_the_same_candidate(
@@ -239,6 +240,41 @@ def test_a_training_survives_the_death_of_one_process(
     thread.join()
     assert len(killed) == 1
     assert len(read_report(out / "report.json").losses) == 100
+
+
+def test_it_survives_one_death_after_another(snapshot: Path, tmp_path: Path) -> None:
+    """As long as it gets further: each time a checkpoint is newer than the one before."""
+    out, killed = tmp_path / "runs" / "candidate", []
+
+    def kill() -> None:
+        killed.extend(kill_after_a_checkpoint(out) for _ in range(3))
+
+    thread = threading.Thread(target=kill)
+    thread.start()
+    config = replace(QUICK, full_epochs=1_000, checkpoint_s=0.0)
+    launcher = open_launcher(EMBEDDED["process"], text_cache=tmp_path / "texts")
+    assert launcher.train(snapshot, config, out, limit_s=LIMIT_S) == out
+    thread.join()
+    assert len(set(killed)) == 3
+    assert len(read_report(out / "report.json").losses) == 1_000
+
+
+def kill_after_a_checkpoint(out: Path) -> int:
+    """Kill a rank once there is a newer checkpoint, and return its number."""
+    before = checkpoint_time(out)
+    until(lambda: checkpoint_time(out) != before and trainers(out), limit_s=LIMIT_S)
+    victim = max(trainers(out), key=lambda one: one.pid)
+    victim.kill()
+    until(lambda: not psutil.pid_exists(victim.pid))
+    return victim.pid
+
+
+def checkpoint_time(out: Path) -> int | None:
+    """Return when the newest checkpoint was written; None without one."""
+    try:
+        return (checkpoints_of(out) / NEWEST_CHECKPOINT).stat().st_mtime_ns
+    except OSError:
+        return None
 
 
 MAKE = "import os, pathlib, sys; out = pathlib.Path(sys.argv[sys.argv.index('--out') + 1]); "

@@ -1,24 +1,25 @@
-"""The training loop: epochs over a snapshot's sequences, in full retrains with checkpoints.
+"""The training loop: epochs over a snapshot's sequences, with checkpoints.
 
-The result is the same on one rank or several. The random seed of an epoch is made of the run's seed
-and the epoch's number, so a killed run continues as if it had not been interrupted.
+The result is the same on one rank or several. The random seeds of an epoch and of a step are made
+of the run's seed and their numbers, so a killed run continues as if it had not been interrupted.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 
 from trainer.config import TrainConfig
 from trainer.data.sampling import Sequences, batches, cut_windows, draw_withheld
-from trainer.learning.checkpoint import Checkpoint
+from trainer.learning.checkpoint import Checkpoints, Reached
 from trainer.learning.learned import EpochResult, Learned
 from trainer.learning.step import Step
 from trainer.learning.trainee import Trainee
+from trainer.machine.preemption import Preempted
 from trainer.progress import Progress
 
 WARM_UP_SHARE = 0.05  # of a full training; Adam's first steps are wild
@@ -50,10 +51,27 @@ class Schedule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Watch:
-    """What the loop calls after each batch: progress, and a check that raises to stop it."""
+    """What the loop calls after each batch: progress, and a check that raises to stop it.
+
+    `is_preempted` tells whether this rank was told to end, which ends all ranks after a checkpoint.
+    """
 
     progress: Progress
     check: Callable[[], None]
+    is_preempted: Callable[[], bool] = lambda: False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Course:
+    """What every epoch of a training needs."""
+
+    trainee: Trainee
+    sequences: Sequences
+    config: TrainConfig
+    schedule: Schedule
+    checkpoints: Checkpoints | None
+    watch: Watch
+    step: Step
 
 
 def train(
@@ -62,40 +80,77 @@ def train(
     *,
     config: TrainConfig,
     schedule: Schedule,
-    checkpoint: Checkpoint | None,
+    checkpoints: Checkpoints | None,
     watch: Watch,
 ) -> Learned:
     """Train in place and return what was measured.
 
-    There are no losses when there is nothing to learn. Epochs in the checkpoint are not repeated;
-    with None nothing is kept.
+    There are no losses when there is nothing to learn. What a checkpoint holds is not repeated;
+    with None nothing is kept. Raise Preempted after a notice, with a checkpoint.
     """
-    model, progress = trainee.model, watch.progress
-    epochs = checkpoint.load(trainee) if checkpoint is not None else []
-    step = Step(trainee, sequences, config)
-    progress.phase("train", schedule.epochs)
-    model.train()
-    for epoch in range(len(epochs), schedule.epochs):
-        generator = np.random.default_rng([config.seed, epoch])
-        torch.manual_seed(int(generator.integers(2**31)))
-        windows = cut_windows(sequences, max_history=model.config.max_history, generator=generator)
-        if not windows:
+    reached = checkpoints.load(trainee) if checkpoints is not None else Reached()
+    course = _Course(
+        trainee=trainee,
+        sequences=sequences,
+        config=config,
+        schedule=schedule,
+        checkpoints=checkpoints,
+        watch=watch,
+        step=Step(trainee, sequences, config, is_preempted=watch.is_preempted),
+    )
+    watch.progress.phase("train", schedule.epochs)
+    trainee.model.train()
+    while len(reached.epochs) < schedule.epochs:
+        result = _run_epoch(course, reached)
+        if result is None:
             break
-        groups = batches(windows, batch_size=config.batch_size, generator=generator)
-        effective_size = step.begin_epoch()
-        num_steps, total = schedule.epochs * len(groups), 0.0
-        for number, group in enumerate(groups):
-            done = epoch + number / len(groups)
-            withheld = draw_withheld(len(group), generator)
-            loss = step.run(group, withheld, lr=schedule.lr_at(done / schedule.epochs))
-            total += loss
-            watch.check()
-            progress.step(epoch * len(groups) + number, num_steps, loss)
-        step.settle()
-        trainee.source.refresh()
-        epochs.append(EpochResult(loss=total / len(groups), effective_size=effective_size))
-        if checkpoint is not None:
-            checkpoint.save(trainee, epochs)
-        progress.step((epoch + 1) * len(groups), num_steps, epochs[-1].loss)
-    model.eval()
-    return Learned.of(epochs, sequences, config)
+        reached = Reached(epochs=(*reached.epochs, result))
+        if checkpoints is not None and not schedule.warm:
+            checkpoints.save(trainee, reached)
+    trainee.model.eval()
+    return Learned.of(reached.epochs, sequences, config)
+
+
+def _run_epoch(course: _Course, reached: Reached) -> EpochResult | None:
+    """Run what is left of an epoch; None when there is nothing to learn."""
+    trainee, config, progress = course.trainee, course.config, course.watch.progress
+    epoch = len(reached.epochs)
+    max_history = trainee.model.config.max_history
+    generator = np.random.default_rng([config.seed, epoch])
+    seed = int(generator.integers(2**31))
+    windows = cut_windows(course.sequences, max_history=max_history, generator=generator)
+    if not windows:
+        return None
+    groups = batches(windows, batch_size=config.batch_size, generator=generator)
+    size = course.step.begin_epoch(reached.effective_size if reached.num_steps else None)
+    reached = replace(reached, effective_size=size)
+    num_steps, first = course.schedule.epochs * len(groups), epoch * len(groups)
+    progress.go_on(first + reached.num_steps)
+    for number, group in enumerate(groups):
+        withheld = draw_withheld(len(group), generator)
+        if number < reached.num_steps:
+            continue
+        torch.manual_seed(seed + number)  # of each step, so that it does not depend on those before
+        done = epoch + number / len(groups)
+        lr = course.schedule.lr_at(done / course.schedule.epochs)
+        stepped = course.step.run(group, withheld, lr=lr)
+        loss_sum = reached.loss_sum + stepped.loss
+        reached = replace(reached, num_steps=number + 1, loss_sum=loss_sum)
+        num_events = sum(window.stop - window.first for window in group)
+        progress.step(first + number, num_steps, stepped.loss, num_events=num_events)
+        _look_up(course, reached, must_end=stepped.must_end)
+    course.step.settle()
+    trainee.source.refresh()
+    result = EpochResult(loss=reached.loss_sum / len(groups), effective_size=size)
+    progress.step(first + len(groups), num_steps, result.loss)
+    return result
+
+
+def _look_up(course: _Course, reached: Reached, *, must_end: bool) -> None:
+    """Between two steps, write a checkpoint if it is time; raise Preempted if the training ends."""
+    checkpoints = course.checkpoints
+    if checkpoints is not None and (must_end or checkpoints.is_due()):
+        checkpoints.save(course.trainee, reached)
+    if must_end:
+        raise Preempted
+    course.watch.check()

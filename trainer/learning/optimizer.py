@@ -6,7 +6,7 @@ flat dict of tensors that safetensors can store.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -70,10 +70,17 @@ class Optimizer:
 
         The next step changes what is on the CPU already.
         """
-        tensors = self._adam.state()
+        return self._on_cpu([one.state() for one in self.tables.values()])
+
+    def whole_state(self) -> dict[str, Tensor]:
+        """Return the state between any two steps, for `resume`; as `state` otherwise."""
+        return self._on_cpu([one.whole_state() for one in self.tables.values()])
+
+    def resume(self, tensors: Mapping[str, Tensor]) -> None:
+        """Go on exactly where `whole_state` was taken, with the same model."""
         for one in self.tables.values():
-            tensors |= one.state()
-        return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+            one.resume(tensors)
+        self._adam.load(tensors)
 
     def load(self, tensors: Mapping[str, Tensor]) -> None:
         """Restore a state; rows appended since start from zero.
@@ -83,6 +90,12 @@ class Optimizer:
         for one in self.tables.values():
             one.load(tensors)
         self._adam.load(tensors)
+
+    def _on_cpu(self, of_tables: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
+        tensors = self._adam.state()
+        for one in of_tables:
+            tensors |= one
+        return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
 
 
 def _decays(name: str, weight: nn.Parameter) -> bool:

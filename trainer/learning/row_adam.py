@@ -132,6 +132,16 @@ class RowAdam:
             f"{self._clock}rates": self._rates_J[max(0, num_rated - KEPT_RATES) : num_rated],
         }
 
+    def whole_state(self) -> dict[str, Tensor]:
+        """Return the state between any two steps, with the deferred ones, for `resume`."""
+        num_rated = self._num_steps - self._num_unrated
+        return self.state() | {f"{self._clock}rates": self._rates_J[:num_rated]}
+
+    def resume(self, tensors: Mapping[str, Tensor]) -> None:
+        """Restore what `whole_state` returned, for the same table."""
+        self.load(tensors)
+        self._done_N.copy_(tensors[f"{self._prefix}.done"])
+
     def load(self, tensors: Mapping[str, Tensor]) -> None:
         """Restore a state; rows appended since start from zero.
 

@@ -7,8 +7,8 @@ same on one rank or several. Letters as in `recommender.network.model`; X rows o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -47,14 +47,30 @@ FORGOTTEN_SHARE = 0.05
 SETTLED_AT_ONCE = 8_192
 
 
-class Step:
-    """Takes the steps of one training."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stepped:
+    """The loss of a global batch, and whether any rank was told to end."""
 
-    def __init__(self, trainee: Trainee, sequences: Sequences, config: TrainConfig) -> None:
+    loss: float
+    must_end: bool
+
+
+class Step:
+    """Takes the steps of one training. `is_preempted` tells whether this rank was told to end."""
+
+    def __init__(
+        self,
+        trainee: Trainee,
+        sequences: Sequences,
+        config: TrainConfig,
+        *,
+        is_preempted: Callable[[], bool] = lambda: False,
+    ) -> None:
         facts = trainee.source.last_facts
         self._trainee = trainee
         self._sequences = sequences
         self._config = config
+        self._is_preempted = is_preempted
         self._learns_slates = False
         self._device = trainee.model.table.device
         self._learning_N = learning_rows(facts, sequences)
@@ -63,19 +79,20 @@ class Step:
         self._terms = term_table(trainee, facts, self._learning_N)
         self._objective = objective_of(trainee.model, facts.counts_N, config)
 
-    def begin_epoch(self) -> float | None:
+    def begin_epoch(self, measured: float | None = None) -> float | None:
         """Decide whether this epoch's steps learn from slates; return their effective size.
 
         It is None without slates. Below the floor the weights of a few choices would decide.
+        `measured` is what was returned when an epoch began that goes on from a checkpoint.
         """
         if self._sequences.slates is None:
             return None
-        size = self._effective_size()
+        size = self._effective_size() if measured is None else measured
         self._learns_slates = size >= self._config.policy_gradient.min_effective_size
         return size
 
-    def run(self, group: list[Window], withheld: list[Withheld], *, lr: float) -> float:
-        """Take one step on a global batch, reading this rank's share; return the batch's loss."""
+    def run(self, group: list[Window], withheld: list[Withheld], *, lr: float) -> Stepped:
+        """Take one step on a global batch, reading this rank's share."""
         trainee, batch = self._trainee, self._share(group, withheld)
         totals_4 = torch.zeros(4, device=self._device) if batch is None else counts(batch)
         distributed.add_up([totals_4])
@@ -100,14 +117,15 @@ class Step:
         leaves = [table_XE, *([terms.leaf_YW] if terms is not None else [])]
         rows_gradients = leaf_gradients(leaves)
         gradients = [*rows_gradients, *trainee.optimizer.gradients()]
-        distributed.add_up([*gradients, *trainee.source.gradients(), total])
+        told = torch.full_like(total, float(self._is_preempted()))
+        distributed.add_up([*gradients, *trainee.source.gradients(), total, told])
         clip_grad_norm_([*leaves, *trainee.model.parameters()], MAX_GRADIENT_NORM)
         trainee.optimizer.step(lr=lr)
         trainee.optimizer.items.step(rows_X[learning_X], rows_gradients[0][learning_X], lr=lr)
         if self._terms is not None and terms is not None:
             self._terms.step(terms, lr=lr)
         trainee.source.step(lr=lr)
-        return float(total)
+        return Stepped(loss=float(total), must_end=bool(told))
 
     def settle(self) -> None:
         """Bring the table up to date, so that it can be stored; call it after each epoch.

@@ -57,6 +57,11 @@ def rank() -> int:
     return dist.get_rank() if dist.is_initialized() else 0
 
 
+def num_ranks() -> int:
+    """Return how many ranks train together."""
+    return dist.get_world_size() if dist.is_initialized() else 1
+
+
 def share(whole: Sequence[T]) -> Sequence[T]:
     """Return this rank's part of a global batch; it may be empty."""
     return whole[rank() :: dist.get_world_size()] if dist.is_initialized() else whole

@@ -20,8 +20,10 @@ import psutil
 
 from cron.errors import Stopped, TrainerDied, TrainingFailed
 from cron.local.child_environment import MODEL, RANKS, SYSTEM, only
+from trainer.candidate_files import NEWEST_CHECKPOINT, checkpoints_of
 from trainer.config import TrainConfig, dump_config
 from trainer.machine.prctl import die_with_parent
+from trainer.machine.preemption import TOLD
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +38,7 @@ _CRASH = (
 )  # of C++ and of Python's fault handler
 _POLL_S = 0.1
 _GONE_WITHIN_S = 10.0
+_GRACE_S = 5.0  # for a training that is stopped to finish a step and write a checkpoint
 
 
 class TrainerProcess:
@@ -61,8 +64,8 @@ class TrainerProcess:
         Raise TrainingFailed when it reports what is wrong with its input, TrainerDied when
         something else ended it, Stopped after `stop` or `cancel`. A candidate that exists counts,
         even if the trainer died afterwards. A trainer that ends without a message has crashed,
-        perhaps because of the network or of memory: it is started once more and resumes from its
-        checkpoint.
+        perhaps because of the network or of memory. It is started again and resumes from its
+        checkpoint: once, and again whenever it has written a new checkpoint since its last start.
         """
         try:
             return out if _is_candidate(out) else self._make(snapshot, config, out, limit_s)
@@ -76,22 +79,26 @@ class TrainerProcess:
         dump_config(config, out.parent / "config.json")
         trainer_log = out.parent / "trainer.log"
         ends_at = time.monotonic() + limit_s
-        for again in (False, True):
+        checkpoint, is_second = None, False
+        while True:
             status, printed = self._try(
                 self._command(snapshot, out), self._environment(config), trainer_log, ends_at
             )
             if _is_candidate(out):
-                break
+                return out
             messages = _messages(printed)
             of_input = bool(messages) and not messages[-1].startswith(_OF_THE_MACHINE)
             kind = TrainingFailed if of_input else TrainerDied
             failed = kind(
                 exit_status=status, limit_s=limit_s, log=trainer_log, tail=_last_words(printed)
             )
-            if again or status is None or messages:
+            before, checkpoint = checkpoint, _checkpoint(out)
+            has_advanced = checkpoint is not None and checkpoint != before
+            may_repeat = not messages or TOLD in messages[-1]
+            if status is None or not may_repeat or (is_second and not has_advanced):
                 raise failed
+            is_second = True
             log.warning("%s; resuming from its checkpoint, if it wrote one", failed)
-        return out
 
     def _try(
         self,
@@ -149,6 +156,7 @@ class TrainerProcess:
 
     def _wait(self, child: subprocess.Popen[bytes], ends_at: float) -> int | None:
         """Return the child's status; None when the wall limit ended it."""
+        grace_s = 0.0
         try:
             while True:
                 try:
@@ -156,22 +164,27 @@ class TrainerProcess:
                 except subprocess.TimeoutExpired:
                     pass
                 if self._is_stopping():
+                    grace_s = _GRACE_S
                     raise Stopped
                 if time.monotonic() >= ends_at:
                     return None
         finally:
-            _end_group(child)
+            _end_group(child, grace_s=grace_s)
 
 
-def _end_group(child: subprocess.Popen[bytes]) -> None:
+def _end_group(child: subprocess.Popen[bytes], *, grace_s: float) -> None:
     """Kill the child and its ranks, which may have their own sessions.
 
-    Nothing is lost: a checkpoint is on disk.
+    In its last seconds, if it has any, it can write a checkpoint.
     """
     try:
         ranks = psutil.Process(child.pid).children(recursive=True)
     except psutil.NoSuchProcess:
         ranks = []
+    with suppress(ProcessLookupError, subprocess.TimeoutExpired):
+        if grace_s > 0:
+            os.killpg(child.pid, signal.SIGTERM)
+            child.wait(timeout=grace_s)
     with suppress(ProcessLookupError):
         os.killpg(child.pid, signal.SIGKILL)
     for rank in ranks:
@@ -179,6 +192,14 @@ def _end_group(child: subprocess.Popen[bytes]) -> None:
             rank.kill()
     child.wait()
     psutil.wait_procs(ranks, timeout=_GONE_WITHIN_S)
+
+
+def _checkpoint(out: Path) -> int | None:
+    """Return what tells the newest checkpoint of a candidate from others; None without one."""
+    try:
+        return (checkpoints_of(out) / NEWEST_CHECKPOINT).stat().st_mtime_ns
+    except OSError:
+        return None
 
 
 def _is_candidate(out: Path) -> bool:

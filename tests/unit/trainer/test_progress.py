@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
+from trainer.candidate_files import PROGRESS
 from trainer.progress import Progress
 
 
@@ -13,3 +15,19 @@ def test_progress_that_cannot_be_written_is_ignored(tmp_path: Path) -> None:
     progress.phase("train", 2)
     progress.end()
     assert [path.name for path in tmp_path.iterdir()] == ["progress.json"]
+
+
+def test_it_says_where_and_how_fast_a_training_runs(tmp_path: Path) -> None:
+    for starts in (1, 2):
+        progress = Progress(tmp_path, {"ranks": 2, "device": "cpu"})
+        progress.phase("train", 10)
+        progress.go_on(4)
+        found = json.loads((tmp_path / PROGRESS).read_text())
+        assert (found["ranks"], found["device"], found["starts"]) == (2, "cpu", starts)
+        assert "left_s" not in found, "nothing was done yet"
+        progress.step(7, 10, 0.5, num_events=300)
+        progress.step(10, 10, 0.5, num_events=300)
+        found = json.loads((tmp_path / PROGRESS).read_text())
+        assert found["events_s"] > 0
+        assert found["left_s"] == 0.0
+        progress.end()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -16,7 +17,7 @@ from recommender.network.model import Baseline, ItemFacts, Trained, new_model
 from tests.card import CARD, OnCard, WrongDevice, card, put_on_card
 from trainer.config import Device, TrainConfig
 from trainer.data.sampling import Sequences
-from trainer.learning.checkpoint import Checkpoint
+from trainer.learning.checkpoint import Checkpoints
 from trainer.learning.loop import Schedule, Watch, train
 from trainer.learning.optimizer import Optimizer
 from trainer.learning.trainee import FixedFacts, Trainee
@@ -97,7 +98,7 @@ def train_tower(
     model.to(device)
     optimizer = Optimizer(model, weight_decay=0.01)
     schedule = Schedule(epochs=epochs, lr=1e-2, warm=True)
-    checkpoint = Checkpoint(path=folder / "epoch.safetensors", key="the same")
+    checkpoints = Checkpoints(folder, key="the same", every_s=0.0, max_share=math.inf)
     watch = Watch(progress=Progress(None), check=lambda: None)
     on_device = to_device(facts(), device)
     learned = train(
@@ -105,7 +106,7 @@ def train_tower(
         sequences(),
         config=config,
         schedule=schedule,
-        checkpoint=checkpoint,
+        checkpoints=checkpoints,
         watch=watch,
     )
     return Result(model=model, optimizer=optimizer, losses=learned.losses)
