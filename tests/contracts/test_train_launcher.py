@@ -244,7 +244,8 @@ def test_a_training_survives_the_death_of_one_process(
 
 def test_it_survives_one_death_after_another(snapshot: Path, tmp_path: Path) -> None:
     """As long as it gets further: each time a checkpoint is newer than the one before."""
-    out, killed = tmp_path / "runs" / "candidate", []
+    out = tmp_path / "runs" / "candidate"
+    killed: list[int] = []
 
     def kill() -> None:
         killed.extend(kill_after_a_checkpoint(out) for _ in range(3))
