@@ -219,7 +219,7 @@ def _train(job: Job, manifest: SnapshotManifest, start: _Start, progress: Progre
     if is_update:
         trainee.optimizer.begin_update()
     job.before_steps()
-    with fast_products(job.device), job.notice.held():
+    with fast_products(job.device), job.notice.hold_back():
         learned = train(
             trainee,
             start.sequences,

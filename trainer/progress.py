@@ -91,7 +91,7 @@ class Progress:
             replace_text(self._folder / PROGRESS, json.dumps(state), durable=False)
 
     def _speed(self, done: int, total: int) -> dict[str, float]:
-        """Return events a second and the seconds that are left, once both can be told."""
+        """Return events a second and the seconds that are left, once both are known."""
         passed_s = time.monotonic() - self._started_s
         if done <= self._first_done or passed_s <= 0 or not self._num_events:
             return {}

@@ -1267,6 +1267,16 @@ export interface ProgressStatus {
   total: number;
   /** The newest loss. */
   loss: number | null;
+  /** Processes that train together. */
+  ranks: number;
+  /** Where they run. */
+  device: string | null;
+  /** How often it was started; 1 without a crash. */
+  starts: number;
+  /** Events learned a second; null before. */
+  events_s: number | null;
+  /** Seconds left; null before the training. */
+  left_s: number | null;
 }
 
 /** Make a release live that was live before. */

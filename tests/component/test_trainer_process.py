@@ -190,14 +190,14 @@ def start_rank(rank: int, *arguments: str, rendezvous: Path) -> subprocess.Popen
     )
 
 
-def test_a_training_that_is_told_to_end_loses_no_step(tmp_path: Path, config: TrainConfig) -> None:
+def test_sigterm_loses_no_step_of_a_training(tmp_path: Path, config: TrainConfig) -> None:
     """SIGTERM is what a machine gets that is taken away."""
     config = replace(config, device="cpu", full_epochs=300, checkpoint_s=3600.0)
     snapshot = write_planted_snapshot(tmp_path / "snapshot", items=NAMELESS)
     whole = train(tmp_path, snapshot, config, name="whole")
-    arguments = command(tmp_path, snapshot, config, name="told")
+    arguments = command(tmp_path, snapshot, config, name="ended")
     steps: list[int] = []
-    while not (tmp_path / "told").exists():
+    while not (tmp_path / "ended").exists():
         trainer = subprocess.Popen(
             [sys.executable, "-m", "trainer", *arguments],
             cwd=ROOT,
@@ -206,16 +206,18 @@ def test_a_training_that_is_told_to_end_loses_no_step(tmp_path: Path, config: Tr
         )
         done = steps[-1] if steps else 0
         if len(steps) < 2:
-            wait_for_step(tmp_path / "told.partial" / PROGRESS, done + 20)
+            wait_for_step(tmp_path / "ended.partial" / PROGRESS, done + 20)
             trainer.terminate()
         _, errors = trainer.communicate(timeout=120)
         if trainer.returncode == 0:
             break
-        assert errors.splitlines()[-1].startswith("trainer: machine: the training was told to end")
-        steps.append(json.loads((tmp_path / "told.partial" / PROGRESS).read_text())["done"])
+        assert errors.splitlines()[-1].startswith(
+            "trainer: machine: the training was ended by SIGTERM"
+        )
+        steps.append(json.loads((tmp_path / "ended.partial" / PROGRESS).read_text())["done"])
     assert steps == sorted(steps)
-    assert report(tmp_path / "told").losses == report(whole).losses
-    assert report(tmp_path / "told").bundle_digest == report(whole).bundle_digest
+    assert report(tmp_path / "ended").losses == report(whole).losses
+    assert report(tmp_path / "ended").bundle_digest == report(whole).bundle_digest
 
 
 def wait_for_step(progress: Path, number: int) -> None:

@@ -45,7 +45,7 @@ class Reached:
 
 
 class Checkpoints:
-    """The checkpoints of one run, in a folder of their own. Only the first rank reads and writes.
+    """The checkpoints of one run, in a folder. Only the first rank reads and writes them.
 
     `key` identifies the snapshot and the configuration; files with another key are ignored.
     `every_s` are the seconds between two, or more, so that they take at most `max_share` of the

@@ -53,7 +53,7 @@ class Schedule:
 class Watch:
     """What the loop calls after each batch: progress, and a check that raises to stop it.
 
-    `is_preempted` tells whether this rank was told to end, which ends all ranks after a checkpoint.
+    `is_preempted` tells whether this rank has to end, which ends all ranks after a checkpoint.
     """
 
     progress: Progress

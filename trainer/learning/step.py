@@ -49,14 +49,14 @@ SETTLED_AT_ONCE = 8_192
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stepped:
-    """The loss of a global batch, and whether any rank was told to end."""
+    """The loss of a global batch, and whether any rank has to end."""
 
     loss: float
     must_end: bool
 
 
 class Step:
-    """Takes the steps of one training. `is_preempted` tells whether this rank was told to end."""
+    """Takes the steps of one training. `is_preempted` tells whether this rank has to end."""
 
     def __init__(
         self,
@@ -117,15 +117,15 @@ class Step:
         leaves = [table_XE, *([terms.leaf_YW] if terms is not None else [])]
         rows_gradients = leaf_gradients(leaves)
         gradients = [*rows_gradients, *trainee.optimizer.gradients()]
-        told = torch.full_like(total, float(self._is_preempted()))
-        distributed.add_up([*gradients, *trainee.source.gradients(), total, told])
+        ends = torch.full_like(total, float(self._is_preempted()))
+        distributed.add_up([*gradients, *trainee.source.gradients(), total, ends])
         clip_grad_norm_([*leaves, *trainee.model.parameters()], MAX_GRADIENT_NORM)
         trainee.optimizer.step(lr=lr)
         trainee.optimizer.items.step(rows_X[learning_X], rows_gradients[0][learning_X], lr=lr)
         if self._terms is not None and terms is not None:
             self._terms.step(terms, lr=lr)
         trainee.source.step(lr=lr)
-        return Stepped(loss=float(total), must_end=bool(told))
+        return Stepped(loss=float(total), must_end=bool(ends))
 
     def settle(self) -> None:
         """Bring the table up to date, so that it can be stored; call it after each epoch.

@@ -10,14 +10,14 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-TOLD = "was told to end"  # in the message of Preempted
+BY_SIGNAL = "ended by SIGTERM"  # in the message of Preempted
 
 
 class Preempted(RuntimeError):
-    """The training ended because it was told to."""
+    """The training ended because a signal asked it to."""
 
     def __init__(self) -> None:
-        super().__init__(f"the training {TOLD} (SIGTERM); it goes on from its checkpoint")
+        super().__init__(f"the training was {BY_SIGNAL}; it goes on from its checkpoint")
 
 
 class PreemptionNotice:
@@ -35,7 +35,7 @@ class PreemptionNotice:
         return self._is_given
 
     @contextmanager
-    def held(self) -> Iterator[None]:
+    def hold_back(self) -> Iterator[None]:
         """Let the block ask for the notice; raise Preempted after it, if the notice came."""
         self._is_held = True
         try:

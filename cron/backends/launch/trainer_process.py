@@ -23,7 +23,7 @@ from cron.local.child_environment import MODEL, RANKS, SYSTEM, only
 from trainer.candidate_files import NEWEST_CHECKPOINT, checkpoints_of
 from trainer.config import TrainConfig, dump_config
 from trainer.machine.prctl import die_with_parent
-from trainer.machine.preemption import TOLD
+from trainer.machine.preemption import BY_SIGNAL
 
 log = logging.getLogger(__name__)
 
@@ -94,7 +94,7 @@ class TrainerProcess:
             )
             before, checkpoint = checkpoint, _checkpoint(out)
             has_advanced = checkpoint is not None and checkpoint != before
-            may_repeat = not messages or TOLD in messages[-1]
+            may_repeat = not messages or BY_SIGNAL in messages[-1]
             if status is None or not may_repeat or (is_second and not has_advanced):
                 raise failed
             is_second = True
