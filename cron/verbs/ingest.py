@@ -148,6 +148,7 @@ def _summary(source: Source, intake: Intake, warnings: list[str]) -> dict[str, o
         "items": counts.items,
         "facts": counts.facts,
         "users": len(intake.users),
+        "first_user": intake.first_user,
         "types": dict(intake.types.most_common()),
         "duplicates": counts.duplicates,
         "rejected": dict(intake.rejected.most_common()),

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from cron.project_root import PROJECT_ROOT
 from cron.verbs.datasets.first_ingest import NOTE, noted_path
-from cron.verbs.datasets.table_options import read_source
 from deploy.machine.demo import demo_data
 from deploy.machine.preflight import NotReady
+from trainer.codec import decode
 from trainer.machine.durable_files import replace_text
 
 FIRST_PART = "0:0.8"  # of the timeline; `make replay` sends the rest
@@ -49,20 +49,47 @@ def ingest_once(var: Path, data: Path | None, environment: Mapping[str, str]) ->
             )
         return note
     path = data.resolve() if data is not None else demo_data(var, environment)
-    first = next(iter(read_source(path).events), None)
-    if first is None:
-        raise NotReady(f"{path} has no ratings; there must be at least one")
     print(f"Ingesting the first 80 % of {path}, shifted in time to end now", flush=True)
+    ingested = _ingest(path, environment)
+    _print_result(ingested)
+    if ingested.first_user is None:
+        raise NotReady(f"{path} has no ratings; there must be at least one")
+    note = Note(path=_path_to_note(path), part=FIRST_PART, user_id=ingested.first_user)
+    replace_text(file, json.dumps(asdict(note)))
+    return note
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Ingested:
+    """What `ingest --json` prints, as far as it is shown here."""
+
+    events: int
+    items: int
+    rejected: dict[str, int]
+    warnings: tuple[str, ...]
+    first_user: str | None
+
+
+def _ingest(path: Path, environment: Mapping[str, str]) -> _Ingested:
+    """Ingest the first part in a process of its own, whose memory is free again afterwards."""
     command = [sys.executable, "-m", "cron", "ingest", str(path)]
-    command += ["--part", FIRST_PART, "--shift-to-now"]
-    if subprocess.run(command, cwd=PROJECT_ROOT, env=dict(environment), check=False).returncode:
+    command += ["--part", FIRST_PART, "--shift-to-now", "--json"]
+    done = subprocess.run(
+        command, cwd=PROJECT_ROOT, env=dict(environment), stdout=subprocess.PIPE, check=False
+    )
+    if done.returncode:
         raise NotReady(
             f"{path} could not be ingested; the reason is above. The next start continues where "
             "this one stopped"
         )
-    note = Note(path=_path_to_note(path), part=FIRST_PART, user_id=str(first["user_id"]))
-    replace_text(file, json.dumps(asdict(note)))
-    return note
+    return decode(done.stdout, _Ingested)
+
+
+def _print_result(ingested: _Ingested) -> None:
+    lines = [f"  {ingested.events:,} events and {ingested.items:,} items are new"]
+    lines += [f"  {number:,} rejected: {reason}" for reason, number in ingested.rejected.items()]
+    lines += [f"  warning: {warning}" for warning in ingested.warnings]
+    print("\n".join(lines), flush=True)
 
 
 def _path_to_note(path: Path) -> str:

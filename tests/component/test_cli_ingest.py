@@ -104,6 +104,7 @@ def test_a_dry_run_says_as_json_what_it_would_do(
         "items",
         "facts",
         "users",
+        "first_user",
         "types",
         "duplicates",
         "rejected",
@@ -112,7 +113,9 @@ def test_a_dry_run_says_as_json_what_it_would_do(
         "warnings",
     }
     assert (said["rejected"], said["warnings"]) == ({"rating: expected a number": 3}, [])
-    assert said["events"] == len(open_source(data).events)
+    events = open_source(data).events
+    assert said["events"] == len(events)
+    assert said["first_user"] == next(iter(events))["user_id"]
 
 
 def test_a_time_in_milliseconds_is_refused_and_moves_nothing(

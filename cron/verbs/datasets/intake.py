@@ -58,9 +58,10 @@ class Counts:
 class Intake:
     """Checks raw records and appends them to the log in batches; a dry run only checks.
 
-    `users`, `types`, `first_at` and `last_at` describe the valid events, with shifted times.
-    `column_names` are the file's own names for the fields of a record. Products whose availability
-    is `out_of_stock` become hidden items if `hides_out_of_stock`.
+    `users`, `first_user` (of the earliest event), `types`, `first_at` and `last_at` describe the
+    valid events, with shifted times. `column_names` are the file's own names for the fields of a
+    record. Products whose availability is `out_of_stock` become hidden items if
+    `hides_out_of_stock`.
     """
 
     def __init__(
@@ -77,6 +78,7 @@ class Intake:
         self.rejected: Counter[str] = Counter()
         self.letters_lost = 0  # rejected rows that could not be written to disk
         self.users: set[str] = set()
+        self.first_user: str | None = None
         self.types: Counter[str] = Counter()
         self.first_at: datetime | None = None
         self.last_at: datetime | None = None
@@ -176,6 +178,7 @@ class Intake:
             return None
         shifted = replace(event, at=event.at + self._shift)
         self.users.add(event.user_id)
+        self.first_user = self.first_user or event.user_id
         self.types[event.type] += 1
         self._note_times(shifted.at, shifted.at)
         return to_json(shifted)
@@ -187,6 +190,7 @@ class Intake:
         if not rows:
             return
         self.users.update(columns.user_ids[row] for row in rows)
+        self.first_user = self.first_user or columns.user_ids[rows[0]]
         self.types.update(columns.types[row] for row in rows)
         at_us = columns.at_us_C[rows]
         self._note_times(
