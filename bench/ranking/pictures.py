@@ -1,6 +1,6 @@
 """Items found by how they look, on rendered pictures, and what pictures cost.
 
-    .venv/bin/python -m bench pictures [--timm FOLDER]
+    .venv/bin/python -m bench pictures [--timm FOLDER] [--parts kinds,costs]
 
 The pictures are those of `bench.data.rendered_pictures`. Each becomes a thumbnail and is encoded,
 by the product's own code. For each item the share of its own kind among the ten items that look
@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 
 from bench.data.rendered_pictures import COLOURS, KINDS, SIDE_PX, rendered_pictures, thumbnails_of
 from bench.data.vision_weights import EFFICIENTNET, RANDOM_WEIGHTS, write_efficientnet
+from bench.ranking.picture_costs import picture_costs
 from bench.report.rows import BenchMetric, is_quick, save
 from recommender.config import PictureEncoderConfig
 from recommender.encoder.picture_encoder import PictureEncoder, load_picture_encoder
@@ -40,6 +41,7 @@ from recommender.retrieval.picture_vectors import (
 
 COMMAND = "python -m bench pictures"
 DATA = "rendered pictures of 12 kinds"
+KINDS_PART, COSTS_PART = PARTS = ("kinds", "costs")
 NEAREST = 10
 OWN_KIND = "own kind among the ten nearest"
 ALL, ONE_COLOUR = "among all items", "among items of the same colour"
@@ -127,9 +129,24 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the bench and store its rows."""
     parser = argparse.ArgumentParser(prog=COMMAND, description=__doc__.split("\n\n", maxsplit=1)[0])
     parser.add_argument("--timm", type=Path, help="a folder with timm and torchvision")
+    parser.add_argument(
+        "--parts", default=",".join(PARTS), help=f"the parts to measure, of {', '.join(PARTS)}"
+    )
     given = parser.parse_args(arguments)
+    names = given.parts.split(",")
+    if unknown := [name for name in names if name not in PARTS]:
+        parser.error(f"--parts {unknown[0]}: no such part; there are {', '.join(PARTS)}")
     if given.timm is not None:
         sys.path.append(str(given.timm.resolve()))
+    if KINDS_PART in names:
+        _measure_kinds()
+    if COSTS_PART in names:
+        metrics = picture_costs()
+        save("picture-costs", "models of published shapes", metrics, command=COMMAND)
+        _report(metrics)
+
+
+def _measure_kinds() -> None:
     torch.set_num_threads(1)
     num_items = (10 if is_quick() else 30) * len(KINDS)
     thumbnails, made = measure_thumbnails(rendered_pictures(num_items))
@@ -139,8 +156,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
             written = write_efficientnet(Path(folder) / model, is_trained=is_trained)
             metrics += measure(model, written, thumbnails)
     save("pictures", DATA, metrics, command=COMMAND)
+    _report(metrics)
+
+
+def _report(metrics: Sequence[BenchMetric]) -> None:
     for metric in metrics:
-        print(f"{metric.model}: {metric.metric}: {metric.value} {metric.unit}")
+        print(f"{metric.model or '-'}: {metric.metric}: {metric.value} {metric.unit}")
 
 
 if __name__ == "__main__":

@@ -114,8 +114,8 @@ async def list_similar(
         str,
         Query(
             description="`taste`: liked by the same users. `text`: of similar texts. `both`: the "
-            "mean of the two. `picture`: of similar pictures.",
-            json_schema_extra={"enum": ["taste", "text", "both", "picture"]},
+            "mean of the two. `picture`: of similar pictures. `facts`: sharing facts.",
+            json_schema_extra={"enum": ["taste", "text", "both", "picture", "facts"]},
         ),
     ] = "taste",
 ) -> Response:

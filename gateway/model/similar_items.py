@@ -24,7 +24,7 @@ _PICTURE = "similar_to.picture"  # as the model names what the client calls `pic
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SimilarRequestOfShop:
-    """What a client asks for; `by` is taste, text, both or picture."""
+    """What a client asks for; `by` is one of SIMILARITIES."""
 
     item_id: str
     k: int

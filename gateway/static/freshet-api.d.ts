@@ -2172,7 +2172,7 @@ export interface Calls {
     answer: DeletedItem;
   };
   "GET /v1/items/{item_id}/similar": {
-    query: { k?: number; by?: "taste" | "text" | "both" | "picture"; filter?: string[] | null; attributes?: string[] | null; copy?: boolean; language?: "en" | "zh" | null };
+    query: { k?: number; by?: "taste" | "text" | "both" | "picture" | "facts"; filter?: string[] | null; attributes?: string[] | null; copy?: boolean; language?: "en" | "zh" | null };
     answer: SimilarAnswer;
   };
   "GET /v1/new": {

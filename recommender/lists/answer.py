@@ -13,6 +13,8 @@ from torch import Tensor
 
 from recommender.arrays.best_rows import Rows, Scores
 from recommender.catalogue.catalogue import Catalogue
+from recommender.lists.fact_paths import FactPaths
+from recommender.lists.fact_similarity import fact_shares
 from recommender.lists.page_item import lean_to_items
 from recommender.lists.reasons import ReasonsQuestion, reasons
 from recommender.lists.resolve import Plan, Texts, plan, texts_of_batch
@@ -244,6 +246,11 @@ def _similar(
             cosine_N = ranker.pictures.cosines_with_text(one.picture_P)
         but = () if place.row is None else (place.row,)
         found = _look_alikes(ranker, one, cosine_N, request.k, but=but)
+        return found | {"resolved_items": list(one.resolved_items)}
+    if request.by == "facts" and place.row is not None:
+        paths = FactPaths(ranker.catalogue, ranker.bundle.manifest.relations)
+        share_N = fact_shares(ranker.catalogue, paths, place.row)
+        found = _look_alikes(ranker, one, share_N, request.k, but=(place.row,))
         return found | {"resolved_items": list(one.resolved_items)}
     text_T = (
         texts_MT[place.text_row] if texts_MT is not None and place.text_row is not None else None

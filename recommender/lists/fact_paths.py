@@ -86,7 +86,7 @@ class FactPaths:
             own = self._node_of(row)
             if own is not None:
                 ends[own] = _End(place, row, ())
-            for node, facts in self._facts_of(row).items():
+            for node, facts in self.facts_of(row).items():
                 ends.setdefault(node, _End(place, row, facts))
         return HistoryNodes(ends)
 
@@ -96,19 +96,19 @@ class FactPaths:
         Those of a relation that an earlier one has come last.
         """
         found = []
-        for node, facts in self._facts_of(row).items():
+        for node, facts in self.facts_of(row).items():
             end = history.ends.get(node)
             if end is None or end.row == row:
                 continue
             if not end.relations:
                 found.append(_Path(0, end, facts[0], None, None))
-            elif not self._is_hidden(node):
+            elif not self.is_hidden(node):
                 fact, end_fact = _alike(facts, end.relations)
-                found.append(_Path(self._num_facts(node), end, fact, end_fact, node))
+                found.append(_Path(self.num_facts(node), end, fact, end_fact, node))
         found.sort(key=lambda path: (path.num_others, path.end.place))
         return [self._json(path) for path in _different_first(found)[:MAX_PATHS]]
 
-    def _facts_of(self, row: int) -> Mapping[Node, tuple[_Relation, ...]]:
+    def facts_of(self, row: int) -> Mapping[Node, tuple[_Relation, ...]]:
         """Return what an item is related to, and how: relations of fewer of its facts first."""
         known = self._known.get(row)
         if known is None:
@@ -147,11 +147,13 @@ class FactPaths:
             return None
         return self._catalogue.row(self._graph.ids_E[node] or "")
 
-    def _is_hidden(self, node: Node) -> bool:
+    def is_hidden(self, node: Node) -> bool:
+        """Return whether a node is a hidden item."""
         row = self._item_of(node)
         return row is not None and bool(self._catalogue.hidden_N[row])
 
-    def _num_facts(self, node: Node) -> int:
+    def num_facts(self, node: Node) -> int:
+        """Return about how many facts a node has."""
         if isinstance(node, tuple):
             return self._catalogue.num_with(*node)
         assert self._graph is not None

@@ -138,6 +138,9 @@ def plan(ranker: Ranker, request: Request, texts: Texts) -> Plan:
     if isinstance(request, SimilarRequest):
         place, how = _item(ranker.catalogue, request.item, texts, field="similar_to")
         picture_P = None
+        if request.by == "facts" and place.row is None:
+            expected = "the id of a known item: a text has no facts"
+            raise BadRequest("by", found="facts, for a text", expected=expected)
         if request.by == "picture":
             text = request.item.value if place.row is None else None
             picture_P = vector_of_text(ranker, text)

@@ -12,10 +12,11 @@ import torch
 from torch import Tensor
 
 from recommender.arrays.best_rows import Rows
-from recommender.network.tensors import ROWS_AT_ONCE, ItemFacts
+from recommender.network.tensors import ItemFacts
 from recommender.ranking.item_rows import ItemRows
 
 MIN_LENGTH = 1e-12
+_ROWS_AT_ONCE = 4_096  # of text vectors: as floats they stay in a processor's cache
 
 
 def vector_lengths(items: ItemRows) -> Tensor:
@@ -44,8 +45,8 @@ def text_cosines(
         text_T = text_T if facts.has_text_N[row] else torch.full_like(text_T, math.nan)
     unit_T = torch.nn.functional.normalize(text_T, dim=0)
     cosine_N = torch.empty(len(facts.texts_NT))
-    for start in range(0, len(cosine_N), ROWS_AT_ONCE):
-        rows = slice(start, start + ROWS_AT_ONCE)
+    for start in range(0, len(cosine_N), _ROWS_AT_ONCE):
+        rows = slice(start, start + _ROWS_AT_ONCE)
         text_XT = facts.texts_NT[rows].float()
         cosine_N[rows] = text_XT @ unit_T / text_XT.norm(dim=1).clamp(min=MIN_LENGTH)
     return cosine_N.masked_fill(~facts.has_text_N.bool(), math.nan)

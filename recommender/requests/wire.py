@@ -31,8 +31,8 @@ MAX_VALUES = 2_000_000  # of one body: 100,000 elements with four fields each ne
 
 MAX_PICTURE_BYTES = 3_000_000  # in base64 it is half of TorchServe's largest request
 
-Similarity = Literal["taste", "text", "both", "picture"]
-SIMILARITIES = "taste, text, both or picture"
+Similarity = Literal["taste", "text", "both", "picture", "facts"]
+SIMILARITIES = "taste, text, both, picture or facts"
 Resolved = Literal["id", "title", "text", "unknown"]
 FilterValue = str | float | tuple[str, ...]
 JsonObject = dict[str, object]
@@ -117,7 +117,7 @@ class TopRequest:
 class SimilarRequest:
     """Find the k items most similar to one item or text.
 
-    By taste, by text, by the mean of both, or, if it is an item, by picture.
+    By taste, by text, by the mean of both, by picture, or, if it is an item, by facts.
     """
 
     item: Name

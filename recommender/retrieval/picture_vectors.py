@@ -22,6 +22,8 @@ from recommender.arrays.bases import Bases
 from recommender.arrays.layers import load_arrays, save_arrays
 
 ROWS_AT_ONCE = 65_536
+# of vectors that are compared: they stay in a processor's cache, which takes a tenth of the time
+_COMPARED_AT_ONCE = 1_024
 MIN_CENTRED = 10  # the mean of fewer pictures is mostly the pictures themselves
 _MIN_LENGTH = 1e-12
 
@@ -119,8 +121,8 @@ def picture_cosines(pictures: PictureVectors, vector_P: Tensor | None) -> Tensor
     if vector_P is None:
         return cosine_N
     unit_P = torch.nn.functional.normalize(vector_P - pictures.mean_P, dim=0)
-    for start in range(0, len(cosine_N), ROWS_AT_ONCE):
-        rows = slice(start, start + ROWS_AT_ONCE)
+    for start in range(0, len(cosine_N), _COMPARED_AT_ONCE):
+        rows = slice(start, start + _COMPARED_AT_ONCE)
         centred_XP = pictures.vectors_NP[rows].float() - pictures.mean_P
         is_text_X = pictures.is_text_N[rows]
         centred_XP[is_text_X] += pictures.mean_P - pictures.text_mean_P

@@ -5,10 +5,12 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterator
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 
 import httpx
 import pytest
+from PIL import Image
 
 from cron.cycle.collecting import collect_records
 from cron.cycle.cycle import run_cycle
@@ -64,7 +66,7 @@ def seeing_settings(folder: Path, host: str) -> Settings:
     encoder = PictureEncoderConfig(model=str(folder / "vision"))
     return replace(
         plain,
-        pictures=PictureSettings(private_hosts=(host,), at_once=1),
+        pictures=PictureSettings(private_hosts=(host,), at_once=1, first_retry_s=0.1),
         train=replace(plain.train, pictures=encoder),
     )
 
@@ -102,9 +104,9 @@ def fetch_and_run(services: Services) -> Run:
     return run
 
 
-def look_alikes(client: httpx.Client, picture: bytes) -> list[str]:
+def look_alikes(client: httpx.Client, picture: bytes, k: int = 3) -> list[str]:
     """Return the ids of the items that look most like a picture."""
-    body = {"picture": base64.b64encode(picture).decode(), "k": 3}
+    body = {"picture": base64.b64encode(picture).decode(), "k": k}
     answer = client.post("/v1/similar", json=body)
     assert answer.status_code == 200, answer.text
     return [item["id"] for item in answer.json()["items"]]
@@ -121,7 +123,11 @@ def add(client: httpx.Client, pages: PictureServer, *item_ids: str) -> None:
 def test_a_catalogue_of_pictures_from_their_server_to_answers(
     shop: tuple[Services, Running], pages: PictureServer, tmp_path: Path
 ) -> None:
-    """A broken picture and a killed worker lose no other; a new picture is found after its run."""
+    """A broken picture and a killed worker lose no other; new pictures are found after their run.
+
+    An update brings those that were repaired or replaced. Items without a picture are found by
+    their texts, since the model reads both.
+    """
     services, running = shop
     plain = settings_in(tmp_path, inference_port=running.ports.inference)
     with gateway(replace(plain, store=replace(plain.store, server=running.url))) as client:
@@ -148,3 +154,18 @@ def test_a_catalogue_of_pictures_from_their_server_to_answers(
         add(client, pages, "new")
         assert fetch_and_run(services).mode == "full"
         assert look_alikes(client, render("green", shape="square", kind="BMP"))[0] == "new"
+        found = look_alikes(client, render("red"), k=1_000)
+        assert {*PICTURED, "new", STUCK, BROKEN, "i6"} <= {*found}
+
+        pages.pages[f"/{BROKEN}.png"] = Page(content=render("black"))
+        pages.pages["/other.png"] = Page(content=render("yellow"))
+        changed = {"item_id": "new", "title": "Thing new", "images": [pages.url("/other.png")]}
+        assert client.post("/v1/items", json=changed).status_code == 202
+        send(services, event_records(401, 500))
+        assert fetch_and_run(services).mode == "update"
+        assert look_alikes(client, render("yellow", kind="BMP"))[0] == "new"
+        assert look_alikes(client, render("black", kind="BMP"))[0] == BROKEN
+        shown = client.get("/v1/pictures", params={"item_id": [BROKEN, "new"]}).json()["pictures"]
+        thumbnails = (client.get(shown[one]).content for one in (BROKEN, "new"))
+        grey = [Image.open(BytesIO(one)).convert("L").resize((1, 1)) for one in thumbnails]
+        assert grey[0].tobytes() < grey[1].tobytes(), "a black circle, and a yellow one"

@@ -106,7 +106,7 @@ class AsyncFreshet:
         attributes: Names = None,
         texts: Texts = None,
     ) -> answers.SimilarItems:
-        """List the items similar to one, by `taste`, `text`, `both` or `picture`."""
+        """List the items similar to one, by `taste`, `text`, `both`, `picture` or `facts`."""
         return await self._send(calls.similar(item_id, by, k, filter, attributes, texts))
 
     async def similar_to_picture(

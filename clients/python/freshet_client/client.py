@@ -106,7 +106,7 @@ class Freshet:
         attributes: Names = None,
         texts: Texts = None,
     ) -> answers.SimilarItems:
-        """List the items similar to one, by `taste`, `text`, `both` or `picture`."""
+        """List the items similar to one, by `taste`, `text`, `both`, `picture` or `facts`."""
         return self._send(calls.similar(item_id, by, k, filter, attributes, texts))
 
     def similar_to_picture(

@@ -105,7 +105,7 @@ def test_lists_without_a_user_and_the_status_are_read(shop: Freshet) -> None:
     assert shop.popular(k=2).items is not None
     assert shop.trending(window="24h", filter={"genre": "Drama"}).items == ()
     assert shop.status().live is not None
-    with pytest.raises(Refused, match="taste, text, both or picture"):
+    with pytest.raises(Refused, match="taste, text, both, picture or facts"):
         shop.similar("5", by="price")
 
 

@@ -73,7 +73,7 @@ def test_a_picture_that_is_sent_finds_what_looks_like_it(ranker: Ranker) -> None
         ({"similar_to": {"picture": "aGVs", "id": "i1"}}, "similar_to"),
         ({**question_of(b"x"), "by": "text"}, "by: found 'text'"),
         ({"similar_to": {"text": "a lamp"}, "by": "picture"}, "by: found picture, for a text"),
-        ({"similar_to": {"id": "i1"}, "by": "smell"}, "taste, text, both or picture"),
+        ({"similar_to": {"id": "i1"}, "by": "smell"}, "taste, text, both, picture or facts"),
     ],
 )
 def test_a_bad_picture_is_refused_by_its_field(
