@@ -1,4 +1,4 @@
-"""Items similar to one by their facts: the share of what its facts name that others have too.
+"""Items similar to one by facts: the share of what its facts name that others have too.
 
 What few facts name counts more: a node with n of the graph's facts weighs log(1 + N / n), for N
 items, so one director outweighs one country. A node with more than MAX_FACTS is left out, and so is
