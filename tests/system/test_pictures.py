@@ -123,7 +123,7 @@ def add(client: httpx.Client, pages: PictureServer, *item_ids: str) -> None:
 def test_a_catalogue_of_pictures_from_their_server_to_answers(
     shop: tuple[Services, Running], pages: PictureServer, tmp_path: Path
 ) -> None:
-    """A broken picture and a killed worker lose no other; new pictures are found after their run.
+    """A broken picture and a killed worker lose no other; new ones come with the next run.
 
     An update brings those that were repaired or replaced. Items without a picture are found by
     their texts, since the model reads both.
