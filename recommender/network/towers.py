@@ -75,10 +75,12 @@ class TransformerTower(nn.Module):
         """Return the biases of attention, −inf for later events, and the first layer's input."""
         gap_BSS = (at_s_BS.unsqueeze(2) - at_s_BS.unsqueeze(1)).float()
         later_SS = torch.ones(gap_BSS.shape[1:], dtype=torch.bool, device=input_BSD.device).triu(1)
-        place_HSS = _columns(
+        place_HSS = look_up_columns(
             self.place_bias, place_buckets(input_BSD.shape[1]).to(input_BSD.device)
         ).masked_fill(later_SS, float("-inf"))
-        bias_BHSS = _columns(self.time_bias, time_buckets(gap_BSS)).transpose(0, 1) + place_HSS
+        bias_BHSS = (
+            look_up_columns(self.time_bias, time_buckets(gap_BSS)).transpose(0, 1) + place_HSS
+        )
         state_BSD = input_BSD + self.gap_embedding(time_buckets(_gaps(at_s_BS)))
         return bias_BHSS, with_padding(state_BSD.flatten(0, 1))
 
@@ -163,14 +165,17 @@ def _without_padding(value_YX: Tensor, shape: Sequence[int]) -> Tensor:
     return value_YX[: shape[0] * shape[1]].view(*shape)
 
 
-def _columns(table: nn.Embedding, rows_X: Tensor) -> Tensor:
+def look_up_columns(table: nn.Embedding, rows_X: Tensor) -> Tensor:
     """Look rows up in an embedding; return them as H × the rows' shape.
 
     The gradient of an index selection takes a fortieth of the time of an embedding's when there are
-    this few rows. On a GPU all threads would add to the same few numbers one after another, so they
-    take turns among copies of the table.
+    this few rows, if their numbers are 64-bit: for others torch has a slow path. On a GPU all
+    threads would add to the same few numbers one after another, so they take turns among copies of
+    the table.
     """
     weight_HR, picked_X = table.weight.T, rows_X.flatten()
+    if torch.is_grad_enabled():
+        picked_X = picked_X.long()
     if rows_X.device.type != "cpu":
         picked_X = (
             picked_X
