@@ -28,7 +28,9 @@ BENCHES: Mapping[str, Bench] = {
     "batches": Bench(
         room="speed", phrase="events in batches, by the gateway now and by that of an old commit"
     ),
-    "demo": Bench(room="speed", phrase="lists of a model of the demo, now and at an old commit"),
+    "demo": Bench(
+        room="speed", phrase="training and answers of the demo, now and at an old commit"
+    ),
     "backends": Bench(room="speed", phrase="each back end and its bare client at the same work"),
     "ingest": Bench(room="speed", phrase="memory and rate of reading ten million ratings"),
     "scale": Bench(

@@ -1,10 +1,12 @@
-"""Lists of a model of the demo, by the code of now and of an earlier commit, in turn.
+"""The demo, by the code of now and of an earlier commit, in turn.
 
-    python -m bench demo --bundle FOLDER [--before COMMIT] [--rounds N]
+    python -m bench demo [--before COMMIT] [--rounds N]
 
-Both codes load the same model, each in the format of its own releases: the earlier one's is written
-from the bundle. They answer the same requests in a process of their own with one thread. Times are
-the processor's. TorchServe and the gateway are not part of it.
+In each round both codes ingest MovieLens 100K, train from scratch and update, and answer through
+TorchServe (`bench.speed.demo_machine`). Then both load one model, each in the format of its own
+releases: the earlier one's is written from the bundle. They answer the same requests in a process
+of their own with one thread. Times are the processor's, except walls. The gateway is not part of
+it.
 """
 
 from __future__ import annotations
@@ -16,13 +18,15 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 
 from bench.report.rows import BenchMetric, is_quick, save
+from bench.speed.demo_machine import Values, demo_values, trained_bundle
 from bench.speed.earlier_code import code_of
 from cron.project_root import PROJECT_ROOT
+from deploy.machine.demo import demo_data
 from recommender.bundle import FACTS, WEIGHTS, load_bundle
 from recommender.catalogue.catalogue import OLD_FILE
 
@@ -38,36 +42,47 @@ _MANIFEST = (
     "num_items",
     "files",
 )
-Values = Mapping[str, float]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure both codes and write `bench/results/demo.json`."""
     parser = argparse.ArgumentParser(
-        prog=COMMAND, description="Lists of a model of the demo, now and at an earlier commit."
-    )
-    parser.add_argument(
-        "--bundle", type=Path, required=True, metavar="FOLDER", help="such as one of var/bundles"
+        prog=COMMAND, description="The demo, now and at an earlier commit."
     )
     parser.add_argument(
         "--before", default=BEFORE, help=f"the commit to compare with; default {BEFORE}"
     )
-    parser.add_argument("--rounds", type=int, default=1 if is_quick() else 5)
+    parser.add_argument("--rounds", type=int, default=1 if is_quick() else 2)
     asked = parser.parse_args(arguments)
     found: dict[str, list[Values]] = {"before": [], "now": []}
     with (
-        tempfile.TemporaryDirectory(prefix="freshet-bench-") as folder,
-        code_of(asked.before, Path(folder)) as old_code,
+        tempfile.TemporaryDirectory(prefix="freshet-bench-") as name,
+        code_of(asked.before, Path(name)) as old_code,
     ):
-        old_bundle = Path(folder) / "bundle"
-        write_in_old_format(asked.bundle, old_bundle)
-        codes = {"before": (old_code, old_bundle), "now": (PROJECT_ROOT, asked.bundle.resolve())}
-        for _ in range(asked.rounds):
-            for name, (code, bundle) in codes.items():
-                found[name].append(_values(code, bundle, old_bundle / OLD_FILE))
-                print(name, found[name][-1], flush=True)
+        folder = Path(name)
+        codes = {"before": old_code, "now": PROJECT_ROOT}
+        for number in range(asked.rounds):
+            for when, code in codes.items():
+                place = folder / f"{when}-{number}"
+                values = demo_values(
+                    code, demo_data(folder, os.environ), place, seconds=1.0 if is_quick() else 3.0
+                )
+                found[when].append(values)
+                print(when, values, flush=True)
+            bundles = _bundles(folder / f"now-{number}", folder / f"bundles-{number}")
+            for when, bundle in bundles.items():
+                values = _list_values(codes[when], bundle, bundles["before"] / OLD_FILE)
+                found[when][-1] = {**found[when][-1], **values}
+                print(when, values, flush=True)
     rows = comparison(found["before"], found["now"], commit=asked.before)
     save("demo", "ML-100K demo", rows, command=COMMAND)
+
+
+def _bundles(demo: Path, folder: Path) -> dict[str, Path]:
+    """Return the bundle that a demo has trained, in the formats of both codes."""
+    folder.mkdir()
+    write_in_old_format(trained_bundle(demo, folder / "now"), folder / "before")
+    return {name: folder / name for name in ("before", "now")}
 
 
 def write_in_old_format(bundle: Path, folder: Path) -> None:
@@ -116,7 +131,7 @@ def comparison(
     return metrics
 
 
-def _values(code: Path, bundle: Path, catalogue: Path) -> Values:
+def _list_values(code: Path, bundle: Path, catalogue: Path) -> Values:
     ended = subprocess.run(
         [sys.executable, "-P", str(_SCRIPT), str(bundle), str(catalogue)],
         cwd=code,
