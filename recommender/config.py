@@ -119,7 +119,7 @@ class Slot:
 
     name: str
     width: int  # of its vectors
-    starts_open: bool = False  # the gate is 1 at first, because the vectors are zero
+    starts_open: bool = False  # the gate is 1 at first
     hops: int = 0
 
 

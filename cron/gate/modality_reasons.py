@@ -34,11 +34,14 @@ def modality_reasons(
 
 
 def _reason(name: str, worth: Interval) -> Reason:
-    """Say what is lost without a modality, and whether that is surely more than nothing."""
-    verdict = "pay for themselves" if worth.low > 0 else "do not pay for themselves"
+    """Say what the ranking loses with a modality shuffled, and whether that is above zero.
+
+    A loss means that this model uses it, not that a model without it would be worse.
+    """
+    verdict = "are used by the model" if worth.low > 0 else "do not pay for themselves"
     text = (
-        f"{_NAMES.get(name, name)} {verdict}: worth {signed_text(worth.difference)} NDCG@10 "
-        f"({signed_text(worth.low)} to {signed_text(worth.high)}), by shuffling them among the "
-        "items"
+        f"{_NAMES.get(name, name)} {verdict}: shuffling them among the items costs "
+        f"{signed_text(worth.difference)} NDCG@10 "
+        f"({signed_text(worth.low)} to {signed_text(worth.high)})"
     )
     return interval_reason(f"modality_{name}", text, worth, ok=True, limit=0.0)

@@ -14,9 +14,10 @@ from recommender.config import Slot
 class SlotAdapter(nn.Module):
     """A small adapter and a gate. Nothing here has a bias, so zeros, for no vector, add nothing.
 
-    The gate starts at zero, so training begins without the modality. Where its vectors are learned
-    from zero, they do what the gate would do, and it starts at one: with both at zero, neither
-    would have a gradient. `hop` is how much of the facts of entities is added to them.
+    The gate starts at zero, so training begins without the modality; that of facts starts at one.
+    A closed gate opens by what the histories say of the items. Where texts say nothing, they say
+    nothing either, and it stayed closed (docs/log.md). `hop` is how much of the facts of entities
+    is added to them.
     """
 
     def __init__(self, slot: Slot, dim: int) -> None:

@@ -74,7 +74,7 @@ def test_facts_are_learned_and_a_new_one_counts_in_an_update(knowing: Services) 
     assert full.model.terms is not None
     assert full.model.terms.any(1).all()
     worth = {reason.name: reason.text for reason in run.reasons}
-    assert " pay for themselves: worth " in worth["modality_facts"]
+    assert "shuffling them among the items costs " in worth["modality_facts"]
     assert "modality_text" in worth
     send(knowing, [fact(2, "maker9"), fact(4, "maker9"), *event_records(401, 500)])
     run, update = publish(knowing, lease)

@@ -17,12 +17,14 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from recommender.arrays.text_column import TextColumn
 from recommender.bundle import Bundle
 from recommender.config import FACTS, Slot
 from recommender.item_arrays import Whitening
 from recommender.network.model import TwoTowers, new_model
 from trainer.config import TrainConfig
 from trainer.data.fact_terms import read_terms
+from trainer.data.principal_terms import principal_terms
 from trainer.data.start import MOST_FITTED, CannotStart
 from trainer.data.texts import fit_whitening
 from trainer.data.translations import pretrained_terms
@@ -112,7 +114,7 @@ def _facts_slot(bundle: Bundle, config: TrainConfig) -> list[Slot]:
         Slot(
             name=FACTS,
             width=config.facts.width,
-            starts_open=kind != "pretrained",
+            starts_open=True,
             hops=int(kind == "hop"),
         )
     ]
@@ -164,14 +166,21 @@ def _with_facts(bundle: Bundle, config: TrainConfig) -> Bundle:
             names = terms.names
     num_terms = len(names) if names is not None else 0
     manifest = replace(bundle.manifest, num_terms=num_terms)
-    is_new, graph = bundle.folder is None, bundle.catalogue.graph
+    is_new = bundle.folder is None
     bundle = replace(bundle, facts=facts, manifest=manifest, term_names=names)
     model = _with_slots_and_terms(bundle, config.seed)
-    if is_new and config.facts.model == "pretrained" and graph is not None and names is not None:
-        assert model.terms is not None
-        width = config.facts.width
-        model.terms.data = pretrained_terms(graph, names, width=width, seed=config.seed)
+    if is_new and model.terms is not None and names is not None:
+        model.terms.data = _first_terms(bundle, names, config)
     return replace(bundle, model=model)
+
+
+def _first_terms(bundle: Bundle, names: TextColumn, config: TrainConfig) -> Tensor:
+    """Return the terms that a full retrain begins with."""
+    width, graph, links = config.facts.width, bundle.catalogue.graph, bundle.facts.links
+    if config.facts.model == "pretrained" and graph is not None:
+        return pretrained_terms(graph, names, width=width, seed=config.seed)
+    assert links is not None
+    return principal_terms(links, names, width=width, seed=config.seed)
 
 
 def _with_slots_and_terms(bundle: Bundle, seed: int) -> TwoTowers:

@@ -42,6 +42,9 @@ MAX_GRADIENT_NORM = 5.0
 # The share of items that a step treats as brand new. Without it the ranking of new items is a sixth
 # worse; see docs/log.md.
 FORGOTTEN_SHARE = 0.05
+# The rate of terms, as a share of that of other weights. With all of it, terms learn by heart which
+# items they belong to, so that a new item with the same terms is ranked unlike them; docs/log.md.
+TERMS_LR_SHARE = 0.1
 # Deferred steps need a few hundred numbers a row: 2 GiB for a million rows at once, and four times
 # the time of small parts.
 SETTLED_AT_ONCE = 8_192
@@ -123,7 +126,7 @@ class Step:
         trainee.optimizer.step(lr=lr)
         trainee.optimizer.items.step(rows_X[learning_X], rows_gradients[0][learning_X], lr=lr)
         if self._terms is not None and terms is not None:
-            self._terms.step(terms, lr=lr)
+            self._terms.step(terms, lr=TERMS_LR_SHARE * lr)
         trainee.source.step(lr=lr)
         return Stepped(loss=float(total), must_end=bool(ends))
 

@@ -25,12 +25,13 @@ def modalities(num_users: int = NUM_USERS) -> Evaluation:
 def test_a_modality_that_loses_nothing_does_not_pay() -> None:
     text, facts = modality_reasons(modalities(), None, 200)
     assert text.name == "modality_text"
-    assert text.text.startswith("texts pay for themselves: worth +.")
+    assert text.text.startswith(
+        "texts are used by the model: shuffling them among the items costs +."
+    )
     assert text.low is not None
     assert text.low > 0
     assert facts.text == (
-        "facts do not pay for themselves: worth 0 NDCG@10 (0 to 0), by shuffling them among the "
-        "items"
+        "facts do not pay for themselves: shuffling them among the items costs 0 NDCG@10 (0 to 0)"
     )
     assert text.ok
     assert facts.ok

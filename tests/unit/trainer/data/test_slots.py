@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import pytest
 import torch
@@ -173,9 +174,13 @@ def test_an_unknown_modality_is_refused_by_name(tmp_path: Path) -> None:
         start(tmp_path, unknown)
 
 
-def test_pretrained_terms_start_behind_a_closed_gate(tmp_path: Path) -> None:
-    bundle = start(tmp_path, replace(CONFIG, facts=FactsConfig(model="pretrained", width=4)))
+@pytest.mark.parametrize("model", ["embeddings", "pretrained", "hop"])
+def test_facts_tell_items_apart_from_the_first_step(
+    tmp_path: Path, model: Literal["embeddings", "pretrained", "hop"]
+) -> None:
+    """A gate or vectors at zero stayed there where texts say nothing of the items."""
+    bundle = start(tmp_path, replace(CONFIG, facts=FactsConfig(model=model, width=4)))
     terms = towers(bundle).terms
     assert terms is not None
     assert terms.any(1).any()
-    assert float(towers(bundle).get_parameter("slots.facts.gate").detach()) == 0.0
+    assert float(towers(bundle).get_parameter("slots.facts.gate").detach()) == 1.0
