@@ -1,4 +1,4 @@
-"""First values of the terms of facts: the principal components of what facts say of the items.
+"""First values of the terms of facts: the principal components of the facts of items.
 
 Each item is the mean of its facts' entities, weighted by how few items each of them is related to,
 as words are in the retrieval of texts. The components come from subspace iteration (Halko et al.
@@ -27,7 +27,7 @@ MIN_SHARE = 1e-3  # of the largest deviation; components with less become zero
 
 
 def principal_terms(links: Links, names: TextColumn, *, width: int, seed: int) -> Tensor:
-    """Return vectors_TW of terms with which the items' vectors have unit variance, and mean zero.
+    """Return vectors_TW of terms that give the items vectors of unit variance and mean zero.
 
     Those of relations are zero, and so is what is beyond the rank of the facts.
     """
