@@ -76,17 +76,17 @@ class _WeightedFacts:
 
     def items(self, of_terms_TK: Tensor) -> Tensor:
         """Return the product with a matrix of terms."""
-        return self._centred(self.links.means(self.weight_T1 * of_terms_TK))
+        return self._less_mean(self.links.means(self.weight_T1 * of_terms_TK))
 
     def terms(self, of_items_NK: Tensor) -> Tensor:
         """Return the product of the transposed matrix with a matrix of items."""
         share_N1 = 2.0 / self.links.starts_X1.diff().clamp(min=1).unsqueeze(1)
-        shared_NK = self._centred(of_items_NK) * share_N1
+        shared_NK = self._less_mean(of_items_NK) * share_N1
         whole_TK = torch.zeros(len(self.weight_T1), of_items_NK.shape[1])
         whole_TK.index_add_(0, self.links.terms_L.long(), shared_NK[self.owner_L])
         return whole_TK * self.weight_T1
 
-    def _centred(self, of_items_NK: Tensor) -> Tensor:
+    def _less_mean(self, of_items_NK: Tensor) -> Tensor:
         has_N1 = self.has_N.unsqueeze(1)
         kept_NK = of_items_NK * has_N1
         return kept_NK - has_N1 * kept_NK.sum(0) / has_N1.sum().clamp(min=1)
