@@ -166,8 +166,12 @@ async def open_services(settings: Settings) -> AsyncIterator[GatewayServices]:
     metrics = _metrics(settings, ledger, overview, lambda: event_log.backlog(histories.cursor()))
     ready, changes = _ready_texts(settings, ledger), _changes(ledger, item_records, intake)
     close = (ready.close, experiments.answers.close, shadow.close, inference.close, ledger.close)
+    copy = copy_services(settings, ledger, lists, item_records, ready, live)
     tasks = _tasks(keyring, placements, experiments, personalizer, shadow, recommendations)
-    async with _follower(tasks, close=close), _recorder(settings, event_log, metrics) as slates:
+    async with (
+        _follower([*tasks, copy.ahead.keep_preparing()], close=close),
+        _recorder(settings, event_log, metrics) as slates,
+    ):
         yield GatewayServices(
             settings=settings,
             keyring=keyring,
@@ -187,7 +191,7 @@ async def open_services(settings: Settings) -> AsyncIterator[GatewayServices]:
             foreign=ForeignIntake(intake, new_id=RecordIds()),
             placements=placements,
             lists=lists,
-            copy=copy_services(settings, ledger, lists, item_records, ready),
+            copy=copy,
             slates=slates,
             personalizer=personalizer,
             metrics=metrics,

@@ -45,13 +45,21 @@ class ReadyTexts:
             log.warning("no texts read; templates are shown", extra={"why": str(error)})
             return {}
 
-    def want(self, briefs: Sequence[Brief]) -> None:
-        """Note briefs that are shown without a text of a writer; it returns at once."""
+    @property
+    def has_writer(self) -> bool:
+        """Whether there is somebody who writes what is wanted."""
+        return self._has_writer
+
+    def want(self, briefs: Sequence[Brief], *, times: int = 1) -> None:
+        """Note briefs that are shown without a text of a writer; it returns at once.
+
+        Those that may be shown later are wanted 0 times: they are written after the others.
+        """
         if not self._has_writer:
             return
         with self._lock:
             room = _MOST_WAITING - len(self._wanted)
-            self._wanted.update(briefs[: max(0, room)])
+            self._wanted.update(dict.fromkeys(briefs[: max(0, room)], times))
             self._keep_flushing()
 
     def count_shown(self, texts: Sequence[ReadyText]) -> None:

@@ -7,8 +7,14 @@ from typing import Annotated
 
 from copywriter.brief import Language, Tone
 from copywriter.writing.writer import MAX_BRIEFS, MAX_WAIT_S
-from cron.settings.rules import POSITIVE, SHARE, Bounds, Text, is_filled, url_for
+from cron.settings.rules import POSITIVE, SHARE, Bounds, EachText, Text, is_filled, url_for
 from cron.urls.writers import parse_writer
+
+
+def is_segment(text: str) -> str | None:
+    """Return None for `ATTRIBUTE:VALUE`, or else what is expected."""
+    name, _, value = text.partition(":")
+    return None if name.strip() and value.strip() else "an attribute and its value, `genre:Drama`"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,4 +48,8 @@ class CopySettings:
     cost_per_hour: Annotated[float, POSITIVE] | None = None  # in the currency of the prices
     # a writer whose first texts the verifier accepts less often is not made live
     min_precision: Annotated[float, SHARE] = 0.3
+    # after a list with texts, those of the user's next list are wanted; 0: nothing is wanted ahead
+    ahead_s: float = 10.0
+    # `ATTRIBUTE:VALUE`: readers who like it; popular items have blurbs for them ahead
+    segments: Annotated[tuple[str, ...], EachText(is_segment)] = ()
     keep_days: Annotated[float, POSITIVE] = 35.0  # of texts that no editor decided on

@@ -12,7 +12,7 @@ from typing import Generic, Literal, TypeVar
 
 from starlette.concurrency import run_in_threadpool
 
-from copywriter.brief import Language
+from copywriter.brief import Brief, Language
 from copywriter.list_briefs import CopyStyle, ListReason, item_brief, row_brief
 from copywriter.ready_text import ReadyText
 from gateway.bodies.copy import ItemCopy
@@ -73,6 +73,19 @@ def listed_texts(
     items: Sequence[AnyListed], row: ListedRow, style: CopyStyle, sources: CopySources
 ) -> Sequence[ReadyText]:
     """Return a text for each item, and after them the list's title if it has one; it blocks."""
+    briefs = listed_briefs(items, row, style, sources)
+    texts = list(ready_or_template(briefs, sources.ready))
+    if sources.ready is not None:
+        sources.ready.count_shown(texts)
+    if row.kind == "trending":
+        texts.append(ReadyText(text=_TRENDING[style.language], source="template"))
+    return texts
+
+
+def listed_briefs(
+    items: Sequence[AnyListed], row: ListedRow, style: CopyStyle, sources: CopySources
+) -> Sequence[Brief]:
+    """Return the brief of each item, and after them that of the title if it has one; it blocks."""
     ids = [item.id for item in items]
     known = sources.item_records.find([*ids, *([row.item_id] if row.item_id else [])])
     private = sources.private_attributes
@@ -86,9 +99,4 @@ def listed_texts(
     elif row.kind in ("popular", "new"):
         of_row = ListReason(is_popular=row.kind == "popular", is_new=row.kind == "new")
         briefs.append(row_brief([], [of_row], style))
-    texts = list(ready_or_template(briefs, sources.ready))
-    if sources.ready is not None:
-        sources.ready.count_shown(texts)
-    if row.kind == "trending":
-        texts.append(ReadyText(text=_TRENDING[style.language], source="template"))
-    return texts
+    return briefs

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -45,9 +45,15 @@ class CopySources:
 class CopyLists:
     """Answers questions for lists; adds texts where they are asked for. For the event loop."""
 
-    def __init__(self, lists: PlacementLists, sources: CopySources) -> None:
+    def __init__(
+        self,
+        lists: PlacementLists,
+        sources: CopySources,
+        note: Callable[[RecommendationRequest], None],
+    ) -> None:
         self._lists = lists
         self._sources = sources
+        self._note = note  # called with each question whose list had a writer's texts or may have
 
     async def answer(self, request: RecommendationRequest) -> Answered:
         """Return the list; with `copy`, each item has a text and the list a title."""
@@ -59,6 +65,8 @@ class CopyLists:
         policy = self._lists.copy_policy(request, answered)
         if policy == "none":
             return _with_texts(answered, None, explain=request.explain)
+        if policy == "writer":
+            self._note(request)
         texts = await run_in_threadpool(
             texts_of, answered.items, self._style(request), self._sources, policy
         )
@@ -75,14 +83,22 @@ def texts_of(
     items: Sequence[ShownItem], style: CopyStyle, sources: CopySources, policy: CopyPolicy
 ) -> Sequence[ReadyText]:
     """Return a text for each item, and after them the title of the list; it blocks."""
+    briefs = briefs_of(items, style, sources)
+    texts = ready_or_template(briefs, sources.ready if policy == "writer" else None)
+    if sources.ready is not None:
+        sources.ready.count_shown(texts)
+    return texts
+
+
+def briefs_of(
+    items: Sequence[ShownItem], style: CopyStyle, sources: CopySources
+) -> Sequence[Brief]:
+    """Return the brief of each item, and after them that of the list's title; it blocks."""
     known = sources.item_records.find(ids_to_read(items))
     reasoned = [reasoned_item(one, known, sources.private_attributes) for one in items]
     briefs = [item_brief(one.item, one.reason, style) for one in reasoned]
     row = row_brief([one.item for one in reasoned], [one.reason for one in reasoned], style)
-    texts = ready_or_template([*briefs, row], sources.ready if policy == "writer" else None)
-    if sources.ready is not None:
-        sources.ready.count_shown(texts)
-    return texts
+    return [*briefs, row]
 
 
 def ready_or_template(briefs: Sequence[Brief], ready: ReadyTexts | None) -> Sequence[ReadyText]:

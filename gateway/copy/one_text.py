@@ -47,10 +47,9 @@ class OneText:
 
     async def answer(self, question: CopyQuestion) -> CopyAnswer | Refusal:
         """Return a text; raise UnknownItem for an item that has no record or is hidden."""
-        answered = await self._lists.answer(_question_for_reasons(question))
-        if isinstance(answered, Refusal):
-            return answered
-        brief = await run_in_threadpool(brief_of, question, answered, self._sources)
+        brief = await self.brief(question)
+        if isinstance(brief, Refusal):
+            return brief
         (text,) = await run_in_threadpool(ready_or_template, [brief], self._sources.ready)
         if text.source == "template" and self._write is not None:
             text = await self._model_text(brief, question.timeout_s) or text
@@ -63,6 +62,13 @@ class OneText:
             language=brief.language,
             digest=brief.digest(),
         )
+
+    async def brief(self, question: CopyQuestion) -> Brief | Refusal:
+        """Return what the text may say; raise UnknownItem as `answer` does."""
+        answered = await self._lists.answer(_question_for_reasons(question))
+        if isinstance(answered, Refusal):
+            return answered
+        return await run_in_threadpool(brief_of, question, answered, self._sources)
 
     async def _model_text(self, brief: Brief, timeout_s: float) -> ReadyText | None:
         """Return a model's text; None when none came in time.

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cache, partial
 from threading import Event
 
+from copywriter.brief import BriefAttribute
 from copywriter.list_briefs import CopyStyle
 from cron import wiring
 from cron.copy.ask_now import write_now
@@ -16,10 +17,16 @@ from cron.copy.write_ahead import CopyWork
 from cron.ledger.ledger import Ledger
 from cron.metrics.copy_report import CopyReport, copy_report
 from cron.ports import ItemRecords
+from cron.settings.copy_settings import CopySettings
 from cron.settings.tree import Settings
+from gateway.bodies.item_lists import PopularItemAnswer
+from gateway.copy.ahead import ListsAhead, RowsAhead
 from gateway.copy.item_lists import ItemListTexts
 from gateway.copy.lists import CopyLists, CopySources
 from gateway.copy.one_text import OneText, WriteText
+from gateway.items.matching import item_filter
+from gateway.items.rankings import ItemRankings
+from gateway.model.live_release import LiveRelease
 from gateway.placements.lists import PlacementLists
 
 
@@ -42,6 +49,7 @@ class CopyServices:
     lists: CopyLists
     item_lists: ItemListTexts
     one_text: OneText
+    ahead: ListsAhead
     report: Callable[[], CopyReport]
 
 
@@ -51,6 +59,7 @@ def copy_services(
     lists: PlacementLists,
     item_records: ItemRecords,
     ready: ReadyTexts,
+    live: LiveRelease,
 ) -> CopyServices:
     """Return the services of texts in the shop's style."""
     sources = CopySources(
@@ -63,9 +72,37 @@ def copy_services(
         ready=ready,
         private_attributes=settings.gateway.private_attributes,
     )
+    one_text = OneText(lists, sources, write_text(settings, ledger))
+    rows = _rows_ahead(settings.copy, item_records, live)
+    ahead = ListsAhead(lists, sources, one_text, rows, after_s=settings.copy.ahead_s)
     return CopyServices(
-        lists=CopyLists(lists, sources),
+        lists=CopyLists(lists, sources, ahead.note),
         item_lists=ItemListTexts(sources),
-        one_text=OneText(lists, sources, write_text(settings, ledger)),
+        one_text=one_text,
+        ahead=ahead,
         report=partial(copy_report, ledger, settings.copy),
     )
+
+
+def _rows_ahead(settings: CopySettings, item_records: ItemRecords, live: LiveRelease) -> RowsAhead:
+    everything = item_filter({})
+    return RowsAhead(
+        popular=partial(_popular, item_records, live),
+        newest=partial(ItemRankings(item_records).newest, everything),
+        languages=settings.languages,
+        segments=tuple(map(_segment, settings.segments)),
+    )
+
+
+def _popular(item_records: ItemRecords, live: LiveRelease, k: int) -> list[PopularItemAnswer]:
+    """Return the live release's most popular items that have a record and are not hidden."""
+    release = live.get()
+    ids = [one.item_id for one in (release.manifest.popular if release else ())]
+    known = item_records.find(ids)
+    shown = [known[one].record for one in ids if one in known and not known[one].record.hidden]
+    return [PopularItemAnswer(id=one.item_id, title=one.title) for one in shown[:k]]
+
+
+def _segment(text: str) -> BriefAttribute:
+    name, _, value = text.partition(":")
+    return BriefAttribute(name=name.strip(), values=(value.strip(),))

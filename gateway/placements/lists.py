@@ -71,6 +71,16 @@ class PlacementLists:
         self._sources = PolicySources(new_items=new_items, posteriors=placements.posteriors)
         self._placing = Placing(item_records, new_items)
 
+    def uncounted(self) -> PlacementLists:
+        """Return the same lists for questions that nobody waits for: arms do not count them."""
+        return PlacementLists(
+            self._recommendations,
+            self._placements,
+            self._item_records,
+            replace(self._experiments, answers=ArmAnswers(lambda _counts: None)),
+            private_attributes=self._private_attributes,
+        )
+
     async def answer(self, request: RecommendationRequest) -> Answered:
         """Return the list; raise BadRequest for a placement that there is not."""
         answered = await self._list_for(request)

@@ -1,0 +1,100 @@
+"""Texts are wanted before they are shown: of users' next lists, of popular items, for segments."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from shutil import copy
+
+import pytest
+
+from copywriter.brief import Brief, BriefAttribute
+from cron.ledger import copy_cost_rows, wanted_rows
+from cron.ledger.ledger import Ledger, open_ledger
+from cron.settings.copy_settings import CopySettings
+from tests.component.gateway_process import RunningGateway, StandIn, gateway, settings_in
+
+LIMIT_S = 30.0
+REASON = {"nearest": [], "shared": {}, "popular": False, "new": True}
+ITEMS = [
+    {"item_id": f"{number}", "title": f"Film {number}", "attributes": {"genre": [genre]}}
+    for number, genre in ((7, "Drama"), (8, "Sci-Fi"), (9, "Sci-Fi"))
+]
+
+
+def offer(model: StandIn, item_id: str) -> None:
+    """Have the model recommend an item."""
+    item = {"id": item_id, "title": f"Film {item_id}", "score": 1.5, "reason": REASON}
+    model.body = {"items": [item], "model_version": 3}
+
+
+@pytest.fixture
+def shop(tmp_path: Path, story_ledger: Path) -> Iterator[RunningGateway]:
+    """Serve a gateway with three films and a writer, which prepares lists at once."""
+    model = StandIn()
+    offer(model, "7")
+    copy(story_ledger, tmp_path / "ledger.db")
+    settings = replace(
+        settings_in(tmp_path, inference_port=model.port),
+        copy=CopySettings(
+            writer="torchserve:", ahead_s=0.05, languages=("en",), segments=("genre:Sci-Fi",)
+        ),
+    )
+    with gateway(settings) as client:
+        assert client.post("/v1/items", json=ITEMS).is_success
+        yield RunningGateway(client=client, settings=settings, model=model)
+    model.stop()
+
+
+def until_wanted(shop: RunningGateway, is_right: Callable[[Brief], bool]) -> Ledger:
+    """Wait until such a brief is wanted; return the ledger."""
+    ledger = open_ledger(shop.settings.store.ledger)
+    deadline = time.monotonic() + LIMIT_S
+    while not any(map(is_right, wanted_rows.most_wanted(ledger, 500))):
+        assert time.monotonic() < deadline, wanted_rows.most_wanted(ledger, 500)
+        time.sleep(0.05)
+    return ledger
+
+
+def is_line_about(title: str) -> Callable[[Brief], bool]:
+    return lambda brief: (
+        brief.kind == "reason_line"
+        and brief.items[0].title == title
+        and brief.reason is not None
+        and brief.reason.new
+    )
+
+
+def test_the_next_list_is_wanted_before_it_is_shown(shop: RunningGateway) -> None:
+    asked = {"user_id": "ann", "copy": True}
+    first = shop.client.post("/v1/recommendations", json=asked).json()
+    assert [item["id"] for item in first["items"]] == ["7"]
+    offer(shop.model, "8")  # what ann clicked meanwhile changed her list
+    ledger = until_wanted(shop, is_line_about("Film 8"))
+    wanted = wanted_rows.most_wanted(ledger, 500)
+    shown, next_one = is_line_about("Film 7"), is_line_about("Film 8")
+    lines = [one for one in wanted if shown(one) or next_one(one)]
+    assert list(map(shown, lines)) == [True, False]  # what was shown comes first
+    ledger.close()
+    assert not shop.log_records()[len(ITEMS) + 1 :]  # one slate: what was prepared is no list
+
+
+def test_popular_and_new_items_are_written_before_anybody_asks(shop: RunningGateway) -> None:
+    ledger = until_wanted(
+        shop, lambda brief: brief.kind == "row_title" and brief.reason is not None
+    )
+    assert copy_cost_rows.shown_in(ledger, 1) == {}
+    ledger.close()
+
+
+def test_a_segment_has_blurbs_of_what_it_likes(shop: RunningGateway) -> None:
+    liked = BriefAttribute(name="genre", values=("Sci-Fi",))
+    ledger = until_wanted(shop, lambda brief: brief.audience == liked)
+    about = [one.items[0].title for one in wanted_rows.most_wanted(ledger, 500) if one.audience]
+    assert "Film 7" not in about  # a drama
+    asked = {"item_ids": ["8"], "kind": "item_blurb", "audience": {"genre": "Sci-Fi"}}
+    digest = shop.client.post("/v1/copy", json=asked).json()["digest"]
+    until_wanted(shop, lambda brief: brief.digest() == digest and brief.audience == liked).close()
+    ledger.close()
