@@ -155,9 +155,13 @@ def answer(
     description: str,
     *,
     headers: Mapping[str, object] | None = None,
+    others: Mapping[str, object] | None = None,
     **examples: object,
 ) -> Responses:
-    """Return the description of an answer; its type is that of the examples."""
+    """Return the description of an answer; its type is that of the examples.
+
+    `others` are the contents of other media types.
+    """
     values = {
         name: {"value": json.loads(json.dumps(to_json(example)))}
         for name, example in examples.items()
@@ -166,7 +170,7 @@ def answer(
         status: {
             "model": reduce(or_, dict.fromkeys(type(example) for example in examples.values())),
             "description": description,
-            "content": {"application/json": {"examples": values}},
+            "content": {"application/json": {"examples": values}, **(others or {})},
             "headers": headers or {},
         }
     }

@@ -11,7 +11,6 @@ from functools import partial
 from pathlib import Path
 
 from cron import wiring
-from cron.copy.ready_texts import ReadyTexts
 from cron.forgetting.request import Forgotten, forget
 from cron.journal.dead_letters import DeadLetters
 from cron.ledger import (
@@ -164,14 +163,10 @@ async def open_services(settings: Settings) -> AsyncIterator[GatewayServices]:
     intake = RecordIntake(event_log, histories, item_records, letters, new_id=RecordIds())
     overview = partial(_overview, ledger, event_log, Paths(var=var_folder(settings)).runs)
     metrics = _metrics(settings, ledger, overview, lambda: event_log.backlog(histories.cursor()))
-    ready, changes = _ready_texts(settings, ledger), _changes(ledger, item_records, intake)
-    close = (ready.close, experiments.answers.close, shadow.close, inference.close, ledger.close)
-    copy = copy_services(settings, ledger, lists, item_records, ready, live)
+    copy = copy_services(settings, ledger, lists, item_records, live)
+    close = (copy.close, experiments.answers.close, shadow.close, inference.close, ledger.close)
     tasks = _tasks(keyring, placements, experiments, personalizer, shadow, recommendations)
-    async with (
-        _follower([*tasks, copy.ahead.keep_preparing()], close=close),
-        _recorder(settings, event_log, metrics) as slates,
-    ):
+    async with _follower(tasks, copy, close), _recorder(settings, event_log, metrics) as slates:
         yield GatewayServices(
             settings=settings,
             keyring=keyring,
@@ -180,8 +175,8 @@ async def open_services(settings: Settings) -> AsyncIterator[GatewayServices]:
             histories=histories,
             inference=inference,
             item_records=item_records,
-            item_changes=ItemChanges(item_records, changes),
-            fact_changes=FactChanges(item_records, changes),
+            item_changes=ItemChanges(item_records, writes := _writes(ledger, item_records, intake)),
+            fact_changes=FactChanges(item_records, writes),
             item_rankings=ItemRankings(item_records),
             similar_items=SimilarItems(histories, item_records, inference),
             pictures=_pictures(settings, ledger, histories),
@@ -206,10 +201,10 @@ async def open_services(settings: Settings) -> AsyncIterator[GatewayServices]:
 
 @asynccontextmanager
 async def _follower(
-    tasks: Sequence[Awaitable[None]], *, close: Sequence[Callable[[], None]]
+    tasks: Sequence[Awaitable[None]], copy: CopyServices, close: Sequence[Callable[[], None]]
 ) -> AsyncIterator[None]:
     """Run tasks again and again; at the end cancel them, then close."""
-    following = asyncio.gather(*tasks)
+    following = asyncio.gather(*tasks, copy.ahead.keep_preparing())
     try:
         yield
     finally:
@@ -357,11 +352,7 @@ def _overview(ledger: Ledger, event_log: EventLog, runs: Path) -> Overview:
     return look(ledger, event_log, runs, now=datetime.now(UTC))
 
 
-def _ready_texts(settings: Settings, ledger: Ledger) -> ReadyTexts:
-    return ReadyTexts(ledger, has_writer=settings.copy.writer is not None)
-
-
-def _changes(ledger: Ledger, item_records: ItemRecords, intake: RecordIntake) -> RecordChanges:
+def _writes(ledger: Ledger, item_records: ItemRecords, intake: RecordIntake) -> RecordChanges:
     is_filling = partial(_is_filling, ledger, item_records)
     return RecordChanges(intake, new_id=RecordIds(), is_filling=is_filling)
 

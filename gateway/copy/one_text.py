@@ -14,7 +14,6 @@ from copywriter.list_briefs import CopyStyle, ListReason, describe_item, item_br
 from copywriter.ready_text import ReadyText
 from cron.known_item import KnownItem
 from cron.ports import ItemRecords
-from gateway.bodies.copy import CopyAnswer
 from gateway.bodies.recommendations import PinnedItem
 from gateway.bodies.refusal import Refusal
 from gateway.copy.lists import CopySources, ready_or_template
@@ -41,34 +40,34 @@ class OneText:
         self._write = write
 
     @property
+    def sources(self) -> CopySources:
+        """Where texts come from."""
+        return self._sources
+
+    @property
     def style(self) -> CopyStyle:
         """How texts are written where a question does not say."""
         return self._sources.style
 
-    async def answer(self, question: CopyQuestion) -> CopyAnswer | Refusal:
-        """Return a text; raise UnknownItem for an item that has no record or is hidden."""
-        brief = await self.brief(question)
-        if isinstance(brief, Refusal):
-            return brief
-        (text,) = await run_in_threadpool(ready_or_template, [brief], self._sources.ready)
-        if text.source == "template" and self._write is not None:
-            text = await self._model_text(brief, question.timeout_s) or text
-        if self._sources.ready is not None:
-            self._sources.ready.count_shown([text])
-        return CopyAnswer(
-            text=text.text,
-            source=text.source,
-            kind=question.kind,
-            language=brief.language,
-            digest=brief.digest(),
-        )
-
     async def brief(self, question: CopyQuestion) -> Brief | Refusal:
-        """Return what the text may say; raise UnknownItem as `answer` does."""
-        answered = await self._lists.answer(_question_for_reasons(question))
+        """Return what a text may say; raise UnknownItem for an item without a record, or hidden."""
+        answered = await self.reasons(question)
         if isinstance(answered, Refusal):
             return answered
         return await run_in_threadpool(brief_of, question, answered, self._sources)
+
+    async def reasons(self, question: CopyQuestion) -> Answered:
+        """Return a list of the question's items, with the reason of each."""
+        return await self._lists.answer(_question_for_reasons(question))
+
+    async def text(self, brief: Brief, within_s: float) -> ReadyText:
+        """Return the text of a brief: one that is ready, a model's within a time, a template."""
+        (text,) = await run_in_threadpool(ready_or_template, [brief], self._sources.ready)
+        if text.source == "template" and self._write is not None and within_s > 0:
+            text = await self._model_text(brief, within_s) or text
+        if self._sources.ready is not None:
+            self._sources.ready.count_shown([text])
+        return text
 
     async def _model_text(self, brief: Brief, timeout_s: float) -> ReadyText | None:
         """Return a model's text; None when none came in time.

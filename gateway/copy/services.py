@@ -51,6 +51,7 @@ class CopyServices:
     one_text: OneText
     ahead: ListsAhead
     report: Callable[[], CopyReport]
+    close: Callable[[], None]
 
 
 def copy_services(
@@ -58,10 +59,10 @@ def copy_services(
     ledger: Ledger,
     lists: PlacementLists,
     item_records: ItemRecords,
-    ready: ReadyTexts,
     live: LiveRelease,
 ) -> CopyServices:
     """Return the services of texts in the shop's style."""
+    ready = ReadyTexts(ledger, has_writer=settings.copy.writer is not None)
     sources = CopySources(
         item_records=item_records,
         style=CopyStyle(
@@ -81,6 +82,7 @@ def copy_services(
         one_text=one_text,
         ahead=ahead,
         report=partial(copy_report, ledger, settings.copy),
+        close=ready.close,
     )
 
 
