@@ -51,7 +51,7 @@ def expected_value(request: Request, name: str) -> str:
         return "a text"
     if field.annotation is bool:
         return "true or false"
-    parts = typing.get_args(field.annotation)
+    parts = (field.annotation, *typing.get_args(field.annotation))
     words = next((one for one in parts if typing.get_origin(one) is typing.Literal), None)
     if words is not None:
         return " or ".join(map(str, typing.get_args(words)))

@@ -83,6 +83,7 @@ def test_decisions_about_nothing_are_refused(running: RunningGateway) -> None:
         (running.client.put(red, json={"action": "ban", "text": "x"}), 400, "text"),
         (running.client.put(red, json={"action": "edit", "text": "a\nb"}), 400, "text"),
         (running.client.put(red, json={"action": "praise"}), 400, "action"),
+        (running.client.get("/v1/copy/texts?only=good"), 400, "only"),
     ):
         assert (answer.status_code, answer.json()["error"]["field"]) == (status, field)
 
