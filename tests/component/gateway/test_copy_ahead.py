@@ -24,17 +24,20 @@ ITEMS = [
 ]
 
 
-def offer(model: StandIn, item_id: str) -> None:
-    """Have the model recommend an item."""
-    item = {"id": item_id, "title": f"Film {item_id}", "score": 1.5, "reason": REASON}
-    model.body = {"items": [item], "model_version": 3}
+class ChangingModel(StandIn):
+    """A model that recommends film 7 in its first list, and film 8 from then on."""
+
+    def answer(self, path: str, asked: dict[str, object]) -> tuple[int, object]:
+        num_lists = sum("candidates" not in one for one in self.asked)
+        item_id = "7" if num_lists <= 1 else "8"
+        item = {"id": item_id, "title": f"Film {item_id}", "score": 1.5, "reason": REASON}
+        return 200, {"items": [item], "model_version": 3}
 
 
 @pytest.fixture
 def shop(tmp_path: Path, story_ledger: Path) -> Iterator[RunningGateway]:
     """Serve a gateway with three films and a writer, which prepares lists at once."""
-    model = StandIn()
-    offer(model, "7")
+    model = ChangingModel()
     copy(story_ledger, tmp_path / "ledger.db")
     settings = replace(
         settings_in(tmp_path, inference_port=model.port),
@@ -71,7 +74,7 @@ def test_the_next_list_is_wanted_before_it_is_shown(shop: RunningGateway) -> Non
     asked = {"user_id": "ann", "copy": True}
     first = shop.client.post("/v1/recommendations", json=asked).json()
     assert [item["id"] for item in first["items"]] == ["7"]
-    offer(shop.model, "8")  # what ann clicked meanwhile changed her list
+    # the model says something else now, as after a click
     ledger = until_wanted(shop, is_line_about("Film 8"))
     wanted = wanted_rows.most_wanted(ledger, 500)
     shown, next_one = is_line_about("Film 7"), is_line_about("Film 8")
