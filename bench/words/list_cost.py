@@ -60,8 +60,8 @@ def _rows(
 ) -> list[BenchMetric]:
     style = CopyStyle(language=language)
     stored = CopySources(item_records=sources.item_records, style=style, ready=ready)
-    whole = _milliseconds(lists, lambda shown: texts_of(shown, style, sources))
-    digests = _milliseconds(lists, lambda shown: texts_of(shown, style, stored))
+    whole = _milliseconds(lists, lambda shown: texts_of(shown, style, sources, "writer"))
+    digests = _milliseconds(lists, lambda shown: texts_of(shown, style, stored, "writer"))
     return [
         BenchMetric(
             metric=f"{language}: texts of a list of 10, by templates",

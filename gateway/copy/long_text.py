@@ -1,4 +1,4 @@
-"""A long text, part by part: each is verified against its own item, and sent when it is ready.
+"""A long text in parts: each is verified against its own item and sent when it is ready.
 
 A paragraph about several items is written as one text about each of them. So no part can give an
 item what another one has, a part is written once for all paragraphs, and a part that is late or
