@@ -62,7 +62,7 @@ class ListsAhead:
         *,
         after_s: float,
     ) -> None:
-        self._lists = lists.uncounted()
+        self._lists = lists.without_counts()
         self._sources = sources
         self._one_text = one_text
         self._rows = rows

@@ -71,7 +71,7 @@ class PlacementLists:
         self._sources = PolicySources(new_items=new_items, posteriors=placements.posteriors)
         self._placing = Placing(item_records, new_items)
 
-    def uncounted(self) -> PlacementLists:
+    def without_counts(self) -> PlacementLists:
         """Return the same lists for questions that nobody waits for: arms do not count them."""
         return PlacementLists(
             self._recommendations,

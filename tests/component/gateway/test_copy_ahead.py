@@ -1,4 +1,4 @@
-"""Texts are wanted before they are shown: of users' next lists, of popular items, for segments."""
+"""Texts are wanted ahead: of next lists of users, of popular and new items, for segments."""
 
 from __future__ import annotations
 

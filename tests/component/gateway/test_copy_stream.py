@@ -1,4 +1,4 @@
-"""Long texts as server-sent events: each part is verified and sent before the next is written."""
+"""Long texts as server-sent events: each part is verified and sent before the next one."""
 
 from __future__ import annotations
 
