@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from cron.errors import BadPicture
 from recommender.records.excerpt import shorten
@@ -29,6 +29,11 @@ def thumbnail_of(content: bytes, *, side_px: int, max_pixels: int) -> bytes:
             return _small(picture, side_px)
     except BadPicture:
         raise
+    except UnidentifiedImageError as error:  # its text names an object of the program
+        known = ", ".join(FORMATS)
+        raise BadPicture(
+            f"its {len(content):,} bytes are not a picture that can be read (none of {known})"
+        ) from error
     except Exception as error:  # a damaged picture may raise anything
         text = shorten(" ".join(str(error).split()), _MAX_ERROR_CHARS)
         raise BadPicture(
