@@ -141,9 +141,9 @@ def _texts(copy: CopyReport) -> list[str]:
     hits = "" if copy.hit_share is None else f", {copy.hit_share:.0%} of them ready"
     written, given_up = copy.of_day.num_written, copy.of_day.num_templates
     return [
-        f"texts    {shown}{hits}; {copy.writer} wrote {written:,}, {given_up:,} were rejected "
-        f"twice, {count(copy.num_waiting, 'brief')} wait; {copy.budget_used:.0%} of the hour's "
-        "budget used"
+        f"texts    {shown}{hits}; {copy.writer} wrote {written:,} and gave {given_up:,} up, "
+        f"{count(copy.num_waiting, 'brief')} waiting; {copy.budget_used:.0%} of the hour's budget "
+        "used"
     ]
 
 

@@ -53,8 +53,8 @@ def metrics_of(ledger: Ledger, settings: CopySettings) -> dict[str, float]:
 def test_status_says_what_became_of_texts(ledger: Ledger) -> None:
     (line,) = status._texts(copy_report(ledger, WRITER))
     assert line == (
-        "texts    100 texts in the last day, 75% of them ready; small wrote 1, 1 were rejected "
-        "twice, 1 brief wait; 50% of the hour's budget used"
+        "texts    100 texts in the last day, 75% of them ready; small wrote 1 and gave 1 up, "
+        "1 brief waiting; 50% of the hour's budget used"
     )
     (line,) = status._texts(copy_report(ledger, CopySettings()))
     assert line == "texts    100 texts in the last day, by templates"

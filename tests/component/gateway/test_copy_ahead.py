@@ -39,14 +39,16 @@ def shop(tmp_path: Path, story_ledger: Path) -> Iterator[RunningGateway]:
     """Serve a gateway with three films and a writer, which prepares lists at once."""
     model = ChangingModel()
     copy(story_ledger, tmp_path / "ledger.db")
+    plain = settings_in(tmp_path, inference_port=model.port)
+    with gateway(plain) as client:  # popular and new items are looked at once, at the start
+        assert client.post("/v1/items", json=ITEMS).is_success
     settings = replace(
-        settings_in(tmp_path, inference_port=model.port),
+        plain,
         copy=CopySettings(
             writer="torchserve:", ahead_s=0.05, languages=("en",), segments=("genre:Sci-Fi",)
         ),
     )
     with gateway(settings) as client:
-        assert client.post("/v1/items", json=ITEMS).is_success
         yield RunningGateway(client=client, settings=settings, model=model)
     model.stop()
 
