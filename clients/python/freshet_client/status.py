@@ -83,6 +83,11 @@ class Progress:
     done: int
     total: int
     loss: Optional[float]
+    ranks: int
+    device: Optional[str]
+    starts: int
+    events_s: Optional[float]
+    left_s: Optional[float]
 
 
 @dataclass(frozen=True)

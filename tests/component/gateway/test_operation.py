@@ -41,14 +41,15 @@ def test_the_page_calls_only_here_and_is_never_framed(shared_gateway: RunningGat
 
 def test_metrics_count_calls_records_and_answers(running: RunningGateway) -> None:
     running.client.post("/v1/events", json=[VIEW, {}])
-    assert "freshet_log_backlog 1.0" in running.client.get("/metrics").text  # no list is in the log
+    before = running.client.get("/metrics").text  # no list is in the log yet
+    assert "freshet_log_backlog 1.0" in before
+    assert "freshet_history_backlog 1.0" in before
     running.client.get("/v1/recommendations/ann")
     text = running.client.get("/metrics").text
     assert 'freshet_requests_total{call="/v1/recommendations/{user_id}",status="200"} 1.0' in text
     assert 'freshet_records_total{kind="event",outcome="accepted"} 1.0' in text
     assert 'freshet_records_total{kind="event",outcome="rejected"} 1.0' in text
     assert "freshet_live_version 3.0" in text
-    assert "freshet_history_backlog 1.0" in text
     assert 'freshet_runs_total{outcome="refused"} 1.0' in text
     assert 'freshet_newest_run_step_seconds{step="train"} 12.5' in text
     assert 'freshet_answer_seconds_count{call="recommendations",model_version="3"} 1.0' in text
