@@ -1,6 +1,7 @@
 """What is added to a true sentence to make it one that no fact supports.
 
-`{text}` is the true sentence, `{title}` the title of a film.
+`{text}` is the true sentence, `{title}` the title of a film; other slots are those of
+`film_sentences`.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from bench.words import frozen_wordings
 from bench.words.film_sentences import (
     CHINESE,
     CHINESE_LATER,
@@ -233,6 +235,21 @@ def wording_sets() -> Sequence[WordingSet]:
         _wording_set("Chinese", "zh", (*CHINESE, *CHINESE_LATER), tried),
         _wording_set("English, later wordings", "en", ENGLISH_UNSEEN, unseen),
         _wording_set("Chinese, later wordings", "zh", CHINESE_UNSEEN, unseen),
+        _frozen_set("English, frozen and looked at", "en", first=0),
+        _frozen_set("Chinese, frozen and looked at", "zh", first=0),
+        _frozen_set("English, final", "en", first=1),
+        _frozen_set("Chinese, final", "zh", first=1),
+    )
+
+
+def _frozen_set(name: str, language: Language, *, first: int) -> WordingSet:
+    """Return every second frozen wording."""
+    lies = frozen_wordings.LIES
+    return WordingSet(
+        name=name,
+        language=language,
+        true=frozen_wordings.TRUE[language][first::2],
+        additions={kind: wordings[language][first::2] for kind, wordings in lies.items()},
     )
 
 

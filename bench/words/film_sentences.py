@@ -19,8 +19,8 @@ Language = Literal["en", "zh"]
 Slots = Mapping[str, str]
 SLOT = re.compile(r"\{(\w+)\}")
 
-# slots: t the film, n the film of the history, g and h genres, y the year, d director, a actor,
-# w writer. A wording is used where all of its slots are known.
+# slots: t the film, n the film of the history, g and h genres, s a genre of both films, y the year,
+# d director, a actor, w writer. A wording is used where all of its slots are known.
 ENGLISH = (
     "“{t}” is a {g} film from {y}.",
     "Made in {y}, “{t}” mixes {g} and {h}.",
@@ -187,7 +187,7 @@ class FilmSentence:
         value = self.slots[slot]
         if slot in "tn":
             return spoken_title(value)
-        if slot in "gh":
+        if slot in "ghs":
             return GENRES_ZH[value] if self.language == "zh" else value.lower()
         return value
 
@@ -202,12 +202,14 @@ def spoken_title(title: str) -> str:
 def true_slots(film: FilmFacts, near: FilmFacts | None) -> Slots:
     """Return what is true of a film, by slot; a slot without a value is missing."""
     genres = [genre for genre in film.genres if genre in GENRES_ZH]
+    of_both = [genre for genre in genres if near is not None and genre in near.genres]
     values = {
         "t": film.title,
         "n": near.title if near is not None else None,
         "m": str(near.year) if near is not None and near.year else None,
         "g": genres[0] if genres else None,
         "h": genres[1] if len(genres) > 1 else None,
+        "s": next(iter(of_both), None),
         "y": str(film.year) if film.year else None,
         "c": f"{film.year // 10}0" if film.year else None,
         "d": next(iter(film.people.get("director", ())), None),
@@ -242,6 +244,7 @@ def is_true(sentence: FilmSentence, film: FilmFacts, near: FilmFacts | None) -> 
         "m": (near_year,),
         "g": film.genres,
         "h": film.genres,
+        "s": film.genres if near is None else tuple({*film.genres} & {*near.genres}),
         "y": (str(film.year),),
         "c": (decade,),
         "d": film.people.get("director", ()),

@@ -20,6 +20,7 @@ from bench.words.additions import WordingSet, wording_sets
 from bench.words.film_facts import FilmFacts, films_of
 from bench.words.film_sentences import (
     GENRES_ZH,
+    SLOT,
     STATES_ROLE,
     FilmSentence,
     is_true,
@@ -34,6 +35,7 @@ from recommender.records.events import AttributeValue
 
 BENCH = "copy-lies"
 NUM_BRIEFS, QUICK_BRIEFS = 1_000, 50
+OF_THE_OTHER = "a fact of the other film"
 TRUE_TEXTS = 3  # of a brief and a language
 MAX_CHARS = 240
 _RELATIONS = {"director": "directed_by", "actor": "actor", "writer": "written_by"}
@@ -117,11 +119,28 @@ def lies_of(
     misquoted = _misquote(sentence, draw)
     if misquoted is not None:
         yield Lie(kind="a title quoted wrongly", text=misquoted)
-    title = spoken_title((one.near or one.film).title)
     for kind, added in wordings.additions.items():
-        wording = draw.choice(added)
-        text = wording.replace("{text}", sentence.text).replace("{title}", title)
-        yield Lie(kind=kind, text=text)
+        known = [wording for wording in added if _is_lie(wording, kind, one)]
+        if known:
+            yield Lie(kind=kind, text=_with_slots(draw.choice(known), one, sentence))
+
+
+def _is_lie(wording: str, kind: str, one: FilmBrief) -> bool:
+    """Return whether all slots of a wording are known, and what it says of the other film false."""
+    slots = true_slots(one.film, one.near)
+    named = {*SLOT.findall(wording)} - {"text", "title"}
+    if not named <= slots.keys():
+        return False
+    if kind != OF_THE_OTHER or one.near is None:
+        return True
+    people = {name for names in one.near.people.values() for name in names}
+    return not any(slots[slot] in {*people, *one.near.genres} for slot in named & {*"gda"})
+
+
+def _with_slots(wording: str, one: FilmBrief, sentence: FilmSentence) -> str:
+    title = spoken_title((one.near or one.film).title)
+    slots = {**true_slots(one.film, one.near), "text": sentence.text, "title": title}
+    return FilmSentence(wording=wording, slots=slots, language=sentence.language).text
 
 
 def _measure_wordings(
