@@ -14,6 +14,7 @@ from bench.words.film_sentences import (
     CHINESE,
     CHINESE_LATER,
     CHINESE_UNSEEN,
+    EMBELLISHED,
     ENGLISH,
     ENGLISH_LATER,
     ENGLISH_UNSEEN,
@@ -267,4 +268,5 @@ def _wording_set(
 ) -> WordingSet:
     kinds = ("a comparison", "an unsupported claim", "an instruction")
     additions = {kind: one[language] for kind, one in zip(kinds, added, strict=True)}
+    additions["an embellishment"] = EMBELLISHED[language]
     return WordingSet(name=name, language=language, true=true, additions=additions)

@@ -1,6 +1,6 @@
 """Texts about items: whether they are true, and what they cost.
 
-    python -m bench copy [--parts lies,lists]
+    python -m bench copy [--parts lies,lists,writer]
 
 Each part has a page of results of its own.
 """
@@ -12,9 +12,14 @@ from collections.abc import Callable, Mapping, Sequence
 
 from bench.words.lies import measure_lies
 from bench.words.list_cost import measure_lists
+from bench.words.writer import measure_writer
 
 COMMAND = "python -m bench copy"
-PARTS: Mapping[str, Callable[[str], None]] = {"lies": measure_lies, "lists": measure_lists}
+PARTS: Mapping[str, Callable[[str], None]] = {
+    "lies": measure_lies,
+    "lists": measure_lists,
+    "writer": measure_writer,
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from copywriter.brief import Brief
+from copywriter.verifier.attribution import attribution
 from copywriter.verifier.claims import claims
 from copywriter.verifier.comparisons import comparisons
 from copywriter.verifier.credits import roles
@@ -17,6 +18,7 @@ from copywriter.verifier.genre_claims import genres
 from copywriter.verifier.languages import language
 from copywriter.verifier.length import length
 from copywriter.verifier.numbers import numbers
+from copywriter.verifier.plain_wording import wording
 from copywriter.verifier.proper_names import names
 from copywriter.verifier.quoted_titles import titles
 from copywriter.verifier.reading import CopyReading, read
@@ -39,6 +41,8 @@ RULES: tuple[Callable[[CopyReading], Sequence[Violation]], ...] = (
     comparisons,
     claims,
     support,
+    wording,
+    attribution,
     repetition,
 )
 

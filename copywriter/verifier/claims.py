@@ -40,7 +40,7 @@ _NEVER = re.compile(
 )
 _DID = "liked|loved|enjoyed|watched|saw|seen|read|bought|viewed|rated|picked|chose|chosen|looked"
 _HISTORY = re.compile(
-    r"\b(?:because|since|after|as|that|which|what) you(?:['’]ve)?\b"
+    r"\b(?:because|since|after|as|that|which) you(?:['’]ve)?\b"
     r"|\byou(?:['’]ve)?(?: have)?(?: just| recently| really| also| already| clearly)?"
     rf" (?:{_DID}|browsed|followed)\b"
     r"|\byour (?:history|love|tastes?|favou?rites?|interest|viewing|watchlist)\b"

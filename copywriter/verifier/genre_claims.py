@@ -2,25 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 
 from copywriter.brief import Brief
-from copywriter.verifier.reading import CopyReading
+from copywriter.verifier.reading import MASKS, CopyReading
 from copywriter.verifier.verdict import Violation
 from copywriter.wording.genres import GENRES, genres_in
 
+_DENIAL = re.compile(
+    r"\b(?:not|no|never|without|isn['’]t|instead of|rather than)\b (?:(?:an?|the|any|just) )?"
+    rf"(?:\w+ )?(?P<name>[{MASKS}])",
+    re.IGNORECASE,
+)
+
 
 def genres(reading: CopyReading) -> Sequence[Violation]:
-    """Return the genres that no value of the brief supports. Titles support none."""
+    """Return the genres that no value of the brief supports, or that the text denies.
+
+    Titles support none.
+    """
+    denied = [*_denied(reading)]
     claims = genres_in(reading.masked)
-    if not claims:
-        return ()
+    if denied or not claims:
+        return denied
     supported = _supported_genres(reading.brief)
     return [
         Violation(rule="genres", words=words)
         for genre, words in claims
         if genre.en not in supported
     ]
+
+
+def _denied(reading: CopyReading) -> Iterator[Violation]:
+    """Yield the values that a text says an item has not: "a drama, not a comedy"."""
+    for found in _DENIAL.finditer(reading.masked):
+        name = reading.names.get(found["name"])
+        if name is not None and name.title is None:
+            yield Violation(rule="genres", words=reading.unmask(found[0]))
 
 
 def _supported_genres(brief: Brief) -> frozenset[str]:

@@ -24,21 +24,24 @@ _AT_EDGE = re.compile(f"[{_EDGE}]")
 class SupportedName:
     """A name: a title of an item or of the history, or the value of relations and attributes.
 
-    `title` is the catalogue's title that it is a form of.
+    `title` is the catalogue's title that it is a form of. `is_shared` are those that an
+    item of the history has too, by the reason.
     """
 
     title: str | None = None
     is_item: bool = False
     is_history: bool = False
     relations: frozenset[str] = frozenset()
+    is_shared: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BriefNames:
     """All names of a brief, and the words and numbers that occur in its strings.
 
-    `pattern` finds names; `by_form` has them by their form in lower case. `numbers` are those of
-    the items themselves; `counts` are of items, of titles of the history, and of values.
+    `pattern` finds names; `by_form` has them by their form in lower case. `words` are of all
+    strings, `value_words` without titles. `numbers` are those of the items themselves; `counts` are
+    of items, of titles of the history, and of values.
     """
 
     pattern: re.Pattern[str] | None
@@ -46,6 +49,7 @@ class BriefNames:
     masks: dict[str, str]
     strings: tuple[str, ...]
     words: frozenset[str]
+    value_words: frozenset[str]
     numbers: frozenset[str]
     counts: frozenset[int]
 
@@ -71,6 +75,9 @@ def names_of(brief: Brief) -> BriefNames:
         masks={form.lower(): chr(MASK + index) for index, form in enumerate(forms)},
         strings=strings,
         words=frozenset(word.lower() for one in strings for word in _words_of(one)),
+        value_words=frozenset(
+            word.lower() for one in _value_strings(brief) for word in _words_of(one)
+        ),
         numbers=frozenset(number for one in own for number in numbers_in(one)),
         counts=_counts(brief),
     )
@@ -96,13 +103,14 @@ def _named_forms(brief: Brief) -> Iterator[tuple[str, SupportedName, bool]]:
             if is_quotable(fact.name):
                 yield fact.name, SupportedName(relations=frozenset({fact.relation})), True
     for part in _shared_values(brief):
-        yield from _values(part)
+        yield from _values(part, is_shared=part != brief.audience)
     for title in _history_titles(brief):
         for form in _quotable_forms(title):
             yield form, SupportedName(title=title, is_history=True), True
     for shared in brief.reason.facts if brief.reason is not None else ():
         if shared.name is not None and is_quotable(shared.name):
-            yield shared.name, SupportedName(relations=frozenset({shared.relation})), True
+            relations = frozenset({shared.relation})
+            yield shared.name, SupportedName(relations=relations, is_shared=True), True
 
 
 def _quotable_forms(title: str | None) -> tuple[str, ...]:
@@ -112,11 +120,14 @@ def _quotable_forms(title: str | None) -> tuple[str, ...]:
     return title_forms(title)
 
 
-def _values(part: BriefAttribute) -> Iterator[tuple[str, SupportedName, bool]]:
+def _values(
+    part: BriefAttribute, *, is_shared: bool = False
+) -> Iterator[tuple[str, SupportedName, bool]]:
+    name = SupportedName(relations=frozenset({part.name}), is_shared=is_shared)
     for value in part.values:
         text = _text_of(value)
         if is_quotable(text):
-            yield text, SupportedName(relations=frozenset({part.name})), False
+            yield text, name, False
 
 
 def _merge(one: SupportedName | None, other: SupportedName) -> SupportedName:
@@ -127,6 +138,7 @@ def _merge(one: SupportedName | None, other: SupportedName) -> SupportedName:
         is_item=one.is_item or other.is_item,
         is_history=one.is_history or other.is_history,
         relations=one.relations | other.relations,
+        is_shared=one.is_shared or other.is_shared,
     )
 
 
@@ -159,6 +171,16 @@ def _strings(brief: Brief) -> Iterator[str]:
     for fact in brief.reason.facts if brief.reason is not None else ():
         if fact.name is not None and is_quotable(fact.name):
             yield fact.name
+
+
+def _value_strings(brief: Brief) -> Iterator[str]:
+    """Yield the values and the names of attributes and relations."""
+    parts = [*_shared_values(brief), *(part for item in brief.items for part in item.attributes)]
+    for part in parts:
+        yield part.name.replace("_", " ")
+        yield from map(_text_of, part.values)
+    for fact in (fact for item in brief.items for fact in item.facts):
+        yield fact.relation.replace("_", " ")
 
 
 def _item_strings(item: BriefItem) -> Iterator[str]:

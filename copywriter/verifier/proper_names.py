@@ -12,6 +12,7 @@ from copywriter.verifier.names_of_brief import LATIN_WORD
 from copywriter.verifier.reading import MASKS, CopyReading
 from copywriter.verifier.verdict import Violation
 from copywriter.wording.ordinary_words import ordinary_words
+from copywriter.wording.phrasing_english import phrasing_words
 
 _MONTHS_AND_DAYS = frozenset(
     (
@@ -63,7 +64,11 @@ def _is_name(word: re.Match[str], sentence: str, *, is_title_case: bool) -> bool
     before = sentence[: word.start()].rstrip()
     begins = is_title_case or not before or before[-1] in _BEFORE_START
     parts = lower.replace("’", "'").split("-")
-    return not (begins and all(part in ordinary_words() for part in parts))
+    return not (begins and all(_is_ordinary(part) for part in parts))
+
+
+def _is_ordinary(word: str) -> bool:
+    return word in ordinary_words() or word in phrasing_words()
 
 
 def _unsupported_name(run: Sequence[str], strings: Sequence[str]) -> Iterator[str]:

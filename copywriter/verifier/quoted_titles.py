@@ -7,13 +7,14 @@ from collections.abc import Iterator, Sequence
 
 from copywriter.verifier.reading import MASKS, CopyReading
 from copywriter.verifier.verdict import Violation
+from copywriter.wording.roles import role_of
 from copywriter.wording.titles import is_cut_form
 
 _QUOTED = re.compile(
     r"“(?P<a>[^“”]*)”|\"(?P<b>[^\"]*)\"|《(?P<c>[^《》]*)》|「(?P<d>[^「」]*)」|『(?P<e>[^『』]*)』"
     r"|«(?P<f>[^«»]*)»|(?<!\w)[‘'](?P<g>[^‘’']{2,}(?:[’'][a-z]{1,2}\b[^‘’']*)?)[’'](?!\w)"
 )
-_ONE_NAME = re.compile(rf"[\s]*[{MASKS}](?:\s*\(\d{{4}}\))?[\s,.!?…]*")
+_ONE_NAME = re.compile(rf"[\s]*(?P<name>[{MASKS}])(?:\s*\(\d{{4}}\))?[\s,.!?…]*")
 _UNBALANCED = (("“", "”"), ("《", "》"), ("「", "」"))
 
 
@@ -31,7 +32,17 @@ def _wrong(reading: CopyReading) -> Iterator[str]:
     known = [*(item.title for item in brief.items), *history]
     for found in _QUOTED.finditer(reading.masked):
         inside = next(one for one in found.groups() if one is not None)
-        if _ONE_NAME.fullmatch(inside):
+        if _is_one_title(reading, inside):
             continue
         if not any(title is not None and is_cut_form(inside, title) for title in known):
             yield inside
+
+
+def _is_one_title(reading: CopyReading, inside: str) -> bool:
+    """Return whether a quotation is one title; a genre is none, though a film may be named so."""
+    found = _ONE_NAME.fullmatch(inside)
+    if found is None:
+        return False
+    name = reading.names.get(found["name"])
+    is_genre = name is not None and "genre" in map(role_of, name.relations)
+    return name is not None and (name.title is not None or not is_genre)

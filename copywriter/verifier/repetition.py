@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from copywriter.verifier.names_of_brief import WORD
 from copywriter.verifier.reading import MASKS, CopyReading
 from copywriter.verifier.verdict import Violation
+from copywriter.wording.roles import role_of
 
 RUN_WORDS = 4  # "if you like it" twice in a text
 RUN_CHARS = 6  # of Chinese
@@ -19,8 +20,10 @@ _HAN_DOUBLED = re.compile(r"([\u4e00-\u9fff]{2,4})\1\1")
 
 
 def repetition(reading: CopyReading) -> Sequence[Violation]:
-    """Return repeated words, runs or sentences. Names may return in a text."""
+    """Return repeated words, runs or sentences. Other names may return in a text."""
     masked = reading.masked
+    if (name := _name_twice(reading)) is not None:
+        return (Violation(rule="repetition", words=name),)
     for pattern in (_DOUBLED, _HAN_RUN, _HAN_DOUBLED):
         found = pattern.search(masked)
         if found is not None:
@@ -36,3 +39,18 @@ def repetition(reading: CopyReading) -> Sequence[Violation]:
     sentences = [one.strip().lower() for one in reading.sentences]
     twice = [one for one in sentences if len(one) > 1 and sentences.count(one) > 1]
     return (Violation(rule="repetition", words=reading.unmask(twice[0])),) if twice else ()
+
+
+def _name_twice(reading: CopyReading) -> str | None:
+    """Return the genre that a sentence names twice, or the title that a line does.
+
+    "A crime drama, a mystery and a drama"; "“Heat”, a thriller. Next could be “Heat”."
+    """
+    is_line = reading.brief.kind == "reason_line"
+    for sign, name in reading.names.items():
+        is_genre = name.title is None and "genre" in map(role_of, name.relations)
+        in_sentence = max(sentence.count(sign) for sentence in reading.sentences)
+        in_text = reading.masked.count(sign) if is_line and name.is_item else 0
+        if (is_genre and in_sentence > 1) or in_text > 1:
+            return next(form for form, of in reading.of_brief.masks.items() if of == sign)
+    return None

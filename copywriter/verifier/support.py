@@ -1,7 +1,8 @@
 """The rule on support: each sentence says something of the brief.
 
 A sentence without a name, a number or a genre of the brief, and without a claim that its reason
-supports, cannot be checked: it is filler at best. A few words of invitation may stand alone.
+supports, cannot be checked: it is filler at best. A few words of invitation may stand alone, and so
+may a question, which states nothing.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from copywriter.verifier.verdict import Violation
 from copywriter.wording.genres import genres_in
 
 _NAME = re.compile(f"[{MASKS}]")
+_QUESTION = re.compile(r"[?？][”\"’』」]?\s*$")
 _INVITATION = re.compile(
     r"\W*(?:(?:a few titles )?worth (?:a look|watching|your time|discovering)"
     r"|(?:have|take) a look(?: at (?:it|this|this one))?|something to discover"
@@ -36,7 +38,7 @@ def support(reading: CopyReading) -> Sequence[Violation]:
 
 
 def _is_supported(sentence: str, reading: CopyReading) -> bool:
-    if _NAME.search(sentence) or _INVITATION.fullmatch(sentence):
+    if _NAME.search(sentence) or _INVITATION.fullmatch(sentence) or _QUESTION.search(sentence):
         return True
     if any(number in reading.of_brief.numbers for number in numbers_in(sentence)):
         return True

@@ -15,6 +15,8 @@ Rule = Literal[
     "comparisons",
     "claims",
     "support",
+    "wording",
+    "attribution",
     "language",
     "length",
     "repetition",

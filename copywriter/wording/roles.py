@@ -39,8 +39,8 @@ ROLES = (
     _role(
         "director",
         r"(?<!art[_ ])(?<!casting[_ ])direct(?!or.of)",
-        before=r"\bdirect(?:ed by|or|ion (?:by|from))|\b(?:helmed|told) by|\bfilm by"
-        r"|导演(?:是|为)?",
+        before=r"\bdirect(?:ed by|ors?(?: called| named)?|ion (?:by|from))"
+        r"|\b(?:helmed|told) by|\bfilm by|导演(?:是|为)?",
         after=r"directs|directed(?! by)|is (?:an?|the) (?:[\w-]+ )?director\b"
         r"|br(?:ings?|ought) it to the screen|执导|导演",
     ),

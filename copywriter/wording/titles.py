@@ -10,6 +10,7 @@ MIN_STEM = 6  # characters of a cut title that still say which one it is
 
 _YEAR = re.compile(r"^(?P<rest>.*\S)\s*\((?P<year>(?:1[89]|20)\d\d)\)$")
 _ALSO_CALLED = re.compile(r"^(?P<title>.*\S)\s+\((?P<other>[^()]+)\)$")
+_ELLIPSIS = re.compile(r"\s*(?:…|\.\.\.)\s*$")
 _ARTICLE = re.compile(
     r"^(?P<rest>.+), (?P<article>The|A|An|Les|La|Le|L'|Il|El|Los|Das|Der|Die|Un|Une)$"
 )
@@ -51,9 +52,9 @@ def title_forms(title: str) -> tuple[str, ...]:
 
 def is_cut_form(words: str, title: str) -> bool:
     """Return whether words that end in an ellipsis are the beginning of a title."""
-    stem = words.rstrip("….").rstrip()
-    is_cut = stem != words.rstrip() and len(stem) >= MIN_STEM
-    return is_cut and any(form.startswith(stem) for form in title_forms(title))
+    found = _ELLIPSIS.search(words)
+    stem = words[: found.start()] if found is not None else ""
+    return len(stem) >= MIN_STEM and any(form.startswith(stem) for form in title_forms(title))
 
 
 def _with_article_first(title: str) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from copywriter.brief import Brief, BriefItem, BriefReason, BriefValue, Language
+from copywriter.wording.titles import shown_title
 
 MAX_CHARS = 80  # of a value; longer titles are rare, and a small model loses track
 MAX_VALUES = 5  # of an attribute
@@ -81,7 +82,7 @@ def in_quotes(value: BriefValue) -> str:
 
 def _item_lines(item: BriefItem, labels: _Labels) -> Iterator[str]:
     if item.title is not None:
-        yield f"{labels.item}: {in_quotes(item.title)}"
+        yield f"{labels.item}: {_title(item.title)}"
     for attribute in item.attributes:
         yield f"{_label(attribute.name)}: {_values(attribute.values)}"
     for fact in item.facts:
@@ -90,11 +91,11 @@ def _item_lines(item: BriefItem, labels: _Labels) -> Iterator[str]:
 
 def _reasons(reason: BriefReason, labels: _Labels) -> Iterator[str]:
     if reason.nearest:
-        yield labels.liked.format(", ".join(map(in_quotes, reason.nearest)))
+        yield labels.liked.format(", ".join(map(_title, reason.nearest)))
     for shared in reason.shared:
         yield labels.shared.format(_label(shared.name), _values(shared.values))
     for fact in reason.facts:
-        title, relation = in_quotes(fact.title), _label(fact.relation)
+        title, relation = _title(fact.title), _label(fact.relation)
         if fact.name is None:
             yield labels.related.format(relation, title)
         else:
@@ -104,6 +105,11 @@ def _reasons(reason: BriefReason, labels: _Labels) -> Iterator[str]:
         yield labels.popular if everyone else labels.audience_popular
     if reason.new:
         yield labels.new
+
+
+def _title(title: str) -> str:
+    """Return a title as a sentence has it: "The Sting", not "Sting, The (1973)"."""
+    return in_quotes(shown_title(title))
 
 
 def _values(values: Sequence[BriefValue]) -> str:

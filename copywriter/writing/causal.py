@@ -1,5 +1,7 @@
 """A causal language model of this process as writer: any of Hugging Face's, or a GGUF file.
 
+It can use the words of its brief and those that phrase (`allowed_text`), and no others.
+
 What comes before the question is the same for all briefs of a kind, so it is computed once and its
 keys and values are kept. Texts of a batch are generated together, each with random numbers of its
 own, until each has ended its line or the time is over.
@@ -13,7 +15,8 @@ import copy
 import hashlib
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,9 +24,15 @@ import torch
 from torch import Tensor
 
 from copywriter.brief import Brief
+from copywriter.writing.allowed_text import (
+    AllowedText,
+    State,
+    allowed_text,
+    allowed_words_digest,
+)
 from copywriter.writing.causal_model import CausalModel
 from copywriter.writing.prompts import ChatTurn, Prompts
-from copywriter.writing.sampling import Sampling, next_tokens
+from copywriter.writing.sampling import Sampling, next_token
 from copywriter.writing.writer import WriterAnswer, text_seed
 
 if TYPE_CHECKING:
@@ -31,6 +40,7 @@ if TYPE_CHECKING:
 
 MAX_BATCH = 32
 _KEPT_OPENINGS = 16  # languages × kinds × tones that are in use at a time
+_INCOMPLETE = "\ufffd"  # how tokens of a part of a character are spelled
 _THINKS = "<think>"  # how templates of models that reason begin an answer
 
 
@@ -40,8 +50,11 @@ class _GrowingText:
 
     brief: Brief
     generator: torch.Generator
-    tokens: list[int]
-    text: str | None = None
+    allowed: AllowedText
+    state: State
+    tokens: list[int] = field(default_factory=list)
+    so_far: str = ""  # with what the tokens spell until now
+    text: str | None = None  # when it is complete
 
 
 class CausalWriter:
@@ -52,7 +65,7 @@ class CausalWriter:
         self._prompts = prompts
         self._sampling = sampling
         self._openings: dict[str, tuple[DynamicCache, int]] = {}
-        parts = f"{model.digest} {prompts.digest} {sampling!r}"
+        parts = f"{model.digest} {prompts.digest} {allowed_words_digest()} {sampling!r}"
         self._digest = hashlib.sha256(parts.encode()).hexdigest()
 
     @property
@@ -92,7 +105,8 @@ class CausalWriter:
 
     def _row(self, brief: Brief, seed: int) -> _GrowingText:
         generator = torch.Generator().manual_seed(text_seed(seed, brief))
-        return _GrowingText(brief=brief, generator=generator, tokens=[])
+        allowed = allowed_text(brief)
+        return _GrowingText(brief=brief, generator=generator, allowed=allowed, state=allowed.start)
 
     @torch.inference_mode()
     def _generate(
@@ -107,10 +121,9 @@ class CausalWriter:
         waiting = list(rows)
         for _ in range(self._sampling.max_tokens):
             logits_BV = self._step(given_BS, mask_BL, positions_BS, cache)
-            chosen = next_tokens(logits_BV, [row.generator for row in rows], self._sampling)
-            for row, token in zip(rows, chosen, strict=True):
-                if row.text is None:
-                    self._extend(row, token)
+            chosen = [
+                self._extend(row, logits_V) for row, logits_V in zip(rows, logits_BV, strict=True)
+            ]
             waiting = [row for row in rows if row.text is None]
             if not waiting or time.monotonic() >= ends_at:
                 break
@@ -119,7 +132,7 @@ class CausalWriter:
             positions_BS = positions_BS[:, -1:] + 1
         if time.monotonic() < ends_at:  # they used all tokens; the verifier decides on their length
             for row in waiting:
-                row.text = self._model.text(row.tokens).strip()
+                row.text = row.so_far.strip()
         return num_opening * len(rows) + int(mask_BS.sum())
 
     def _step(self, ids_BS: Tensor, mask_BL: Tensor, positions_BS: Tensor, cache: Any) -> Tensor:
@@ -135,16 +148,35 @@ class CausalWriter:
         logits_BV: Tensor = answer.logits[:, -1].float().cpu()
         return logits_BV
 
-    def _extend(self, row: _GrowingText, token: int) -> None:
-        """Add a token to a text, and end the text with its line."""
-        if token in self._model.ends:
-            row.text = self._model.text(row.tokens).strip()
-            return
+    def _extend(self, row: _GrowingText, logits_V: Tensor) -> int:
+        """Add a token to a text and return it; end the text with its line."""
+        if row.text is not None:
+            return 0  # it is complete; what its row of the batch computes is not read
+        token = next_token(logits_V, partial(self._is_allowed, row), row.generator, self._sampling)
+        if token is None or token in self._model.ends:
+            row.text = row.so_far.strip()
+            return 0
         row.tokens.append(token)
-        line, newline, _ = self._model.text(row.tokens).lstrip().partition("\n")
+        more = self._model.text(row.tokens)[len(row.so_far) :]
+        line, newline, _ = more.partition("\n")
+        if not line.endswith(_INCOMPLETE):
+            row.state = row.allowed.after(row.state, line)
+            row.so_far += line
         # far too long already: the verifier will refuse it, so it need not be finished
-        if newline or len(line) > 2 * row.brief.max_chars:
-            row.text = line.strip()
+        if newline or len(row.so_far) > 2 * row.brief.max_chars:
+            row.text = row.so_far.strip()
+        return token
+
+    def _is_allowed(self, row: _GrowingText, token: int) -> bool:
+        """Return whether a token continues a text with allowed words, or ends it."""
+        if token in self._model.ends:
+            return row.allowed.may_end(row.state, row.so_far)
+        text = self._model.text([*row.tokens, token])
+        line, newline, _ = text[len(row.so_far) :].partition("\n")
+        if line.endswith(_INCOMPLETE):
+            return True  # a part of a character
+        state = row.allowed.after(row.state, line)
+        return bool(state) and (not newline or row.allowed.may_end(state, row.so_far + line))
 
     def _prefix(
         self, rows: Sequence[_GrowingText], opening: tuple[ChatTurn, ...]

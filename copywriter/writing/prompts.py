@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
@@ -76,11 +76,33 @@ class Prompts:
         system = [file.instruction.strip(), file.tones.get(brief.tone, "").strip()]
         system.append(limit.format(brief.max_chars))
         opening = [ChatTurn(role="system", content=" ".join(part for part in system if part))]
-        for example in file.examples:
+        for example in _examples_like(file.examples, brief):
             lines = brief_lines(example_brief(example, brief.language, brief.kind))
             opening.append(ChatTurn(role="user", content=lines))
             opening.append(ChatTurn(role="assistant", content=example.text))
         return Prompt(opening=tuple(opening), question=brief_lines(brief))
+
+
+def _examples_like(examples: Sequence[PromptExample], brief: Brief) -> Sequence[PromptExample]:
+    """Return the examples with reasons of the same form; all examples if there are none.
+
+    A small model imitates what it sees, and would give the reason of an example to another brief.
+    """
+    form = _form(brief.reason)
+    return [one for one in examples if _form(one.reason) == form] or examples
+
+
+def _form(reason: BriefReason | None) -> tuple[bool, ...]:
+    """Return which parts a reason has."""
+    if reason is None:
+        return ()
+    return (
+        bool(reason.nearest),
+        bool(reason.shared),
+        bool(reason.facts),
+        reason.popular_among is not None,
+        reason.new,
+    )
 
 
 def example_brief(

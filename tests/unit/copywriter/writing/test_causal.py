@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 import torch
 
+from copywriter.brief import Brief
+from copywriter.writing.allowed_text import allowed_text
 from copywriter.writing.causal import CausalWriter, load_causal_writer
 from copywriter.writing.causal_model import CausalModel
 from copywriter.writing.prompts import ChatTurn, load_prompts
-from copywriter.writing.sampling import Sampling, next_tokens
+from copywriter.writing.sampling import Sampling, next_token
 from copywriter.writing.writer import WriterError
 from tests.film_briefs import film_brief
 from tests.tiny_writer import CHAT_TEMPLATE, write_tiny_causal_model
@@ -43,7 +45,7 @@ def write(writer: CausalWriter, seed: int = 0, within_s: float = 60.0) -> tuple[
 
 @pytest.mark.parametrize("template", [None, CHAT_TEMPLATE])
 def test_a_batch_writes_what_generate_writes(tmp_path: Path, template: str | None) -> None:
-    """Transformers' own generation, text by text, is the reference."""
+    """Transformers' own generation of allowed tokens, text by text, is the reference."""
     folder = write_tiny_causal_model(tmp_path / "model", template=template)
     model = CausalModel(str(folder), device="cpu")
     expected = []
@@ -51,11 +53,35 @@ def test_a_batch_writes_what_generate_writes(tmp_path: Path, template: str | Non
         text = model.render(load_prompts().prompt(brief).turns(), asks=True)
         ids = torch.tensor([model.tokens(text, begins=True)])
         made = model.network.generate(  # type: ignore[operator]
-            ids, attention_mask=torch.ones_like(ids), max_new_tokens=12, do_sample=False
+            ids,
+            attention_mask=torch.ones_like(ids),
+            max_new_tokens=12,
+            do_sample=False,
+            prefix_allowed_tokens_fn=allowed_tokens(model, brief, ids.shape[1]),
         )
         expected.append(model.text(made[0, ids.shape[1] :].tolist()).lstrip())
     lines = [text.partition("\n")[0].strip() for text in expected]
     assert list(write(load(folder))) == lines
+
+
+def allowed_tokens(
+    model: CausalModel, brief: Brief, num_prompt: int
+) -> Callable[[int, torch.Tensor], list[int]]:
+    """Return which tokens may follow, found by reading the whole text each time."""
+    allowed = allowed_text(brief)
+
+    def may_follow(batch: int, ids: torch.Tensor) -> list[int]:
+        so_far = ids[num_prompt:].tolist()
+        found = []
+        for token in range(model.network.config.vocab_size):
+            line, newline, _ = model.text([*so_far, token]).partition("\n")
+            state = allowed.after(allowed.start, line)
+            is_end = token in model.ends or bool(newline)
+            if allowed.may_end(state, line) if is_end else bool(state):
+                found.append(token)
+        return found
+
+    return may_follow
 
 
 def test_a_seed_gives_the_same_texts_again(folder: Path, writer: CausalWriter) -> None:
@@ -145,13 +171,30 @@ def test_a_model_that_reasons_answers_without_thoughts(tmp_path: Path) -> None:
     assert all(text is not None for text in write(load(folder)))
 
 
-def test_nearly_all_draws_come_from_the_likeliest_tokens() -> None:
-    logits_BV = torch.tensor([[5.0, 4.0, 0.0], [0.0, 0.0, 9.0]])
-    generators = [torch.Generator().manual_seed(seed) for seed in (1, 2)]
+def test_draws_come_from_the_likeliest_allowed_tokens() -> None:
+    logits_V = torch.tensor([5.0, 4.0, 0.0, 9.0])
+    generator = torch.Generator().manual_seed(1)
     sampling = Sampling(temperature=1.0, top_p=0.9)
-    drawn = [next_tokens(logits_BV, generators, sampling) for _ in range(200)]
-    assert {tokens[0] for tokens in drawn} == {0, 1}
-    assert {tokens[1] for tokens in drawn} == {2}
+
+    def draw(*allowed: int) -> set[int | None]:
+        return {
+            next_token(logits_V, lambda token: token in allowed, generator, sampling)
+            for _ in range(200)
+        }
+
+    assert draw(0, 1, 2) == {0, 1}
+    assert draw(0, 1, 2, 3) == {3}
+    assert draw(2) == {2}
+    assert draw() == {None}
+
+
+def test_a_text_has_allowed_words_alone(writer: CausalWriter) -> None:
+    """Whatever a random model would write, the words are the brief's or only phrase."""
+    texts = writer.write(BRIEFS, seed=5, within_s=60.0).texts
+    for brief, text in zip(BRIEFS, texts, strict=True):
+        allowed = allowed_text(brief)
+        assert text is not None
+        assert allowed.after(allowed.start, text)
 
 
 def test_turns_without_a_template_are_plain_text(tmp_path: Path) -> None:

@@ -1,0 +1,152 @@
+"""The rule on attribution: what a text says of an item that the reader knows, the reason has too.
+
+A brief has facts of the item that it is about. Of the items of the history it has titles, and what
+they share with the item. So "“Alien”, directed by Ann Lee" and "both are thrillers" need a shared
+fact or value, and "“Alien” is …" is never supported.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from copywriter.brief import BriefReason
+from copywriter.verifier.reading import MASKS, CopyReading
+from copywriter.verifier.verdict import Violation
+from copywriter.wording.genres import GENRES
+from copywriter.wording.roles import role_of
+
+_NAME = re.compile(f"[{MASKS}]")
+_YEAR = re.compile(r"\b(?:1[89]|20)\d\d\b")
+_CLAUSE_END = re.compile(r"[,.;:!?—–，。：；！？]")
+_CLOSED = r"^[”\"'’》」]?\s*(?:[(（]\d{4}[)）])?\s*"
+_OPEN = r"\s*[“\"'‘《「]?$"
+# how a text may name a known item, and go on about another one
+_GOVERNED = re.compile(
+    r"(?:\byou(?:['’]ve)?(?: \w+){0,3}"
+    r"|\b(?:fans?|lovers?|admirers?|followers?|viewers?|readers?) of"
+    r"|\b(?:those|anyone|everyone|people|viewers|readers|fans) who(?: \w+){1,3}"
+    r"|\b(?:after|since|near|from|to|(?:goes|go|pairs?|fits|company|well) with|beside|alongside"
+    r"|enjoyed|liked|loved|remember|like|for)"
+    r"|\b(?:spirit|vein|style|mood|because|side|feel|heels|lines) of|\bmore(?: \w+)? like"
+    r"|喜欢|喜爱|爱|看过|看完|看了|关注过|欣赏过|读过|听过|买过|[与和跟像从继]|类似于?|延续|接着|因为你?)"
+    + _OPEN,
+    re.IGNORECASE,
+)
+_GOVERNED_AFTER = re.compile(
+    _CLOSED + r"(?:之后|以后|后|的你|的您|的人|的观众|的影迷|合你|让你|打动|的感觉|相近|相似"
+    r"|风格相近|的风格|的话|意犹未尽|caught your eye|went down well|ended|led us|stayed with you)"
+)
+_PREDICATE = re.compile(
+    _CLOSED
+    + r"(?:,? ?(?:which |that |who )?(?:is|was|are|were|has|had|stars?|starring|features?|featuring"
+    r"|directed|written|made|tells|mixes|blends|combines|offers|brings|by|with|released)\b"
+    r"|, (?:an?|the|another)\b|，?由|是|，?一部|的(?:导演|主演|编剧)|属于|讲|有|带有)",
+    re.IGNORECASE,
+)
+_IS = re.compile(
+    _CLOSED + r"(?:(?:is|was|remains|has been)\b(?! (?:in|on|for|one of|among) you(?:r|rs)?\b)"
+    r"|是(?!你))",
+    re.IGNORECASE,
+)
+_SAMENESS = re.compile(
+    rf"\bboth\b|\bsame\b|\bshar(?:es?|ed|ing)\b|\bin common\b|\bas well\b"
+    rf"|\btoo\b|\banother\b|\bagain\b"
+    rf"|\blikewise\b|\bequally\b|\balso\b(?! (?:like|love|enjoy|want|suit|try|appeal))"
+    rf"|(?<!\byou )(?<!\bmight )(?<!\bmay )(?<!\bwho )(?<!\bwill )\b(?:like|as in) [“\"']?[{MASKS}]"
+    rf"|\band so (?:is|does|has)\b"
+    rf"|都|同样|一样|同属|同为|相同|同一|共同|共享|[{MASKS}]》?也|^也|也(?:演|执导|导演|编|写|拍)",
+    re.IGNORECASE,
+)
+_SAME_ROLE = re.compile(
+    r"\b(?:the )?same (\w+)|\bshar(?:es?|ed|ing) (?:its|an?|the|their) (\w+)"
+    r"|\bfrom the (\w+) (?:of|behind)\b|同一(?:位|个)?(导演|编剧|主演|演员|作曲|作家|作者|品牌)"
+    r"|相同的(导演|编剧|主演|演员|作曲|作家)",
+    re.IGNORECASE,
+)
+_ALONE = re.compile(_CLOSED + r"(?:[.,;!]|$)")
+_ROLE_OF_KNOWN = re.compile(rf"\b(\w+) (?:of|behind|from){_OPEN}")
+_ROLES_ZH = {
+    "导演": "director",
+    "编剧": "writer",
+    "主演": "cast",
+    "演员": "cast",
+    "作曲": "music",
+    "作家": "writer",
+    "作者": "writer",
+    "品牌": "brand",
+}
+_LEADS = {"lead": "cast", "leads": "cast", "hand": "director", "pen": "writer", "kind": "genre"}
+
+
+def attribution(reading: CopyReading) -> Sequence[Violation]:
+    """Return what is said of items of the history, or as common to both, without support."""
+    found = [*_of_known_items(reading), *_same_roles(reading)]
+    return [Violation(rule="attribution", words=one) for one in dict.fromkeys(found)]
+
+
+def _of_known_items(reading: CopyReading) -> Iterator[str]:
+    for sentence in reading.sentences:
+        for found in _NAME.finditer(sentence):
+            name = reading.names.get(found[0])
+            if name is None or not name.is_history or name.is_item or name.relations:
+                continue
+            before, after = sentence[: found.start()], sentence[found.end() :]
+            if _says_too_much(reading, before, after):
+                yield reading.unmask(f"{before[-24:]}{found[0]}{after[:24]}")
+            elif _SAMENESS.search(sentence) and _has_unshared(reading, sentence):
+                yield reading.unmask(sentence)
+
+
+def _says_too_much(reading: CopyReading, before: str, after: str) -> bool:
+    """Return whether the words around a known item state more of it than the reason does."""
+    if before.rstrip('“"《「 ').endswith(",") and _ALONE.match(after):
+        return True  # "a thriller, “Alien”": nothing says how they are related
+    of_known = _ROLE_OF_KNOWN.search(before)
+    if _IS.match(after) or (of_known is not None and _is_unshared_role(reading, of_known[1])):
+        return True
+    predicate = _PREDICATE.match(after)
+    if predicate is not None:
+        rest = after[predicate.end() :]
+        return _has_unshared(reading, predicate[0] + _CLAUSE_END.split(rest)[0])
+    if _GOVERNED.search(before) or _GOVERNED_AFTER.match(after):
+        return False
+    clause = f"{_CLAUSE_END.split(before)[-1]} {_CLAUSE_END.split(after)[0]}"
+    return _has_unshared(reading, clause)
+
+
+def _has_unshared(reading: CopyReading, text: str) -> bool:
+    """Return whether words name a fact, a genre or a year that the reason does not share."""
+    for sign in _NAME.findall(text):
+        name = reading.names.get(sign)
+        if name is not None and name.relations and name.title is None and not name.is_shared:
+            return True
+    shared = _shared_genres(reading.brief.reason)
+    claimed = [genre for genre in GENRES if genre.words.search(text) is not None]
+    return any(genre.en not in shared for genre in claimed) or _YEAR.search(text) is not None
+
+
+def _shared_genres(reason: BriefReason | None) -> frozenset[str]:
+    if reason is None:
+        return frozenset()
+    texts = [str(value) for part in reason.shared for value in part.values]
+    texts += [fact.name for fact in reason.facts if fact.name is not None]
+    return frozenset(
+        genre.en for genre in GENRES if any(genre.words.search(text) for text in texts)
+    )
+
+
+def _same_roles(reading: CopyReading) -> Iterator[str]:
+    """Yield "the same director" where the reason shares no director."""
+    for found in _SAME_ROLE.finditer(reading.masked):
+        word = next(one for one in found.groups() if one is not None)
+        if _is_unshared_role(reading, word):
+            yield found[0]
+
+
+def _is_unshared_role(reading: CopyReading, word: str) -> bool:
+    """Return whether a word means a role of which the reason has nothing in common."""
+    reason = reading.brief.reason or BriefReason()
+    role = _ROLES_ZH.get(word) or _LEADS.get(word.lower()) or role_of(word)
+    shared = {role_of(fact.relation) for fact in reason.facts}
+    return role is not None and role not in shared | {role_of(part.name) for part in reason.shared}
