@@ -38,14 +38,13 @@ _GOVERNED_AFTER = re.compile(
     r"|风格相近|的风格|的话|意犹未尽|caught your eye|went down well|ended|led us|stayed with you)"
 )
 _PREDICATE = re.compile(
-    _CLOSED
-    + r"(?:,? ?(?:which |that |who )?(?:is|was|are|were|has|had|stars?|starring|features?|featuring"
-    r"|directed|written|made|tells|mixes|blends|combines|offers|brings|by|with|released)\b"
+    _CLOSED + r"(?:,? ?(?:which |that |who )?(?:(?:is|was)(?! for)|are|were|has|had|stars?|starring"
+    r"|features?|featuring|directed|written|made|tells|mixes|blends|combines|offers|brings|by|with|released)\b"
     r"|, (?:an?|the|another)\b|，?由|是|，?一部|的(?:导演|主演|编剧)|属于|讲|有|带有)",
     re.IGNORECASE,
 )
 _IS = re.compile(
-    _CLOSED + r"(?:(?:is|was|remains|has been)\b(?! (?:in|on|for|one of|among) you(?:r|rs)?\b)"
+    _CLOSED + r"(?:(?:is|was|remains|has been)\b(?! (?:in|on|for|one of|among)\b)"
     r"|是(?!你))",
     re.IGNORECASE,
 )

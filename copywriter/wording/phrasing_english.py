@@ -29,57 +29,58 @@ ah hey hello hi yes everyone everybody ok okay thanks thank two three four five 
 nine ten
 """
 _VERBS = """
-get gets getting got go goes going gone went come comes coming came try tries trying tried watch
-watches watching watched see sees seeing seen saw look looks looking looked take takes taking took
-taken give gives giving gave given find finds finding found discover discovers discovering
-discovered explore explores exploring enjoy enjoys enjoying enjoyed follow follows following
-followed join joins joining joined step steps stepping dive dives diving settle settles settling
-sit sits sitting lean leans leaning bring brings bringing brought turn turns turning turned pick
-picks picking picked choose chooses choosing chose chosen start starts starting started begin
-begins beginning began return returns returning revisit revisiting share shares sharing shared add
-adds adding added grab grabs catch catches catching caught expect expects expecting think thinks
-thinking thought consider considers considering remember remembers know knows knowing known love
-loves loving loved likes liking liked want wants wanting wanted need needs needing needed feel
-feels feeling felt seem seems seemed make makes making made keep keeps keeping kept put puts
-putting show shows showing shown meet meets meeting met mix mixes mixing mixed blend blends
-blending blended combine combines combining combined pair pairs pairing paired offer offers
-offering offered stay stays staying stayed continue continues continuing move moves moving lead
-leads leading led belong belongs belonging match matches matching matched fit fits fitting suit
-suits suiting suited wait waits waiting await awaits awaiting welcome welcomes recommend recommends
-recommending recommended suggest suggests suggesting suggested select selects selecting selected
-relate relates related connect connects connecting connected link links linked mean means calls
-calling call called carry carries hold holds holding open opens opening opened end ends ended
-ending visit visits invite invites inviting remind reminds deserve deserves promise promises
-deliver delivers handle handles stretch stretches spend spends spending relax unwind curl pour dim
-say says said speak speaks talk talks ask asks asking answer answers appear appears appearing act
-acts acting play plays playing played star stars starring starred feature features featuring
-featured direct directs directing directed write writes writing wrote written tell tells telling
-told create creates creating created craft crafts crafted sign signed produce produces producing
-produced compose composes composed score scored perform performs performed present presents
-presented release releases released arrive arrives arriving arrived reach reaches reached appeal
-appeals appealing satisfy satisfies surprise surprises please pleases pleased interest interests
-interested hook travel travels walk walks wander wanders linger lingers rest rests round rounds
-fill fills filled use uses using used work works working worked fall falls draw draws drawn help
-helps wish wishes hope hopes crave craves craving head heads heading hop jump jumps rely serve
-serves switch switches check checks checking save saves loop pull pulls push lands landed
+admire admires admired care cares change changes collide collides get gets getting got go goes
+going gone went come comes coming came try tries trying tried watch watches watching watched see
+sees seeing seen saw look looks looking looked take takes taking took taken give gives giving gave
+given find finds finding found discover discovers discovering discovered explore explores exploring
+enjoy enjoys enjoying enjoyed follow follows following followed join joins joining joined step
+steps stepping dive dives diving settle settles settling sit sits sitting lean leans leaning bring
+brings bringing brought turn turns turning turned pick picks picking picked choose chooses choosing
+chose chosen start starts starting started begin begins beginning began return returns returning
+revisit revisiting share shares sharing shared add adds adding added grab grabs catch catches
+catching caught expect expects expecting think thinks thinking thought consider considers
+considering remember remembers know knows knowing known love loves loving loved likes liking liked
+want wants wanting wanted need needs needing needed feel feels feeling felt seem seems seemed make
+makes making made keep keeps keeping kept put puts putting show shows showing shown meet meets
+meeting met mix mixes mixing mixed blend blends blending blended combine combines combining
+combined pair pairs pairing paired offer offers offering offered stay stays staying stayed continue
+continues continuing move moves moving lead leads leading led belong belongs belonging match
+matches matching matched fit fits fitting suit suits suiting suited wait waits waiting await awaits
+awaiting welcome welcomes recommend recommends recommending recommended suggest suggests suggesting
+suggested select selects selecting selected relate relates related connect connects connecting
+connected link links linked mean means calls calling call called carry carries hold holds holding
+open opens opening opened end ends ended ending visit visits invite invites inviting remind reminds
+deserve deserves promise promises deliver delivers handle handles stretch stretches spend spends
+spending relax unwind curl pour dim say says said speak speaks talk talks ask asks asking answer
+answers appear appears appearing act acts acting play plays playing played star stars starring
+starred feature features featuring featured direct directs directing directed write writes writing
+wrote written tell tells telling told create creates creating created craft crafts crafted sign
+signed produce produces producing produced compose composes composed score scored perform performs
+performed present presents presented release releases released arrive arrives arriving arrived
+reach reaches reached appeal appeals appealing satisfy satisfies surprise surprises please pleases
+pleased interest interests interested hook travel travels walk walks wander wanders linger lingers
+rest rests round rounds fill fills filled use uses using used work works working worked fall falls
+draw draws drawn help helps wish wishes hope hopes crave craves craving head heads heading hop jump
+jumps rely serve serves switch switches check checks checking save saves loop pull pulls push lands
+landed
 """
 _NOUNS = """
-film films movie movies picture pictures story stories tale tales title titles book books novel
-novels album albums song songs track tracks music item items product products piece pieces series
-game games choice choices option options selection selections recommendation recommendations
-suggestion suggestions list lists watchlist collection shelf row catalogue catalog shop store page
-newsletter edition reader readers viewer viewers visitor visitors listener listeners fan fans lover
-lovers admirer admirers follower followers buff buffs enthusiast enthusiasts aficionado aficionados
-audience evening evenings night nights tonight weekend weekends day days time times moment moments
-hour hours mood moods afternoon afternoons morning sofa couch cup tea popcorn home screen screens
-taste tastes way ways reason reasons style styles spirit vein mixture combination genre genres kind
-kinds type types sort sorts category side sides part parts role roles half camera lens script
-screenplay pen hand hands helm credits credit cast name names director directors writer writers
-actor actors actress actresses artist artists author authors band brand maker makers singer
-composer producer year years decade era companion company conversation door world worlds journey
-trip ride route path treat dose helping slice touch dash hint flavour flavor element elements
-ingredient ingredients passion appetite curiosity heart place attention eye thing things favour
-favor case cue invitation word words bonus encore direction territory ground
+subject subjects stage voice courtesy film films movie movies picture pictures story stories tale
+tales title titles book books novel novels album albums song songs track tracks music item items
+product products piece pieces series game games choice choices option options selection selections
+recommendation recommendations suggestion suggestions list lists watchlist collection shelf row
+catalogue catalog shop store page newsletter edition reader readers viewer viewers visitor visitors
+listener listeners fan fans lover lovers admirer admirers follower followers buff buffs enthusiast
+enthusiasts aficionado aficionados audience evening evenings night nights tonight weekend weekends
+day days time times moment moments hour hours mood moods afternoon afternoons morning sofa couch
+cup tea popcorn home screen screens taste tastes way ways reason reasons style styles spirit vein
+mixture combination genre genres kind kinds type types sort sorts category side sides part parts
+role roles half camera lens script screenplay pen hand hands helm credits credit cast name names
+director directors writer writers actor actors actress actresses artist artists author authors band
+brand maker makers singer composer producer year years decade era companion company conversation
+door world worlds journey trip ride route path treat dose helping slice touch dash hint flavour
+flavor element elements ingredient ingredients passion appetite curiosity heart place attention eye
+thing things favour favor case cue invitation word words bonus encore direction territory ground
 """
 _ADJECTIVES = """
 easy suitable ready curious hungry eager keen happy glad worth worthwhile worthy close near nearby
@@ -88,14 +89,14 @@ firm handy
 """
 # of an item as a choice, not of what it is
 _GOOD = ("good", "great", "fine", "nice", "perfect", "ideal", "natural", "solid", "fitting")
-_CHOICES = ("choice", "pick", "match", "fit", "companion", "company", "option", "next step", "way")
+_CHOICES = ("choice", "pick", "match", "fit", "companion", "company", "pair", "next step", "way")
 # whole phrases, whose words say more elsewhere
 _PHRASES = (
     r"(?:quiet|slow|rainy|cos[yi]|cozy|lazy|long|calm|free|dark|cold|warm|late|idle|relaxed|relaxing"
     r"|peaceful|snowy|stormy|perfect)(?: and \w+)? (?:evening|night|day|afternoon|weekend|morning"
     r"|sunday|hour|moment|home)s?",
     r"(?:night|evening)s? in",
-    r"soft spots?",
+    r"soft spots?|warm(?:s|ed)? to",
     r"why not|not only|not in the mood|no surprise",  # other denials would be facts
     r"(?:curious|all|cares?|thinks?|thinking|excited|happy|how|what) about",  # not a plot
     r"(?:in|to|reached) (?:the )?(?:cinema|theat(?:er|re))s?",

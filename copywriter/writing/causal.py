@@ -162,8 +162,8 @@ class CausalWriter:
         if not line.endswith(_INCOMPLETE):
             row.state = row.allowed.after(row.state, line)
             row.so_far += line
-        # far too long already: the verifier will refuse it, so it need not be finished
-        if newline or len(row.so_far) > 2 * row.brief.max_chars:
+        # too long already: the verifier will refuse it, so it need not be finished
+        if newline or len(row.so_far.strip()) > row.brief.max_chars:
             row.text = row.so_far.strip()
         return token
 
