@@ -35,7 +35,8 @@ _GOVERNED = re.compile(
 )
 _GOVERNED_AFTER = re.compile(
     _CLOSED + r"(?:之后|以后|后|的你|的您|的人|的观众|的影迷|合你|让你|打动|的感觉|相近|相似"
-    r"|风格相近|的风格|的话|意犹未尽|caught your eye|went down well|ended|led us|stayed with you)"
+    r"|风格相近|的风格|的话|意犹未尽|caught your eye|went down well|ended|led us|stayed with you"
+    r"|(?:is|was) for)"
 )
 _PREDICATE = re.compile(
     _CLOSED + r"(?:,? ?(?:which |that |who )?(?:(?:is|was)(?! for)|are|were|has|had|stars?|starring"

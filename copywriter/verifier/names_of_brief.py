@@ -174,13 +174,17 @@ def _strings(brief: Brief) -> Iterator[str]:
 
 
 def _value_strings(brief: Brief) -> Iterator[str]:
-    """Yield the values and the names of attributes and relations."""
+    """Yield the values, the names of people, and those of attributes and relations."""
     parts = [*_shared_values(brief), *(part for item in brief.items for part in item.attributes)]
     for part in parts:
         yield part.name.replace("_", " ")
         yield from map(_text_of, part.values)
     for fact in (fact for item in brief.items for fact in item.facts):
         yield fact.relation.replace("_", " ")
+        yield fact.name if is_quotable(fact.name) else ""
+    for shared in brief.reason.facts if brief.reason is not None else ():
+        if shared.name is not None and is_quotable(shared.name):
+            yield shared.name
 
 
 def _item_strings(item: BriefItem) -> Iterator[str]:
