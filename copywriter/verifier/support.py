@@ -2,7 +2,7 @@
 
 A sentence without a name, a number or a genre of the brief, and without a claim that its reason
 supports, cannot be checked: it is filler at best. A few words of invitation may stand alone, and so
-may a question, which states nothing.
+may a question that something follows. One at the end is often the model's own.
 """
 
 from __future__ import annotations
@@ -38,7 +38,9 @@ def support(reading: CopyReading) -> Sequence[Violation]:
 
 
 def _is_supported(sentence: str, reading: CopyReading) -> bool:
-    if _NAME.search(sentence) or _INVITATION.fullmatch(sentence) or _QUESTION.search(sentence):
+    if _NAME.search(sentence) or _INVITATION.fullmatch(sentence):
+        return True
+    if _QUESTION.search(sentence) and sentence is not reading.sentences[-1]:
         return True
     if any(number in reading.of_brief.numbers for number in numbers_in(sentence)):
         return True
