@@ -46,7 +46,7 @@ def replayed_lists(
     ):
         if num_rated[user] % EACH == 0:
             yield [
-                _shown(row, near, ratings, films)
+                _shown_film(row, near, ratings, films)
                 for row, near in _best_rows(both_NN, liked_UN[user], seen_UN[user])
             ]
         seen_UN[user, item] = True
@@ -101,7 +101,7 @@ def _best_rows(
             yield row, int(history[alike_NH[row].argmax()])
 
 
-def _shown(
+def _shown_film(
     row: int, near: int | None, ratings: RatingsSet, films: Mapping[str, FilmFacts]
 ) -> ShownFilm:
     ids = ratings.item_ids

@@ -51,7 +51,7 @@ class WrittenLine:
 
 def measure_writer(command: str) -> None:
     """Replay lists, write some of their lines, and check the texts."""
-    shown, counts = _replayed()
+    shown, counts = _replay()
     rows = [
         BenchMetric(
             metric="lines of the replay whose text was written before",
@@ -85,7 +85,7 @@ def measure_writer(command: str) -> None:
     save(BENCH, "MovieLens 100K with RecBole's graph", rows, command=command)
 
 
-def _replayed() -> tuple[Mapping[Brief, ShownFilm], Counter[Brief]]:
+def _replay() -> tuple[Mapping[Brief, ShownFilm], Counter[Brief]]:
     """Return the briefs of all lists with their film, and how often each was shown."""
     ratings = load_set("ml-100k")
     films = films_of(ratings, read_triples())

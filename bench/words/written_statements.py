@@ -1,4 +1,4 @@
-"""Whether the statements of a written line are true, looked up in the data without the verifier.
+"""Look up the statements of a written line in the data, without the verifier.
 
 A line is read word by word: genres, years and people are statements about the film that was named
 last, or about both films where the sentence says that they have something in common. A word that is

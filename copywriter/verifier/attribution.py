@@ -1,4 +1,4 @@
-"""The rule on attribution: what a text says of an item that the reader knows, the reason has too.
+"""The rule on attribution: of an item that the reader knows, only what the reason says.
 
 A brief has facts of the item that it is about. Of the items of the history it has titles, and what
 they share with the item. So "“Alien”, directed by Ann Lee" and "both are thrillers" need a shared

@@ -22,7 +22,7 @@ def genres(reading: CopyReading) -> Sequence[Violation]:
 
     Titles support none.
     """
-    denied = [*_denied(reading)]
+    denied = [*_denials(reading)]
     claims = genres_in(reading.masked)
     if denied or not claims:
         return denied
@@ -34,7 +34,7 @@ def genres(reading: CopyReading) -> Sequence[Violation]:
     ]
 
 
-def _denied(reading: CopyReading) -> Iterator[Violation]:
+def _denials(reading: CopyReading) -> Iterator[Violation]:
     """Yield the values that a text says an item has not: "a drama, not a comedy"."""
     for found in _DENIAL.finditer(reading.masked):
         name = reading.names.get(found["name"])

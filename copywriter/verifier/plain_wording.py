@@ -1,4 +1,4 @@
-"""The rule on wording: beside what the brief has, a text uses words that phrase and claim nothing.
+"""The rule on wording: beside the brief's words, a text uses words that only phrase.
 
 A list of what is forbidden never ends: plots, places, characters, praise. So this rule knows what
 is allowed, and a text that uses another word is rejected.

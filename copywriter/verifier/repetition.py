@@ -46,9 +46,10 @@ def _name_twice(reading: CopyReading) -> str | None:
 
     "A crime drama, a mystery and a drama"; "“Heat”, a thriller. Next could be “Heat”."
     """
+    is_about_one = len(reading.brief.items) < 2
     is_line = reading.brief.kind == "reason_line"
     for sign, name in reading.names.items():
-        is_genre = name.title is None and "genre" in map(role_of, name.relations)
+        is_genre = is_about_one and name.title is None and "genre" in map(role_of, name.relations)
         in_sentence = max(sentence.count(sign) for sentence in reading.sentences)
         in_text = reading.masked.count(sign) if is_line and name.is_item else 0
         if (is_genre and in_sentence > 1) or in_text > 1:

@@ -32,25 +32,25 @@ _APOSTROPHES = "'’"
 _HAN_LANGUAGES: frozenset[Language] = frozenset(("zh",))
 
 
-class _Node:
+class _WordNode:
     """A place in a tree of words."""
 
     __slots__ = ("children", "is_end")
 
     def __init__(self) -> None:
-        self.children: dict[str, _Node] = {}
+        self.children: dict[str, _WordNode] = {}
         self.is_end = False
 
 
-State = tuple[_Node | Boundary, ...]
+State = tuple[_WordNode | Boundary, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AllowedText:
     """The words of a brief's language, and its names, which keep their case."""
 
-    words: _Node
-    names: _Node
+    words: _WordNode
+    names: _WordNode
     has_spaces: bool
     is_title: bool  # it needs no full stop
 
@@ -74,14 +74,14 @@ class AllowedText:
         return is_between and bool(ends) and (self.is_title or ends in _ENDS)
 
     def _after_one(self, state: State, one: str) -> State:
-        found: dict[int | str, _Node | Boundary] = {}
+        found: dict[int | str, _WordNode | Boundary] = {}
         for place in state:
             for reached in self._steps(place, one):
                 found[reached if isinstance(reached, str) else id(reached)] = reached
         return tuple(found.values())
 
-    def _steps(self, place: _Node | Boundary, one: str) -> Iterator[_Node | Boundary]:
-        if isinstance(place, _Node):
+    def _steps(self, place: _WordNode | Boundary, one: str) -> Iterator[_WordNode | Boundary]:
+        if isinstance(place, _WordNode):
             yield from self._inside(place.children.get(one))
             return
         if place == "apostrophe":
@@ -99,7 +99,7 @@ class AllowedText:
             begun = one.lower() if place == "begins" else one
             yield from self._inside(self.words.children.get(begun))
 
-    def _inside(self, node: _Node | None) -> Iterator[_Node | Boundary]:
+    def _inside(self, node: _WordNode | None) -> Iterator[_WordNode | Boundary]:
         if node is not None:
             yield node
             if node.is_end:
@@ -129,18 +129,18 @@ def allowed_words_digest() -> str:
 
 
 @cache
-def _words(language: Language) -> _Node:
+def _words(language: Language) -> _WordNode:
     if language in _HAN_LANGUAGES:
         return _tree(phrasing_chinese.phrasing_words())
     return _tree(phrasing_english.phrasing_words() | phrasing_english.literal_phrases())
 
 
-def _tree(words: Iterable[str]) -> _Node:
-    root = _Node()
+def _tree(words: Iterable[str]) -> _WordNode:
+    root = _WordNode()
     for word in words:
         node = root
         for one in word:
-            node = node.children.setdefault(one, _Node())
+            node = node.children.setdefault(one, _WordNode())
         node.is_end = True
     return root
 
@@ -176,7 +176,11 @@ def _genre_forms(value: str) -> set[str]:
         if genre.words.fullmatch(value) is not None:
             names = {genre.en, genre.en.replace("’", "'")}
             names |= {"science fiction"} if genre.en == "sci-fi" else set()
-            plurals = {f"{name[:-1]}ies" if name.endswith("y") else f"{name}s" for name in names}
+            plurals = set(map(_plural, names))
             known = {name for name in names | plurals if genre.words.fullmatch(name) is not None}
             found |= known | {name[0].upper() + name[1:] for name in known} | {genre.zh}
     return found
+
+
+def _plural(name: str) -> str:
+    return f"{name[:-1]}ies" if name.endswith("y") else f"{name}s"

@@ -46,7 +46,8 @@ class CopySettings:
     prompt_price: float = 0.0  # of a remote model, for a million tokens
     output_price: float = 0.0
     cost_per_hour: Annotated[float, POSITIVE] | None = None  # in the currency of the prices
-    # a writer whose first texts the verifier accepts less often is not made live
+    # a writer whose first texts the verifier accepts less often is not made live: with .3 its two
+    # tries give a text for half of the briefs (1 - .7²), and with less most lines stay templates
     min_precision: Annotated[float, SHARE] = 0.3
     # after a list with texts, those of the user's next list are wanted; 0: nothing is wanted ahead
     ahead_s: float = 10.0

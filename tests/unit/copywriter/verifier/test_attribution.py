@@ -1,4 +1,4 @@
-"""The rule on attribution: of an item that the reader knows, a text says what the reason says."""
+"""The rule on attribution: of a known item, a text says only what the reason says."""
 
 from __future__ import annotations
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
+
 from copywriter.brief import Brief
 from copywriter.templates.template import from_template
 from cron.copy.panel import panel
 from cron.copy.writer_gate import WriterScores, judge
+from cron.errors import Unavailable
 from tests.planted_writer import PlantedWriter
 
 PANEL = panel(("en", "zh"), max_chars=120)
@@ -32,6 +35,28 @@ def test_a_lying_writer_is_refused() -> None:
     assert not verdict.is_accepted
     assert (verdict.scores.precision, verdict.scores.fallback_share) == (0.0, 1.0)
     assert "accepts 0%" in verdict.why
+
+
+def test_one_slow_call_does_not_end_a_release() -> None:
+    """A call for several texts that takes too long is made again, for one text at a time."""
+    num_calls = 0
+
+    def text(brief: Brief, seed: int) -> str:
+        nonlocal num_calls
+        num_calls += 1
+        if num_calls == 1:
+            raise Unavailable("the writer", where="here", why="no answer in 60 s")
+        return from_template(brief)
+
+    assert judge(PlantedWriter(text), PANEL, least_precision=0.3).is_accepted
+
+
+def test_a_writer_that_never_answers_ends_it() -> None:
+    def text(brief: Brief, seed: int) -> str:
+        raise Unavailable("the writer", where="here", why="no answer in 60 s")
+
+    with pytest.raises(Unavailable, match="no answer in 60 s"):
+        judge(PlantedWriter(text), PANEL, least_precision=0.3)
 
 
 def test_a_writer_that_repeats_itself_is_refused() -> None:
