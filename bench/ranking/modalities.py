@@ -34,7 +34,13 @@ from bench.ranking.cold_folds import Fold, draw_events, event_batches, fold_of
 from bench.ranking.cold_gains import gains_of, random_gains
 from bench.ranking.graph import Triple, read_triples, shuffle_items
 from bench.report.kept import code_digest, data_digest, kept_part
-from bench.report.labels import KNOWN_AMONG_KNOWN, NEW_AMONG_ALL, NEW_AMONG_NEW, RANDOM
+from bench.report.labels import (
+    ANY_AMONG_ALL,
+    KNOWN_AMONG_KNOWN,
+    NEW_AMONG_ALL,
+    NEW_AMONG_NEW,
+    RANDOM,
+)
 from bench.report.rows import BenchMetric, save
 from recommender.ranking.ranker import Ranker
 from trainer.config import FactsConfig, TrainConfig
@@ -47,8 +53,8 @@ FILM_MODELS = (NO_FACTS, FACTS, SHUFFLED)
 MORE_MODELS = (PRETRAINED, HOP)
 TEXTS, FACTS_ALONE, BOTH = "right texts", "facts without texts", "right texts and facts"
 PLANTED_MODELS = (TEXTS, FACTS_ALONE, BOTH)
-RANKINGS = (NEW_AMONG_ALL, NEW_AMONG_NEW, KNOWN_AMONG_KNOWN)
-KNOWN_EVENTS = 2_000  # of a fold, drawn at random
+RANKINGS = (NEW_AMONG_ALL, NEW_AMONG_NEW, ANY_AMONG_ALL, KNOWN_AMONG_KNOWN)
+OTHER_EVENTS = 2_000  # of a fold, drawn at random
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,10 +93,11 @@ def run_model(fold: Fold, model: FactsModel, folder: Path) -> dict[str, object]:
     held_out = np.array(fold.data.item_ids)[fold.cold_N]
     new_N = np.isin([item.item_id for item in bundle.catalogue], held_out)
     panel_E, ranker = fold.panel_U[fold.data.users_E], Ranker(bundle)
-    known_E = draw_events(panel_E & ~fold.cold_N[fold.data.items_E], KNOWN_EVENTS)
+    known_E = draw_events(panel_E & ~fold.cold_N[fold.data.items_E], OTHER_EVENTS)
     asked = {
         NEW_AMONG_ALL: (fold.scored_E, np.ones_like(new_N)),
         NEW_AMONG_NEW: (fold.scored_E, new_N),
+        ANY_AMONG_ALL: (draw_events(panel_E, OTHER_EVENTS), np.ones_like(new_N)),
         KNOWN_AMONG_KNOWN: (known_E, ~new_N),
     }
     found: dict[str, object] = {"seconds": seconds}

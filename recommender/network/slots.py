@@ -10,6 +10,8 @@ from torch import Tensor, nn
 
 from recommender.config import Slot
 
+LEAST_VARIANCE = 0.01  # not searched
+
 
 class SlotAdapter(nn.Module):
     """A small adapter and a gate. Nothing here has a bias, so zeros, for no vector, add nothing.
@@ -33,3 +35,12 @@ class SlotAdapter(nn.Module):
     def forward(self, own_XV: Tensor) -> tuple[Tensor, Tensor]:
         """Return what the vectors add to the items' vectors, and to their expected log counts."""
         return self.gate * self.adapter(own_XV), self.expected_log_count(own_XV).squeeze(1)
+
+
+def unit_variance(own_XV: Tensor) -> Tensor:
+    """Return vectors of the same length each, √V, and shorter ones where there is hardly a vector.
+
+    A new item has facts of which nothing was learned yet. They would make the mean of its facts
+    shorter than that of known items, and its scores nearer to the average (docs/log.md).
+    """
+    return own_XV * (own_XV.square().mean(1, keepdim=True) + LEAST_VARIANCE).rsqrt()

@@ -22,7 +22,7 @@ from recommender.network.biases import (
     tastes,
 )
 from recommender.network.links import Links
-from recommender.network.slots import SlotAdapter
+from recommender.network.slots import SlotAdapter, unit_variance
 from recommender.network.tensors import (
     EVENT_TYPES,
     ROWS_AT_ONCE,
@@ -148,6 +148,7 @@ class TwoTowers(nn.Module):
         for number, slot in enumerate(self.slot_list, start=1):
             if slot.name == FACTS:
                 own_XV = self._fact_vectors(block)
+                own_XV = unit_variance(own_XV) if slot.scales else own_XV
             else:
                 assert block.facts.modalities_NV is not None
                 own_XV = block.facts.modalities_NV[:, column : column + slot.width]

@@ -115,6 +115,7 @@ def _facts_slot(bundle: Bundle, config: TrainConfig) -> list[Slot]:
             name=FACTS,
             width=config.facts.width,
             starts_open=True,
+            scales=True,
             hops=int(kind == "hop"),
         )
     ]

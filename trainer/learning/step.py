@@ -170,7 +170,7 @@ class Step:
 
         source = self._trainee.source
         known_X = torch.rand(len(rows_X), generator=generator) >= FORGOTTEN_SHARE
-        kept_XS = self._random_modalities(len(rows_X), generator)
+        kept_XS = self._random_modalities(known_X, generator)
         table_XE = rows_at(self._trainee.model.table.detach(), rows_X)
         return ItemBlock(
             facts=source.facts(rows_X, read_rows, seed=seed),
@@ -180,14 +180,17 @@ class Step:
             kept_XS=None if kept_XS is None else kept_XS.to(table_XE),
         )
 
-    def _random_modalities(self, num_rows: int, generator: torch.Generator) -> Tensor | None:
-        """Return which modalities of which rows a step reads; None for all, without slots."""
+    def _random_modalities(self, known_X: Tensor, generator: torch.Generator) -> Tensor | None:
+        """Return which modalities of which rows a step reads; None for all, without slots.
+
+        All of known items, whose ids would otherwise learn what their texts say (docs/log.md).
+        """
         model = self._trainee.model
         num_slots = len(model.slots) if isinstance(model, TwoTowers) else 0
         if not num_slots:
             return None
-        drawn_XS = torch.rand(num_rows, 1 + num_slots, generator=generator)
-        return drawn_XS >= self._config.fusion.dropout
+        drawn_XS = torch.rand(len(known_X), 1 + num_slots, generator=generator)
+        return known_X.unsqueeze(1) | (drawn_XS >= self._config.fusion.dropout)
 
     def _loss(self, sums: LossSums, totals_4: Tensor) -> Tensor:
         return (

@@ -8,6 +8,7 @@ import torch
 from recommender.config import FACTS, Slot
 from recommender.network.links import Links
 from recommender.network.model import ItemBlock, ItemFacts, TwoTowers, terms_of
+from recommender.network.slots import unit_variance
 from recommender.ranking.item_rows import ItemRows
 from tests.unit.recommender.network.test_model import NUM_ITEMS, config, facts
 
@@ -139,3 +140,11 @@ def test_single_rows_are_those_of_the_whole(held_items: int) -> None:
         assert torch.allclose(items.at(rows_X).vectors_ND, whole.vectors_ND[rows_X], atol=1e-6)
         parts = torch.cat([side.vectors_ND for side in items.parts()])
     assert torch.allclose(parts, whole.vectors_ND, atol=1e-6)
+
+
+def test_items_with_few_known_facts_have_vectors_as_long() -> None:
+    """Half of the item's facts are new, so the mean of its vectors is half as long."""
+    known_V = torch.tensor([3.0, -1.0, 2.0])
+    lengths = unit_variance(torch.stack([known_V, known_V / 2, torch.zeros(3)])).norm(dim=1)
+    assert torch.allclose(lengths[:2], torch.full((2,), 3.0**0.5), atol=0.02)
+    assert lengths[2] == 0.0
