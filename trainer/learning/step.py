@@ -181,16 +181,13 @@ class Step:
         )
 
     def _random_modalities(self, known_X: Tensor, generator: torch.Generator) -> Tensor | None:
-        """Return which modalities of which rows a step reads; None for all, without slots.
-
-        All of known items, whose ids would otherwise learn what their texts say (docs/log.md).
-        """
+        """Return which modalities of which rows a step reads; None for all, without slots."""
         model = self._trainee.model
         num_slots = len(model.slots) if isinstance(model, TwoTowers) else 0
         if not num_slots:
             return None
         drawn_XS = torch.rand(len(known_X), 1 + num_slots, generator=generator)
-        return known_X.unsqueeze(1) | (drawn_XS >= self._config.fusion.dropout)
+        return kept_modalities(known_X, drawn_XS, self._config.fusion.dropout)
 
     def _loss(self, sums: LossSums, totals_4: Tensor) -> Tensor:
         return (
@@ -239,6 +236,15 @@ class Step:
         max_history = self._trainee.model.config.max_history
         windows = cut_windows(slates_alone, max_history=max_history, generator=generator)
         return batches(windows, batch_size=self._config.batch_size, generator=generator)
+
+
+def kept_modalities(known_X: Tensor, drawn_XS: Tensor, dropout: float) -> Tensor:
+    """Return kept_XS: all modalities of known items, and those of others but for a share.
+
+    The ids of known items would otherwise learn what their texts say, and new items, which have no
+    ids, would be ranked below them (docs/log.md).
+    """
+    return known_X.unsqueeze(1) | (drawn_XS >= dropout)
 
 
 def leaf_gradients(leaves: Sequence[Tensor]) -> list[Tensor]:

@@ -13,7 +13,7 @@ from trainer.data.sampling import Sequences, Window, Withheld
 from trainer.learning.losses import batch_losses
 from trainer.learning.negatives import NegativeSampler
 from trainer.learning.optimizer import Optimizer
-from trainer.learning.step import SETTLED_AT_ONCE, Step
+from trainer.learning.step import SETTLED_AT_ONCE, Step, kept_modalities
 from trainer.learning.trainee import FixedFacts, Trainee
 
 NUM_ITEMS = 500
@@ -116,3 +116,11 @@ def test_every_met_row_has_taken_every_step_when_settled() -> None:
     met_N = facts.counts_N > 0
     met_N[250] = True  # it was shown
     assert torch.equal(optimizer.state()["table.steps"], met_N * 3.0)
+
+
+def test_known_items_keep_their_texts_in_training() -> None:
+    """Their ids learned what texts say, and new items came later among all items."""
+    known_X = torch.tensor([True, False, True, False])
+    drawn_XS = torch.tensor([[0.1, 0.9], [0.1, 0.9], [0.9, 0.1], [0.9, 0.1]])
+    kept_XS = kept_modalities(known_X, drawn_XS, 0.2)
+    assert kept_XS.tolist() == [[True, True], [False, True], [True, True], [True, False]]
