@@ -64,8 +64,8 @@ class FusionConfig:
 class FactsConfig:
     """Whether the item tower reads the facts, and how. Branch [train.facts]."""
 
-    # off: one fold of MovieLens 100K alone was measured; there new films are ranked better among new
-    # ones, and no worse among all (docs/log.md)
+    # off: one fold of MovieLens 100K alone was measured; there new films are ranked better among
+    # new ones, and no worse among all (docs/log.md)
     model: Literal["off", "embeddings", "pretrained", "hop"] = "off"
     width: int = 32  # of the vectors of entities and relations; not searched
 
