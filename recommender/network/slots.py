@@ -38,7 +38,7 @@ class SlotAdapter(nn.Module):
 
 
 def unit_variance(own_XV: Tensor) -> Tensor:
-    """Return vectors of the same length each, √V, and shorter ones where there is hardly a vector.
+    """Return each vector with the length √V, or a shorter one where it is almost zero.
 
     A new item has facts of which nothing was learned yet. They would make the mean of its facts
     shorter than that of known items, and its scores nearer to the average (docs/log.md).
