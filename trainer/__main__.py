@@ -43,13 +43,11 @@ MACHINE = (
 )  # nothing is wrong with the snapshot
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command and return its exit status."""
+def main(arguments: Sequence[str] | None = None, notice: PreemptionNotice | None = None) -> int:
+    """Run the command and return its exit status; a notice ends it early."""
     os.umask(0o077)  # the candidate contains what people did
-    notice = PreemptionNotice()
     try:
-        notice.listen()
-        train(arguments, notice)
+        train(arguments, notice or PreemptionNotice())
     except MACHINE as error:
         sys.stderr.write(f"trainer: machine: {error}\n")
         return 1
@@ -113,4 +111,6 @@ def leave(status: int) -> NoReturn:
 
 
 if __name__ == "__main__":
-    leave(main())
+    of_this_process = PreemptionNotice()
+    of_this_process.listen()
+    leave(main(notice=of_this_process))
