@@ -138,7 +138,7 @@ def _read(server: psutil.Process, step: str) -> Usage:
         step=step,
         at_s=time.monotonic(),
         cpu_s=own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime,
-        server_s=_tree_s(server),
+        server_s=tree_s(server),
         written_bytes=_BLOCK_BYTES * (own.ru_oublock + children.ru_oublock),
         worker_gib=_peak_gib(),
     )
@@ -152,12 +152,13 @@ def _peak_gib() -> float:
     return int(peak_kib) / 2**20
 
 
-def _tree_s(server: psutil.Process) -> float:
-    """Return the processor seconds of TorchServe and of its workers, ended ones included."""
+def tree_s(server: psutil.Process) -> float:
+    """Return the processor seconds of TorchServe and of its workers, ended ones included.
+
+    Those of a process that ended are with its parent, which for a forked worker is the fork server.
+    """
     times = [one.cpu_times() for one in (server, *server.children(recursive=True))]
-    ended = server.cpu_times()
-    own_s = sum(one.user + one.system for one in times)
-    return own_s + ended.children_user + ended.children_system
+    return sum(one.user + one.system + one.children_user + one.children_system for one in times)
 
 
 @contextmanager

@@ -25,6 +25,7 @@ import psutil
 from bench.speed.demo_lists import made_up_bodies
 from bench.speed.load import load
 from cron.urls.management_socket import management_socket
+from tests.system.machine import until
 
 Values = Mapping[str, float]
 CONNECTIONS = (1, 8, 32)
@@ -198,23 +199,19 @@ def _running_torchserve(place: DemoPlace) -> Iterator[psutil.Process]:
             command, cwd=place.code, env=environment, stdout=log, stderr=subprocess.STDOUT
         )
     try:
-        _wait_for(f"http://127.0.0.1:{place.inference}/ping")
+        until(lambda: _is_ready(place.inference), "TorchServe", limit_s=START_LIMIT_S)
         yield psutil.Process(server.pid)
     finally:
         server.terminate()
         server.wait(30)
 
 
-def _wait_for(url: str) -> None:
-    deadline = time.monotonic() + START_LIMIT_S
-    while time.monotonic() < deadline:
-        try:
-            if httpx.get(url, trust_env=False).status_code == 200:
-                return
-        except httpx.TransportError:
-            pass
-        time.sleep(0.2)
-    raise TimeoutError(url)
+def _is_ready(port: int) -> bool:
+    """Return whether TorchServe is ready."""
+    try:
+        return httpx.get(f"http://127.0.0.1:{port}/ping", trust_env=False).status_code == 200
+    except httpx.TransportError:
+        return False
 
 
 def _free_ports(number: int) -> list[int]:

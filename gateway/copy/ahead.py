@@ -92,9 +92,7 @@ class ListsAhead:
                 if time.monotonic() >= rows_at:
                     rows_at += ROWS_EVERY_S
                     await self.prepare_rows()
-            except (
-                Exception
-            ) as error:  # if this task ended, nothing would be written ahead any more
+            except Exception as error:  # if this task ended, nothing would be prepared any more
                 log.warning("texts not wanted ahead", exc_info=error)
 
     async def prepare_lists(self, now: float) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +13,7 @@ from copywriter.brief import Brief, BriefAttribute
 from cron.ledger import copy_cost_rows, wanted_rows
 from cron.ledger.ledger import Ledger, open_ledger
 from cron.settings.copy_settings import CopySettings
+from tests.component.at_work import until
 from tests.component.gateway_process import RunningGateway, StandIn, gateway, settings_in
 
 LIMIT_S = 30.0
@@ -56,10 +56,7 @@ def shop(tmp_path: Path, story_ledger: Path) -> Iterator[RunningGateway]:
 def until_wanted(shop: RunningGateway, is_right: Callable[[Brief], bool]) -> Ledger:
     """Wait until such a brief is wanted; return the ledger."""
     ledger = open_ledger(shop.settings.store.ledger)
-    deadline = time.monotonic() + LIMIT_S
-    while not any(map(is_right, wanted_rows.most_wanted(ledger, 500))):
-        assert time.monotonic() < deadline, wanted_rows.most_wanted(ledger, 500)
-        time.sleep(0.05)
+    until(lambda: any(map(is_right, wanted_rows.most_wanted(ledger, 500))), limit_s=LIMIT_S)
     return ledger
 
 

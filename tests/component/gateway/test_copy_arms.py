@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -10,12 +9,12 @@ from shutil import copy
 
 import pytest
 
-from copywriter.brief import Brief
 from copywriter.writing.verified import VerifiedText
 from cron.ledger import copy_rows, wanted_rows, writer_rows
 from cron.ledger.ledger import open_ledger
 from cron.placement import Placement
 from cron.settings.copy_settings import CopySettings
+from tests.component.at_work import until
 from tests.component.gateway_process import RunningGateway, StandIn, gateway, settings_in
 
 LIMIT_S = 20.0
@@ -63,12 +62,8 @@ def write_what_is_wanted(shop: RunningGateway) -> None:
     ledger = open_ledger(shop.settings.store.ledger)
     writer_rows.add(ledger, "w", name="small")
     writer_rows.set_live(ledger, "w")
-    deadline = time.monotonic() + LIMIT_S
-    briefs: tuple[Brief, ...] = ()
-    while not briefs:
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-        briefs = wanted_rows.most_wanted(ledger, 10)
+    until(lambda: wanted_rows.most_wanted(ledger, 10), limit_s=LIMIT_S)
+    briefs = wanted_rows.most_wanted(ledger, 10)
     texts = [VerifiedText(brief=one, text="A text.", source="writer") for one in briefs]
     copy_rows.store(ledger, "w", texts)
     ledger.close()
@@ -86,9 +81,7 @@ def test_the_arms_of_an_experiment_have_their_texts(shop: RunningGateway) -> Non
     assert source_of(ask(shop, "home")) == "writer"
     draft = {"placement": "home", "arms": ARMS}
     assert shop.client.put("/v1/experiments/texts", json=draft).is_success
-    deadline = time.monotonic() + LIMIT_S
-    while "arm" not in ask(shop, "home"):
-        assert time.monotonic() < deadline
+    until(lambda: "arm" in ask(shop, "home"), limit_s=LIMIT_S)
     found: dict[str, set[str | None]] = {}
     for number in range(30):
         answer = ask(shop, "home", f"user-{number}")
