@@ -16,3 +16,16 @@ def partial_of(out: Path) -> Path:
 def checkpoints_of(out: Path) -> Path:
     """Return the folder of its checkpoints."""
     return partial_of(out) / "checkpoint"
+
+
+def last_checkpoint_ns(out: Path) -> int | None:
+    """Return when its last checkpoint was written, in nanoseconds; None without one.
+
+    For a moment there is only the one before: its name changes first.
+    """
+    for name in (NEWEST_CHECKPOINT, CHECKPOINT_BEFORE):
+        try:
+            return (checkpoints_of(out) / name).stat().st_mtime_ns
+        except OSError:
+            continue
+    return None

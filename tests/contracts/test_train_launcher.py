@@ -25,7 +25,7 @@ from cron.wiring import open_launcher
 from recommender.config import EncoderConfig, ModelConfig
 from tests.component.training import NAMELESS
 from tests.planted import PlantedRow, write_planted_snapshot
-from trainer.candidate_files import NEWEST_CHECKPOINT, checkpoints_of
+from trainer.candidate_files import last_checkpoint_ns
 from trainer.config import TrainConfig
 from trainer.report import read_report
 
@@ -91,7 +91,7 @@ def until(condition: Callable[[], object], *, limit_s: float = 60.0) -> None:
 
 def training(out: Path) -> bool:
     """Return whether a checkpoint was written."""
-    return checkpoint_time(out) is not None
+    return last_checkpoint_ns(out) is not None
 
 
 def test_a_second_call_returns_the_same_candidate(
@@ -262,20 +262,12 @@ def test_it_survives_one_death_after_another(snapshot: Path, tmp_path: Path) -> 
 
 def kill_after_a_checkpoint(out: Path) -> int:
     """Kill a rank once there is a newer checkpoint, and return its number."""
-    before = checkpoint_time(out)
-    until(lambda: checkpoint_time(out) != before and trainers(out), limit_s=LIMIT_S)
+    before = last_checkpoint_ns(out)
+    until(lambda: last_checkpoint_ns(out) != before and trainers(out), limit_s=LIMIT_S)
     victim = max(trainers(out), key=lambda one: one.pid)
     victim.kill()
     until(lambda: not psutil.pid_exists(victim.pid))
     return victim.pid
-
-
-def checkpoint_time(out: Path) -> int | None:
-    """Return when the newest checkpoint was written; None without one."""
-    try:
-        return (checkpoints_of(out) / NEWEST_CHECKPOINT).stat().st_mtime_ns
-    except OSError:
-        return None
 
 
 MAKE = "import os, pathlib, sys; out = pathlib.Path(sys.argv[sys.argv.index('--out') + 1]); "
@@ -310,6 +302,33 @@ def test_a_trainer_is_restarted_once_and_only_after_a_crash(snapshot: Path, tmp_
             )
         assert caught.type is kind
         assert (out.parent / "begun").read_text().count("begun") == times
+
+
+DIE_BETWEEN_TWO_NAMES = """
+import os, pathlib, sys
+out = pathlib.Path(sys.argv[sys.argv.index("--out") + 1])
+folder = out.with_name(f"{out.name}.partial") / "checkpoint"
+folder.mkdir(parents=True, exist_ok=True)
+with (out.parent / "begun").open("a") as begun:
+    begun.write("begun")
+    number = begun.tell()
+newest = folder / "newest.safetensors"
+newest.touch()
+os.utime(newest, (number, number))
+newest.replace(folder / "before.safetensors")
+if number < len("begun" * 4):
+    os.abort()
+out.mkdir()
+(out / "report.json").touch()
+"""
+
+
+def test_a_death_while_checkpoints_are_renamed(snapshot: Path, tmp_path: Path) -> None:
+    """Each start got further, although the newest checkpoint has no name of its own yet."""
+    out = tmp_path / "runs" / "candidate"
+    launcher = TrainerProcess((sys.executable, "-c", DIE_BETWEEN_TWO_NAMES), text_cache=tmp_path)
+    assert launcher.train(snapshot, QUICK, out, limit_s=LIMIT_S) == out
+    assert (out.parent / "begun").read_text() == "begun" * 4
 
 
 def test_a_crash_is_reported_by_its_cause(snapshot: Path, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ import psutil
 
 from cron.errors import Stopped, TrainerDied, TrainingFailed
 from cron.local.child_environment import MODEL, RANKS, SYSTEM, only
-from trainer.candidate_files import NEWEST_CHECKPOINT, checkpoints_of
+from trainer.candidate_files import last_checkpoint_ns
 from trainer.config import TrainConfig, dump_config
 from trainer.machine.prctl import die_with_parent
 from trainer.machine.preemption import BY_SIGNAL
@@ -79,7 +79,7 @@ class TrainerProcess:
         dump_config(config, out.parent / "config.json")
         trainer_log = out.parent / "trainer.log"
         ends_at = time.monotonic() + limit_s
-        checkpoint, is_second = None, False
+        last_ns, is_second = None, False
         while True:
             status, printed = self._try(
                 self._command(snapshot, out), self._environment(config), trainer_log, ends_at
@@ -92,8 +92,8 @@ class TrainerProcess:
             failed = kind(
                 exit_status=status, limit_s=limit_s, log=trainer_log, tail=_last_words(printed)
             )
-            before, checkpoint = checkpoint, _checkpoint(out)
-            has_advanced = checkpoint is not None and checkpoint != before
+            before_ns, last_ns = last_ns, last_checkpoint_ns(out)
+            has_advanced = last_ns is not None and last_ns != before_ns
             may_repeat = not messages or BY_SIGNAL in messages[-1]
             if status is None or not may_repeat or (is_second and not has_advanced):
                 raise failed
@@ -192,14 +192,6 @@ def _end_group(child: subprocess.Popen[bytes], *, grace_s: float) -> None:
             rank.kill()
     child.wait()
     psutil.wait_procs(ranks, timeout=_GONE_WITHIN_S)
-
-
-def _checkpoint(out: Path) -> int | None:
-    """Return what tells the newest checkpoint of a candidate from others; None without one."""
-    try:
-        return (checkpoints_of(out) / NEWEST_CHECKPOINT).stat().st_mtime_ns
-    except OSError:
-        return None
 
 
 def _is_candidate(out: Path) -> bool:
