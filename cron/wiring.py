@@ -151,10 +151,10 @@ def open_launcher(url: str, *, text_cache: Path) -> TrainLauncher:
             from cron.backends.launch import process
 
             return process.open_launcher(text_cache=text_cache)
-        case TorchrunUrl(num_processes=num_processes):
+        case TorchrunUrl() as processes:
             from cron.backends.launch import torchrun
 
-            return torchrun.open_launcher(num_processes, text_cache=text_cache)
+            return torchrun.open_launcher(processes, text_cache=text_cache)
         case RayUrl() as cluster:
             from cron.backends.launch import ray
 

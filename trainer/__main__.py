@@ -7,6 +7,9 @@
 The exit status is 0 when the candidate is complete. It is 1, after one sentence on stderr, when it
 cannot be made: `trainer: …`, or `trainer: machine: …` when nothing is wrong with the snapshot.
 After a kill, the same command resumes the training. SIGTERM ends it after a step and a checkpoint.
+
+With ranks on several machines, those of the machine that starts the training are run with --leads,
+and the others as `python -m trainer --follows`, which `python -m trainer.join` does.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ import os
 import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NoReturn
 
@@ -24,19 +28,23 @@ import torch
 from recommender.bundle import BundleError
 from recommender.encoder.encoder import EncoderError
 from trainer.candidate import Job, make_candidate
-from trainer.config import load_config
+from trainer.codec import decode, encode
+from trainer.config import Device, TrainConfig, load_config
 from trainer.data.dataset import SnapshotError
 from trainer.data.start import CannotStart
 from trainer.machine import distributed
 from trainer.machine.device import claim_device
 from trainer.machine.guard import CandidateInUse, Orphaned, Parent, candidate_lock
+from trainer.machine.meeting import LostRank, meet
 from trainer.machine.memory import keep_freed_memory
 from trainer.machine.preemption import Preempted, PreemptionNotice
+from trainer.machine.sentences import OF_THE_MACHINE, SENTENCE
 
 # The message of each says why in one sentence.
 CANNOT = (BundleError, EncoderError, SnapshotError, CannotStart, ValueError)
 MACHINE = (
     CandidateInUse,
+    LostRank,
     Orphaned,
     Preempted,
     torch.OutOfMemoryError,
@@ -49,12 +57,22 @@ def main(arguments: Sequence[str] | None = None, notice: PreemptionNotice | None
     try:
         train(arguments, notice or PreemptionNotice())
     except MACHINE as error:
-        sys.stderr.write(f"trainer: machine: {error}\n")
+        sys.stderr.write(f"{OF_THE_MACHINE}{error}\n")
         return 1
     except CANNOT as error:
-        sys.stderr.write(f"trainer: {error}\n")
+        sys.stderr.write(f"{SENTENCE}{error}\n")
         return 1
     return 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Order:
+    """What to train. Paths are text, as in the message to ranks on other machines."""
+
+    snapshot: str
+    out: str
+    text_cache: str | None
+    config: TrainConfig
 
 
 def train(arguments: Sequence[str] | None, notice: PreemptionNotice) -> None:
@@ -62,42 +80,72 @@ def train(arguments: Sequence[str] | None, notice: PreemptionNotice) -> None:
 
     The environment says whether this process is one rank of several.
     """
-    parser = argparse.ArgumentParser(
-        prog="python -m trainer", description="Train a candidate from a snapshot."
-    )
-    parser.add_argument("--snapshot", type=Path, required=True, help="the snapshot directory")
-    parser.add_argument(
-        "--config", type=Path, required=True, help="the training configuration, JSON"
-    )
-    parser.add_argument(
-        "--out",
-        type=Path,
-        required=True,
-        help="the candidate folder to make; OUT.partial and OUT.lock are made next to it",
-    )
-    parser.add_argument(
-        "--text-cache", type=Path, help="a folder that caches text vectors between runs"
-    )
-    given = parser.parse_args(arguments)
+    given = _parse(arguments)
     parent = Parent()
-    config = load_config(given.config)
-    torch.set_num_threads(config.num_threads)
-    device = claim_device(config.device)
+    order, meeting = None if given.follows else _order(given), None
+    if given.leads or given.follows:
+        meeting = meet(_for_others(order) if order is not None else None, parent.check)
+        order = order or decode(meeting.order, _Order)
+    assert order is not None
+    torch.set_num_threads(order.config.num_threads)
+    device = claim_device(order.config.device)
     job = Job(
-        snapshot=given.snapshot,
-        config=config,
-        out=given.out,
-        text_cache=given.text_cache,
+        snapshot=Path(order.snapshot),
+        config=order.config,
+        out=Path(order.out),
+        text_cache=Path(order.text_cache) if order.text_cache is not None else None,
         check=parent.check,
         before_steps=keep_freed_memory,
         notice=notice,
         device=device,
     )
     with (
-        distributed.process_group(device),
-        candidate_lock(given.out) if distributed.rank() == 0 else nullcontext(),
+        distributed.process_group(device, meeting),
+        candidate_lock(job.out) if distributed.rank() == 0 else nullcontext(),
     ):
         make_candidate(job)
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m trainer", description="Train a candidate from a snapshot."
+    )
+    parser.add_argument("--snapshot", help="the snapshot directory")
+    parser.add_argument("--config", type=Path, help="the training configuration, JSON")
+    parser.add_argument(
+        "--out", help="the candidate folder to make; OUT.partial and OUT.lock are made next to it"
+    )
+    parser.add_argument("--text-cache", help="a folder that caches text vectors between runs")
+    role = parser.add_mutually_exclusive_group()
+    role.add_argument(
+        "--leads",
+        action="store_true",
+        help="under torchrun on several machines: be a rank of the one that has the files",
+    )
+    role.add_argument(
+        "--follows",
+        action="store_true",
+        help="be a rank of another machine, which is told what to train and needs no other option",
+    )
+    given = parser.parse_args(arguments)
+    if not given.follows and None in (given.snapshot, given.config, given.out):
+        parser.error("--snapshot, --config and --out are required")
+    return given
+
+
+def _order(given: argparse.Namespace) -> _Order:
+    return _Order(
+        snapshot=given.snapshot,
+        out=given.out,
+        text_cache=given.text_cache,
+        config=load_config(given.config),
+    )
+
+
+def _for_others(order: _Order) -> str:
+    """Return the message for ranks that follow, which need the same kind of device."""
+    device: Device = "cuda" if claim_device(order.config.device).type == "cuda" else "cpu"
+    return encode(replace(order, config=replace(order.config, device=device)))
 
 
 def leave(status: int) -> NoReturn:

@@ -86,7 +86,7 @@ class Job:
 
 def make_candidate(job: Job) -> None:
     """Make the candidate folder unless it exists; a killed training goes on from a checkpoint."""
-    if job.out.is_dir():
+    if distributed.from_first(job.out.is_dir):  # other machines have no candidate
         return
     is_first = distributed.rank() == 0
     if is_first:
@@ -274,7 +274,8 @@ def _checkpoints(job: Job, manifest: SnapshotManifest) -> Checkpoints:
 
 def _key(job: Job, manifest: SnapshotManifest) -> str:
     """Return the digest of everything that decides the result; it identifies the checkpoint."""
-    config = replace(job.config, checkpoint_s=0.0)  # it may change between two tries
+    # these may change between two tries
+    config = replace(job.config, checkpoint_s=0.0, step_limit_s=0.0)
     whole = json.dumps([asdict(manifest), asdict(config)], sort_keys=True)
     return hashlib.sha256(whole.encode()).hexdigest()
 

@@ -122,6 +122,9 @@ class TrainConfig:
     # seconds between two checkpoints; large ones come less often, so that they take at most 2 % of
     # the time
     checkpoint_s: float = 60.0
+    # seconds after which a rank that takes no part in a step is given up, and the training
+    # starts again; much longer than a step, since the first rank may be writing a checkpoint
+    step_limit_s: float = 600.0
     weight_decay: float = 0.01  # AdamW's own default; not searched
     seed: int = 0
     device: Device = "auto"  # a GPU if there is one for each rank

@@ -335,6 +335,7 @@ _TRAIN_RULES: dict[str, Rule] = {
     "num_threads": AT_LEAST_ONE,
     "whole_array_mb": POSITIVE,
     "checkpoint_s": NOT_NEGATIVE,
+    "step_limit_s": POSITIVE,
     "encoder.max_tokens": AT_LEAST_ONE,
     "encoder.lora_rank": AT_LEAST_ONE,
     "encoder.lora_alpha": AT_LEAST_ONE,

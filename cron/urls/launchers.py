@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import parse_qs, urlsplit
 
 from cron.urls.wrong_url import WrongUrl
 
-_TORCHRUN = "torchrun:?nproc=N with N processes, at least 1"
+_TORCHRUN = (
+    "torchrun:?nproc=N with N processes, at least 1, and &nnodes=MIN:MAX&rdzv=HOST:PORT for "
+    "several machines, which meet at an address of this one"
+)
 _RAY = "ray://HOST:PORT?workers=N, or ray:?workers=N for a cluster on this machine"
 
 
@@ -17,10 +21,21 @@ class ProcessUrl:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Nodes:
+    """The least and the most machines of a training, and where they meet."""
+
+    least: int
+    most: int
+    host: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TorchrunUrl:
-    """A number of processes on this machine."""
+    """A number of processes on each machine: on this one alone, or with others that join."""
 
     num_processes: int
+    nodes: Nodes | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +55,9 @@ def parse_process(url: str) -> ProcessUrl:
 def parse_torchrun(url: str) -> TorchrunUrl:
     """Parse a `torchrun:` URL; raise WrongUrl."""
     try:
-        return TorchrunUrl(num_processes=_number("nproc", url))
+        options = _options(url, ("nproc", "nnodes", "rdzv"))
+        num_processes = _whole("nproc", options.get("nproc", "1"))
+        return TorchrunUrl(num_processes=num_processes, nodes=_nodes(options))
     except ValueError as error:
         raise WrongUrl(url, expected=_TORCHRUN, reason=str(error)) from error
 
@@ -51,17 +68,47 @@ def parse_ray(url: str) -> RayUrl:
         parts = urlsplit(url)
         if (parts.port is not None) != bool(parts.netloc):
             raise ValueError("HOST and PORT go together")
-        return RayUrl(head=parts.netloc or None, num_workers=_number("workers", url))
+        options = _options(url, ("workers",))
+        return RayUrl(
+            head=parts.netloc or None,
+            num_workers=_whole("workers", options.get("workers", "1")),
+        )
     except ValueError as error:
         raise WrongUrl(url, expected=_RAY, reason=str(error)) from error
 
 
-def _number(option: str, url: str) -> int:
-    """Return the value of the one option that the URL may have; 1 without it."""
+def _options(url: str, known: Sequence[str]) -> dict[str, str]:
+    """Return the options of a URL; raise ValueError for one that is not known."""
     options = parse_qs(urlsplit(url).query, keep_blank_values=True)
-    text = options.pop(option, ["1"])[-1]
-    if options:
-        raise ValueError(f"{next(iter(options))}= is not an option")
+    for name in options:
+        if name not in known:
+            raise ValueError(f"{name}= is not an option")
+    return {name: values[-1] for name, values in options.items()}
+
+
+def _whole(option: str, text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise ValueError(f"{option}= is a whole number of 1 or more")
     return int(text)
+
+
+def _nodes(options: Mapping[str, str]) -> Nodes | None:
+    """Return the machines that the options name; None for this one alone."""
+    if "nnodes" not in options and "rdzv" not in options:
+        return None
+    if "nnodes" not in options or "rdzv" not in options:
+        raise ValueError("nnodes= and rdzv= go together")
+    least, most = _range("nnodes", options["nnodes"])
+    where = urlsplit(f"//{options['rdzv']}")
+    if not where.hostname or where.port is None or "@" in where.netloc or where.path:
+        raise ValueError("rdzv= is HOST:PORT")
+    return Nodes(least=least, most=most, host=where.hostname, port=where.port)
+
+
+def _range(option: str, text: str) -> tuple[int, int]:
+    """Return the least and the most of `2`, or of `1:4`."""
+    least_text, _, most_text = text.partition(":")
+    least, most = _whole(option, least_text), _whole(option, most_text or least_text)
+    if least > most:
+        raise ValueError(f"{option}={text} has the larger number first")
+    return least, most

@@ -98,7 +98,7 @@ class Step:
         """Take one step on a global batch, reading this rank's share."""
         trainee, batch = self._trainee, self._share(group, withheld)
         totals_4 = torch.zeros(4, device=self._device) if batch is None else counts(batch)
-        distributed.add_up([totals_4])
+        self._add_up([totals_4])
         # The same on all ranks, no matter which other random numbers were drawn.
         seed = group[0].first * 1_000_003 + group[-1].stop
         generator = torch.Generator().manual_seed(seed)
@@ -121,7 +121,7 @@ class Step:
         rows_gradients = leaf_gradients(leaves)
         gradients = [*rows_gradients, *trainee.optimizer.gradients()]
         ends = torch.full_like(total, float(self._is_preempted()))
-        distributed.add_up([*gradients, *trainee.source.gradients(), total, ends])
+        self._add_up([*gradients, *trainee.source.gradients(), total, ends])
         clip_grad_norm_([*leaves, *trainee.model.parameters()], MAX_GRADIENT_NORM)
         trainee.optimizer.step(lr=lr)
         trainee.optimizer.items.step(rows_X[learning_X], rows_gradients[0][learning_X], lr=lr)
@@ -158,7 +158,7 @@ class Step:
         if negatives is None:
             return self._all_N
         named_X = self._all_N[:0] if batch is None else batch.named_rows()
-        return distributed.union(torch.cat([named_X, negatives.places_C]))
+        return self._union(torch.cat([named_X, negatives.places_C]))
 
     def _block(
         self, rows_X: Tensor, batch: TrainBatch | None, generator: torch.Generator, seed: int
@@ -166,7 +166,7 @@ class Step:
         """Return the items of the step, with rows of the table that gather its gradient."""
 
         def read_rows() -> Tensor:
-            return distributed.union(self._all_N[:0] if batch is None else batch.read_rows())
+            return self._union(self._all_N[:0] if batch is None else batch.read_rows())
 
         source = self._trainee.source
         known_X = torch.rand(len(rows_X), generator=generator) >= FORGOTTEN_SHARE
@@ -197,6 +197,12 @@ class Step:
             + self._config.policy_gradient.weight * sums.policy / totals_4[3]
         )
 
+    def _add_up(self, tensors: Sequence[Tensor]) -> None:
+        distributed.add_up(tensors, limit_s=self._config.step_limit_s)
+
+    def _union(self, values_X: Tensor) -> Tensor:
+        return distributed.union(values_X, limit_s=self._config.step_limit_s)
+
     @torch.no_grad()
     def _effective_size(self) -> float:
         """Return (Σρ)² / Σρ² over all choices in slates, with the weights ρ as they are now."""
@@ -217,7 +223,7 @@ class Step:
             )
             ratio_Q = self._objective.ratios(block, rows_X, batch, negatives)
             sums_2 += torch.stack([ratio_Q.sum(), ratio_Q.square().sum()])
-        distributed.add_up([sums_2])
+        self._add_up([sums_2])
         trainee.model.train()
         total, squares = sums_2.tolist()
         return total**2 / squares if squares > 0 else 0.0

@@ -1,4 +1,4 @@
-"""One rank or several. Only this module uses `torch.distributed`.
+"""One rank or several. Only this module and `meeting` use `torch.distributed`.
 
 With WORLD_SIZE unset or 1, everything here is the identity. Ranks split each global batch and add
 up gradients and counts, so that the result does not depend on the number of ranks.
@@ -17,6 +17,8 @@ import torch.distributed as dist
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
+from trainer.machine.meeting import LostRank, Meeting
+
 T = TypeVar("T")
 BACKENDS = {"cpu": "gloo", "cuda": "cpu:gloo,cuda:nccl"}
 # The other ranks wait while the first encodes texts and evaluates. The process that starts the
@@ -25,31 +27,42 @@ PATIENCE = timedelta(days=7)
 
 
 @contextmanager
-def process_group(device: torch.device) -> Iterator[None]:
+def process_group(device: torch.device, meeting: Meeting | None = None) -> Iterator[None]:
     """Join the other ranks while the block runs.
 
-    The meeting place is torchrun's, or FRESHET_RENDEZVOUS (`file:///path`) if set. Tensors on GPUs
-    are exchanged over NCCL, all others over gloo. The ranks leave together: when a rank ends early,
-    torchrun stops the first one, which may still be writing.
+    The meeting place is that of `meeting`, or torchrun's, or FRESHET_RENDEZVOUS (`file:///path`) if
+    set. Tensors on GPUs are exchanged over NCCL, all others over gloo. The ranks leave together:
+    when a rank ends early, torchrun stops the first one, which may still be writing.
     """
     world_size = int(os.environ.get("WORLD_SIZE", "1"))
     if world_size == 1 or dist.is_initialized():  # Ray joins before it calls us
         yield
         return
-    backend, where = BACKENDS[device.type], os.environ.get("FRESHET_RENDEZVOUS")
-    dist.init_process_group(
-        backend,
-        init_method=where,
-        world_size=world_size,
-        rank=int(os.environ["RANK"]),
-        timeout=PATIENCE,
-    )
+    with _exchange():
+        dist.init_process_group(
+            BACKENDS[device.type],
+            init_method=None if meeting is not None else os.environ.get("FRESHET_RENDEZVOUS"),
+            store=meeting.store if meeting is not None else None,
+            world_size=world_size,
+            rank=meeting.rank if meeting is not None else int(os.environ["RANK"]),
+            timeout=PATIENCE,
+        )
+    yield
+    # A barrier on the CPU, because NCCL's would keep the GPUs busy while it waits.
+    with _exchange():
+        dist.all_reduce(torch.zeros(1))
+    dist.destroy_process_group()  # after an error this would wait for a rank that hangs
+
+
+@contextmanager
+def _exchange(limit_s: float | None = None) -> Iterator[None]:
+    """Raise LostRank when an exchange with the other ranks fails."""
     try:
         yield
-        # A barrier on the CPU, because NCCL's would keep the GPUs busy while it waits.
-        dist.all_reduce(torch.zeros(1))
-    finally:
-        dist.destroy_process_group()
+    except torch.OutOfMemoryError:
+        raise
+    except RuntimeError as error:
+        raise LostRank(error, limit_s=limit_s) from error
 
 
 def rank() -> int:
@@ -67,33 +80,46 @@ def share(whole: Sequence[T]) -> Sequence[T]:
     return whole[rank() :: dist.get_world_size()] if dist.is_initialized() else whole
 
 
-def add_up(tensors: Sequence[Tensor]) -> None:
-    """Replace each tensor by its sum over all ranks, in one exchange."""
+def add_up(tensors: Sequence[Tensor], *, limit_s: float) -> None:
+    """Replace each tensor by its sum over all ranks, in one exchange.
+
+    Raise LostRank when a rank is gone, or does not take part within `limit_s`.
+    """
     if not dist.is_initialized():
         return
     flat = torch.cat([tensor.reshape(-1) for tensor in tensors])
-    dist.all_reduce(flat)
+    with _exchange(limit_s):
+        _wait(dist.all_reduce(flat, async_op=True), limit_s)
     for tensor, part in zip(
         tensors, torch.split(flat, [tensor.numel() for tensor in tensors]), strict=True
     ):
         tensor.copy_(part.view_as(tensor))
 
 
-def union(values_X: Tensor) -> Tensor:
-    """Return the distinct values of a one-dimensional tensor of all ranks, ascending."""
+def union(values_X: Tensor, *, limit_s: float) -> Tensor:
+    """Return the distinct values of a one-dimensional tensor of all ranks, ascending.
+
+    Raise LostRank as `add_up` does.
+    """
     mine_X: Tensor = torch.unique(values_X)
     if not dist.is_initialized():
         return mine_X
     lengths = torch.zeros(dist.get_world_size(), dtype=torch.long, device=mine_X.device)
     lengths[dist.get_rank()] = len(mine_X)
-    dist.all_reduce(lengths)
+    add_up([lengths], limit_s=limit_s)
     longest = int(lengths.max())
     padded = F.pad(mine_X, (0, longest - len(mine_X)))
     parts = [torch.zeros_like(padded) for _ in lengths]
-    dist.all_gather(parts, padded)
+    with _exchange(limit_s):
+        _wait(dist.all_gather(parts, padded, async_op=True), limit_s)
     every = [part[:length] for part, length in zip(parts, lengths.tolist(), strict=True)]
     union_X: Tensor = torch.unique(torch.cat(every))
     return union_X
+
+
+def _wait(work: dist.Work | None, limit_s: float) -> None:
+    assert work is not None  # it is None for a process outside the group
+    work.wait(timedelta(seconds=limit_s))
 
 
 def from_first(make: Callable[[], T]) -> T:
@@ -101,7 +127,8 @@ def from_first(make: Callable[[], T]) -> T:
     if not dist.is_initialized():
         return make()
     box = [make() if rank() == 0 else None]
-    dist.broadcast_object_list(box, src=0)
+    with _exchange():
+        dist.broadcast_object_list(box, src=0)
     made = box[0]
     assert made is not None
     return made

@@ -10,14 +10,14 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-BY_SIGNAL = "ended by SIGTERM"  # in the message of Preempted
+from trainer.machine.sentences import GOES_ON
 
 
 class Preempted(RuntimeError):
     """The training ended because a signal asked it to."""
 
     def __init__(self) -> None:
-        super().__init__(f"the training was {BY_SIGNAL}; it goes on from its checkpoint")
+        super().__init__(f"the training was ended by SIGTERM; it {GOES_ON}")
 
 
 class PreemptionNotice:

@@ -1,6 +1,8 @@
-"""TrainLauncher for `torchrun:?nproc=2`: processes of this machine (DDP over gloo).
+"""TrainLauncher for `torchrun:?nproc=2`: processes of this machine, and of others that join.
 
-The result does not depend on the number of processes. Each has `train.num_threads` threads.
+With `nnodes=1:4&rdzv=HOST:PORT`, other machines join a training, or leave it, while it runs:
+`python -m trainer.join` on each of them. The result does not depend on the number of processes.
+Each has `train.num_threads` threads.
 """
 
 from __future__ import annotations
@@ -9,10 +11,27 @@ import sys
 from pathlib import Path
 
 from cron.backends.launch.trainer_process import TrainerProcess
+from cron.urls.launchers import Nodes, TorchrunUrl
+from trainer.machine.elastic_agent import ENVIRONMENT, ElasticAgent, Endpoint
 
 
-def open_launcher(num_processes: int, *, text_cache: Path) -> TrainerProcess:
+def open_launcher(url: TorchrunUrl, *, text_cache: Path) -> TrainerProcess:
     """Open the launcher of several processes."""
+    if url.nodes is not None:
+        return _open_elastic(url.num_processes, url.nodes, text_cache)
     torchrun = (sys.executable, "-m", "torch.distributed.run", "--standalone")
-    runner = (*torchrun, "--nproc-per-node", str(num_processes), "-m", "trainer")
+    runner = (*torchrun, "--nproc-per-node", str(url.num_processes), "-m", "trainer")
     return TrainerProcess(runner, text_cache=text_cache)
+
+
+def _open_elastic(num_processes: int, nodes: Nodes, text_cache: Path) -> TrainerProcess:
+    agent = ElasticAgent(
+        endpoint=Endpoint(host=nodes.host, port=nodes.port),
+        num_processes=num_processes,
+        min_nodes=nodes.least,
+        max_nodes=nodes.most,
+    )
+    runner = agent.command(
+        sys.executable, address=nodes.host, is_host=True, of_trainer=("--leads",)
+    )
+    return TrainerProcess(runner, text_cache=text_cache, settings=ENVIRONMENT, restarts=True)

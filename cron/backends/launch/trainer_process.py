@@ -23,19 +23,18 @@ from cron.local.child_environment import MODEL, RANKS, SYSTEM, only
 from trainer.candidate_files import last_checkpoint_ns
 from trainer.config import TrainConfig, dump_config
 from trainer.machine.prctl import die_with_parent
-from trainer.machine.preemption import BY_SIGNAL
+from trainer.machine.sentences import OF_THE_MACHINE, decisive, is_final
 
 log = logging.getLogger(__name__)
 
 _ROOT = Path(__file__).resolve().parents[3]
 _TAIL_CHARS = 2000
-_SENTENCE = "trainer: "  # begins the message with which `python -m trainer` ends with status 1
-_OF_THE_MACHINE = _SENTENCE + "machine: "  # … when the snapshot is not the cause
 _CRASH = (
     "terminate called",
     "  what():",
     "Fatal Python error",
-)  # of C++ and of Python's fault handler
+    "torch.distributed.DistNetworkError",
+)  # of C++, of Python's fault handler, and of torchrun, such as a port in use
 _POLL_S = 0.1
 _GONE_WITHIN_S = 10.0
 _GRACE_S = 5.0  # for a training that is stopped to finish a step and write a checkpoint
@@ -46,14 +45,23 @@ class TrainerProcess:
 
     `runner` is the command before the trainer's arguments.
     The trainer gets no password: only the variables that any program needs, those of torch, and
-    those named in `also`.
+    those named in `also`. `settings` are variables of the runner itself. A runner that `restarts`
+    ranks is stopped when one of them says that starting again does not help.
     """
 
     def __init__(
-        self, runner: Sequence[str], *, text_cache: Path, also: Sequence[str] = ()
+        self,
+        runner: Sequence[str],
+        *,
+        text_cache: Path,
+        also: Sequence[str] = (),
+        settings: Mapping[str, str] | None = None,
+        restarts: bool = False,
     ) -> None:
         self._runner = tuple(runner)
         self._also = tuple(also)
+        self._settings = dict(settings or {})
+        self._restarts = restarts
         self._text_cache = text_cache
         self._stopping = threading.Event()
         self._cancelled = threading.Event()
@@ -86,15 +94,15 @@ class TrainerProcess:
             )
             if _is_candidate(out):
                 return out
-            messages = _messages(printed)
-            of_input = bool(messages) and not messages[-1].startswith(_OF_THE_MACHINE)
+            message = decisive(printed.splitlines())
+            of_input = message is not None and not message.startswith(OF_THE_MACHINE)
             kind = TrainingFailed if of_input else TrainerDied
             failed = kind(
                 exit_status=status, limit_s=limit_s, log=trainer_log, tail=_last_words(printed)
             )
             before_ns, last_ns = last_ns, last_checkpoint_ns(out)
             has_advanced = last_ns is not None and last_ns != before_ns
-            may_repeat = not messages or BY_SIGNAL in messages[-1]
+            may_repeat = message is None or not is_final(message)
             if status is None or not may_repeat or (is_second and not has_advanced):
                 raise failed
             is_second = True
@@ -123,7 +131,7 @@ class TrainerProcess:
                 start_new_session=True,
                 preexec_fn=die_with_parent,  # noqa: PLW1509 - only a system call
             )
-            status = self._wait(child, ends_at)
+            status = self._wait(child, ends_at, _NewLines(trainer_log, begin))
         return status, trainer_log.read_bytes()[begin:].decode(errors="replace")
 
     def stop(self) -> None:
@@ -152,9 +160,12 @@ class TrainerProcess:
     def _environment(self, config: TrainConfig) -> dict[str, str]:
         kept = only(os.environ, SYSTEM, MODEL, RANKS, self._also)
         threads = {"OMP_NUM_THREADS": str(config.num_threads), "TOKENIZERS_PARALLELISM": "false"}
-        return {**kept, **threads, "PYTHONUNBUFFERED": "1", "PYTHONFAULTHANDLER": "1"}
+        fixed = {"PYTHONUNBUFFERED": "1", "PYTHONFAULTHANDLER": "1"}
+        return {**kept, **threads, **fixed, **self._settings}
 
-    def _wait(self, child: subprocess.Popen[bytes], ends_at: float) -> int | None:
+    def _wait(
+        self, child: subprocess.Popen[bytes], ends_at: float, printed: _NewLines
+    ) -> int | None:
         """Return the child's status; None when the wall limit ended it."""
         grace_s = 0.0
         try:
@@ -168,8 +179,27 @@ class TrainerProcess:
                     raise Stopped
                 if time.monotonic() >= ends_at:
                     return None
+                if self._restarts and any(map(is_final, printed.read())):
+                    grace_s = _GRACE_S
+                    return 1  # as the rank that said so
         finally:
             _end_group(child, grace_s=grace_s)
+
+
+class _NewLines:
+    """The lines of a growing file from a place on, each read once."""
+
+    def __init__(self, file: Path, begin: int) -> None:
+        self._file = file
+        self._place = begin
+
+    def read(self) -> list[str]:
+        """Return the whole lines that were added since the last call."""
+        with self._file.open("rb") as stream:
+            stream.seek(self._place)
+            whole, _, _ = stream.read().rpartition(b"\n")
+        self._place += len(whole) + 1 if whole else 0
+        return whole.decode(errors="replace").splitlines()
 
 
 def _end_group(child: subprocess.Popen[bytes], *, grace_s: float) -> None:
@@ -198,14 +228,13 @@ def _is_candidate(out: Path) -> bool:
     return (out / "report.json").is_file()  # the folder is renamed into place as a whole
 
 
-def _messages(printed: str) -> list[str]:
-    return [line for line in printed.splitlines() if line.startswith(_SENTENCE)]
-
-
 def _last_words(printed: str) -> str:
     """Return the trainer's message, or the cause of its crash, or else the end of its output.
 
     A runner prints a page after any of them.
     """
+    message = decisive(printed.splitlines())
     crash = [line for line in printed.splitlines() if line.startswith(_CRASH)]
-    return "\n".join(_messages(printed)[-1:] or crash) or printed[-_TAIL_CHARS:].strip()
+    if message is not None and (is_final(message) or not crash):
+        return message
+    return "\n".join(crash) or printed[-_TAIL_CHARS:].strip()

@@ -1,0 +1,126 @@
+"""A training under torchrun while another machine joins it, hangs, and is gone.
+
+The other machine is a second agent on this one.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+import pytest
+
+from cron.errors import SettingsError, Stopped, TrainingFailed
+from cron.wiring import open_launcher
+from tests.contracts.test_train_launcher import (
+    ENDLESS,
+    LIMIT_S,
+    QUICK,
+    ROOT,
+    small_snapshot,
+    trainers,
+    until,
+)
+from tests.servers import free_port
+from trainer.candidate_files import PROGRESS, partial_of
+
+STEP_LIMIT_S = 3.0
+
+
+@pytest.fixture
+def meeting() -> str:
+    return f"127.0.0.1:{free_port()}"
+
+
+def url(meeting: str) -> str:
+    return f"torchrun:?nproc=1&nnodes=1:2&rdzv={meeting}"
+
+
+@contextmanager
+def helper(meeting: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Run `python -m trainer.join` as on another machine, for as long as the block runs."""
+    command = [sys.executable, "-m", "trainer.join", "--rdzv", meeting, "--nnodes", "1:2"]
+    with subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    ) as joined:
+        try:
+            yield joined
+        finally:
+            joined.kill()
+
+
+@contextmanager
+def training(launch: Callable[[], Path]) -> Iterator[list[BaseException]]:
+    """Train in another thread while the block runs; yield what the training raised."""
+    ended: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            launch()
+        except (Stopped, TrainingFailed) as error:
+            ended.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    yield ended
+    thread.join(60)
+    assert not thread.is_alive()
+
+
+def test_a_machine_joins_hangs_and_is_gone(meeting: str, tmp_path: Path) -> None:
+    """The training goes on each time, and its log says why it started again."""
+    snapshot, out = small_snapshot(tmp_path / "snapshot"), tmp_path / "runs" / "candidate"
+    launcher = open_launcher(url(meeting), text_cache=tmp_path / "texts")
+    config = replace(ENDLESS, checkpoint_s=0.0, step_limit_s=STEP_LIMIT_S)
+    with training(lambda: launcher.train(snapshot, config, out, limit_s=LIMIT_S)) as ended:
+        alone = wait_for(out, num_ranks=1, after=0)
+        with helper(meeting) as joined:
+            together = wait_for(out, num_ranks=2, after=alone)
+            machine = [psutil.Process(joined.pid), *psutil.Process(joined.pid).children(True)]
+            for process in machine:
+                process.suspend()
+            again = wait_for(out, num_ranks=1, after=together)
+            for process in machine:
+                process.kill()
+        assert alone < together < again
+        launcher.cancel()
+    assert [type(error) for error in ended] == [Stopped]
+    log = (out.parent / "trainer.log").read_text()
+    assert "another rank ended or hangs (no answer for 3 s, which is train.step_limit_s)" in log
+    assert trainers(out) == []
+
+
+def wait_for(out: Path, *, num_ranks: int, after: int) -> int:
+    """Wait until so many ranks take steps that come after one; return the number of a step."""
+    found = {"done": 0}
+
+    def has_come() -> bool:
+        try:
+            read = json.loads((partial_of(out) / PROGRESS).read_text())
+        except (OSError, ValueError):
+            return False
+        found.update(done=read["done"])
+        return bool(read["phase"] == "train" and read["ranks"] == num_ranks)
+
+    until(lambda: has_come() and found["done"] > after, limit_s=LIMIT_S)
+    return found["done"]
+
+
+def test_ranks_with_wrong_input_are_not_started_again(meeting: str, tmp_path: Path) -> None:
+    out = tmp_path / "runs" / "candidate"
+    launcher = open_launcher(url(meeting).replace("1:2", "1:1"), text_cache=tmp_path / "texts")
+    with pytest.raises(TrainingFailed, match="ended with status 1.*\n.*no-snapshot"):
+        launcher.train(tmp_path / "no-snapshot", QUICK, out, limit_s=LIMIT_S)
+    assert (out.parent / "trainer.log").read_text().count("trainer: ") == 1
+
+
+def test_a_wrong_range_names_the_setting(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"store\.launcher = .*go together"):
+        open_launcher("torchrun:?nnodes=1:2", text_cache=tmp_path)
