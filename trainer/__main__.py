@@ -125,7 +125,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     role.add_argument(
         "--follows",
         action="store_true",
-        help="be a rank of another machine, which is told what to train and needs no other option",
+        help="be a rank of another machine, which gets all other options from the first rank",
     )
     given = parser.parse_args(arguments)
     if not given.follows and None in (given.snapshot, given.config, given.out):

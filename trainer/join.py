@@ -11,6 +11,7 @@ without it.
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import socket
 import subprocess
@@ -34,6 +35,7 @@ class _Ended(Exception):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status."""
+    os.umask(0o077)
     agent = _parse(arguments)
     signal.signal(signal.SIGTERM, _end)
     sys.stdout.write(f"waiting for trainings at {agent.endpoint}\n")

@@ -52,7 +52,8 @@ VALUES = (
     "trainer.machine.durable_files",
     "trainer.machine.file_lock",
     "trainer.machine.prctl",
-    "trainer.machine.preemption",
+    "trainer.machine.elastic_agent",
+    "trainer.machine.sentences",
     "trainer.signature",
 )
 
@@ -167,7 +168,8 @@ ALLOWED: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
             "trainer.machine.durable_files",
             "trainer.machine.file_lock",
             "trainer.machine.prctl",
-            "trainer.machine.preemption",
+            "trainer.machine.elastic_agent",
+            "trainer.machine.sentences",
             "trainer.machine.retries",
         ),
     ),

@@ -1,4 +1,4 @@
-"""The command line of torchrun's agent, one on each machine of an elastic training. Torch-free."""
+"""The command of torchrun's agent, one on each machine of a training. Torch-free."""
 
 from __future__ import annotations
 
