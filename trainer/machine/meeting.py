@@ -2,7 +2,7 @@
 
 torchrun numbers the ranks by the names of their machines, differently in each round. The first rank
 writes the candidate and its checkpoints, so it has to be on the machine that started the training.
-The ranks of that machine *lead*. Those of other machines *follow*: they get what to train from the first one.
+The ranks of that machine *lead*. Those of other machines *follow*: the first one has their orders.
 """
 
 from __future__ import annotations
