@@ -25,7 +25,7 @@ async def follow(refresh: Callable[[], None], *, what: str, every_s: float = EVE
         except Exception as error:  # if this task ended, changes would never be seen
             if is_reading:
                 extra = {"what": what}
-                log.warning("ledger not followed, keeping the known", extra=extra, exc_info=error)
+                log.warning("not refreshed, keeping the known", extra=extra, exc_info=error)
             is_reading = False
         else:
             is_reading = True

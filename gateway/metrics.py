@@ -22,6 +22,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.callers.call_limits import CallLimit
 from gateway.callers.flood_limits import FloodLimit
+from gateway.shared_counts import SharedCounts
 from gateway.slates.recorder import DROPPED, SlateOutcome
 
 # an answer usually takes 5 to 50 ms; after the inference time-out of 2 s it is a fallback
@@ -33,9 +34,13 @@ FALLBACK = "fallback"  # the version of an answer from the popular items
 
 
 class GatewayMetrics:
-    """One registry for each gateway, so that two in one process (in tests) share no counts."""
+    """What one process counts, and what `of_ledger` collects, which is the same in every process.
 
-    def __init__(self, *of_ledger: Collector) -> None:
+    Each gateway has its own registries, so that two in one process (in tests) share no counts. With
+    `shared`, the page has the counts of all processes of the gateway.
+    """
+
+    def __init__(self, *of_ledger: Collector, shared: SharedCounts | None = None) -> None:
         # it would add a second series to every counter, which nothing here plots
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry()
@@ -77,9 +82,11 @@ class GatewayMetrics:
         )
         self.slates = _slate_counter(self.registry)
         self.answers = AnswerTimes(self.registry)
-        for collector in of_ledger:
-            self.registry.register(collector)
         ProcessCollector(registry=self.registry)
+        self._shared = shared
+        self._of_ledger = CollectorRegistry()
+        for collector in of_ledger:
+            self._of_ledger.register(collector)
 
     def count_records(
         self, kind: str, *, accepted: int, duplicates: int, rejected: int = 0
@@ -103,7 +110,14 @@ class GatewayMetrics:
 
     def text(self) -> bytes:
         """Render all metrics in Prometheus' text format."""
-        return generate_latest(self.registry)
+        own = generate_latest(self.registry)
+        counts = own if self._shared is None else self._shared.sum_with(own)
+        return counts + generate_latest(self._of_ledger)
+
+    def publish(self) -> None:
+        """Write this process's counts for the others, if there are any."""
+        if self._shared is not None:
+            self._shared.publish(generate_latest(self.registry))
 
 
 def _slate_counter(registry: CollectorRegistry) -> Counter:

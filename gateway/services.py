@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -69,10 +70,12 @@ from gateway.model.similar_items import SimilarItems
 from gateway.personalizer.loop import LEARNED_EVERY_S, PersonalizerLoop
 from gateway.placements.lists import ListExperiments, PlacementLists
 from gateway.placements.named import NamedPlacements
+from gateway.shared_counts import EVERY_S as PUBLISHED_EVERY_S
+from gateway.shared_counts import SharedCounts, counts_folder
 from gateway.slates.recorder import SlateRecorder, running_recorder
 from gateway.waiting_queue import WaitingQueue
 
-ANSWERS_AT_ONCE = 64  # two batches of the model: one is computed while the other fills
+ANSWERS_AT_ONCE = 64  # of all processes: two batches of the model, of which one fills meanwhile
 RECORD_CALLS_AT_ONCE = 8  # each is a thread; the log takes one at a time
 PLAIN_CALLS_AT_ONCE = 64  # of at most 20 KiB; they share the transactions of two threads
 MAX_RECORDS_WAIT_S = 5.0  # a sender of events is a program, and would have to send them again
@@ -165,7 +168,10 @@ async def open_services(settings: Settings) -> AsyncIterator[GatewayServices]:
     metrics = _metrics(settings, ledger, overview, lambda: event_log.backlog(histories.cursor()))
     copy = copy_services(settings, ledger, lists, item_records, live)
     close = (copy.close, experiments.answers.close, shadow.close, inference.close, ledger.close)
-    tasks = _tasks(keyring, placements, experiments, personalizer, shadow, recommendations)
+    tasks = (
+        *_tasks(keyring, placements, experiments, personalizer, shadow, recommendations),
+        follow(metrics.publish, what="counts of calls", every_s=PUBLISHED_EVERY_S),
+    )
     async with _follower(tasks, copy, close), _recorder(settings, event_log, metrics) as slates:
         yield GatewayServices(
             settings=settings,
@@ -194,7 +200,7 @@ async def open_services(settings: Settings) -> AsyncIterator[GatewayServices]:
             decisions=wiring.open_decisions(settings, ledger),
             forget=partial(forget, ledger, histories, letters, asked_by="the gateway"),
             readiness=Readiness(inference),
-            answer_queue=_answer_queue(settings.gateway.inference_timeout_s),
+            answer_queue=_answer_queue(settings.gateway),
             record_groups=RecordGroups(intake),
         )
 
@@ -247,7 +253,8 @@ def _metrics(
     settings: Settings, ledger: Ledger, overview: Callable[[], Overview], backlog: Callable[[], int]
 ) -> GatewayMetrics:
     of_ledger = LedgerMetrics(ledger, overview, backlog)
-    return GatewayMetrics(of_ledger, CopyMetrics(ledger, settings.copy))
+    shared = SharedCounts(counts_folder(settings)) if settings.gateway.processes > 1 else None
+    return GatewayMetrics(of_ledger, CopyMetrics(ledger, settings.copy), shared=shared)
 
 
 def _placements(settings: Settings, ledger: Ledger) -> NamedPlacements:
@@ -337,9 +344,10 @@ def _experiments(ledger: Ledger) -> ListExperiments:
     return ListExperiments(running=running, trial=trial, answers=answers)
 
 
-def _answer_queue(timeout_s: float) -> WaitingQueue:
+def _answer_queue(gateway: GatewaySettings) -> WaitingQueue:
     # a call that waited half of the model's time still answers within a client's patience
-    return WaitingQueue(at_once=ANSWERS_AT_ONCE, max_wait_s=timeout_s / 2)
+    at_once = math.ceil(ANSWERS_AT_ONCE / gateway.processes)
+    return WaitingQueue(at_once=at_once, max_wait_s=gateway.inference_timeout_s / 2)
 
 
 def _keyring(gateway: GatewaySettings, ledger: Ledger) -> Keyring:

@@ -9,7 +9,6 @@ import re
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -17,6 +16,9 @@ from pathlib import Path
 import httpx
 
 from bench.speed.model_stand_in import serve_model
+from cron.project_root import PROJECT_ROOT
+from gateway.shared_counts import FOLDER
+from tests.system.machine import until
 
 NUM_USERS, NUM_EVENTS = 500, 100
 START_LIMIT_S = 60.0
@@ -49,6 +51,34 @@ def serving_gateway(
         process.wait()
         model.terminate()
         model.join()
+
+
+@contextmanager
+def second_gateway(environment: Mapping[str, str], *, num_processes: int) -> Iterator[int]:
+    """Run one more gateway with some settings, in several processes; yield its port."""
+    port = _free_port()
+    own = {
+        "FRESHET__GATEWAY__PORT": str(port),
+        "FRESHET__GATEWAY__PROCESSES": str(num_processes),
+    }
+    process = subprocess.Popen(
+        [sys.executable, "-m", "gateway"],
+        cwd=PROJECT_ROOT,
+        env={**environment, **own},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        pages = Path(environment["FRESHET__STORE__VAR"]) / FOLDER
+        until(
+            lambda: len(list(pages.glob("*.prom"))) == num_processes,
+            f"a gateway of {num_processes} processes",
+            limit_s=START_LIMIT_S,
+        )
+        yield port
+    finally:
+        process.terminate()
+        process.wait()
 
 
 def processor_time_s(port: int) -> float:
@@ -84,23 +114,20 @@ def _free_port() -> int:
 def _fill(port: int) -> None:
     """Wait for the gateway and give every user a history."""
     draw = random.Random(0)
-    until = time.monotonic() + START_LIMIT_S
     with httpx.Client(
         base_url=f"http://127.0.0.1:{port}", timeout=START_LIMIT_S, trust_env=False
     ) as client:
-        while True:
-            with suppress(httpx.TransportError):
-                client.get("/healthz")
-                break
-            if time.monotonic() > until:
-                raise TimeoutError(
-                    f"the gateway on port {port} did not answer within {START_LIMIT_S:.0f} s"
-                )
-            time.sleep(0.1)
+        until(lambda: _answers(client), f"the gateway on port {port}", limit_s=START_LIMIT_S)
         for first in range(0, NUM_USERS, 50):
             users = range(first, first + 50)
             events = [_event(user, draw) for user in users for _ in range(NUM_EVENTS)]
             client.post("/v1/events", json=events).raise_for_status()
+
+
+def _answers(client: httpx.Client) -> bool:
+    with suppress(httpx.TransportError):
+        return client.get("/healthz").is_success
+    return False
 
 
 def _event(user: int, draw: random.Random) -> dict[str, object]:

@@ -1,7 +1,7 @@
 """The gateway beside TorchServe: lists for the same users, and events, in the same run.
 
 TorchServe is asked the questions that the gateway asks it for these users, so the ratio is what the
-gateway costs: for plain lists, and for lists of a placement with rules and reasons. The two take
+gateway costs: for plain lists, and for lists of a placement with rules and reasons. They take
 turns, since other work on a machine changes from minute to minute.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
@@ -20,6 +21,7 @@ from bench.speed.generator import HttpRequest, Measured, generator_name, measure
 from cron.settings.tree import Settings
 from cron.user_keys import hash_without_key
 from cron.wiring import open_histories
+from gateway.following import EVERY_S
 from gateway.model.questions import (
     BoostQuestion,
     QuestionElement,
@@ -33,6 +35,7 @@ ROUNDS = 3
 NUM_USERS, K = 200, 10
 NUM_SENDERS, NUM_ITEMS, EVENTS_A_BATCH = 5_000, 1_682, 100
 PLACEMENT = "bench"
+MODEL = "TorchServe"  # in the rows
 BOOSTS = (
     BoostQuestion(attribute="genre", value="Comedy", add=0.5),
     BoostQuestion(attribute="genre", value="War", add=-1.0),
@@ -50,26 +53,28 @@ class _Load:
 
 
 def gateway_serving(
-    histories: str, *, gateway_port: int, inference_port: int, seconds: float
+    histories: str, *, gateway_ports: Mapping[str, int], inference_port: int, seconds: float
 ) -> list[BenchMetric]:
-    """Measure lists of both, then single events and batches; each load lasts `seconds` in all."""
+    """Measure lists of the model and of each gateway, which has a name in the rows, then events.
+
+    Each load lasts `seconds` in all. The gateways have the same stores.
+    """
     histories_of_users = _histories(histories)
-    _put_placement(gateway_port)
+    _put_placement(next(iter(gateway_ports.values())))
+    time.sleep(2 * EVERY_S)  # until every process knows the placement
     metrics: list[BenchMetric] = []
     for load, connections in itertools.product(_loads(histories_of_users), CONNECTIONS):
-        of_model: list[Measured] = []
-        of_gateway: list[Measured] = []
-        for _ in range(ROUNDS):
-            for port, requests, found in (
-                (inference_port, load.questions, of_model),
-                (gateway_port, load.calls, of_gateway),
-            ):
-                length_s = seconds / ROUNDS
-                found.append(measure(port, requests, connections=connections, seconds=length_s))
-        metrics += _compare(load.name, of_model, of_gateway, connections)
-    for connections, num in itertools.product(CONNECTIONS, (1, EVENTS_A_BATCH)):
-        one = measure(gateway_port, _events(num), connections=connections, seconds=seconds)
-        metrics += _rows_of_events(one, num, connections)
+        found: dict[str, list[Measured]] = {MODEL: [], **{name: [] for name in gateway_ports}}
+        for _, name in itertools.product(range(ROUNDS), found):
+            port = gateway_ports.get(name, inference_port)
+            requests = load.calls if name in gateway_ports else load.questions
+            length_s = seconds / ROUNDS
+            found[name].append(measure(port, requests, connections=connections, seconds=length_s))
+        metrics += _compare(load.name, found, connections)
+    for name, port in gateway_ports.items():
+        for connections, num in itertools.product(CONNECTIONS, (1, EVENTS_A_BATCH)):
+            one = measure(port, _events(num), connections=connections, seconds=seconds)
+            metrics += _rows_of_events(one, name, num, connections)
     return metrics
 
 
@@ -159,15 +164,14 @@ def _event(number: int) -> dict[str, str]:
 
 
 def _compare(
-    load: str, of_model: Sequence[Measured], of_gateway: Sequence[Measured], connections: int
+    load: str, found: Mapping[str, Sequence[Measured]], connections: int
 ) -> list[BenchMetric]:
-    """Return the medians of both over the rounds, and the medians of their ratios."""
-    pairs = list(zip(of_model, of_gateway, strict=True))
+    """Return the medians over the rounds, and the medians of each gateway's ratios to the model."""
     metrics: list[BenchMetric] = []
-    for name, found in (("TorchServe", of_model), ("gateway", of_gateway)):
+    for name, rounds in found.items():
         title = f"{load}, {name}, {connections} connections"
-        rates, failed = [one.rate for one in found], sum(one.num_failed for one in found)
-        spread = f"{min(rates):,.0f} to {max(rates):,.0f} in {len(found)} rounds"
+        rates, failed = [one.rate for one in rounds], sum(one.num_failed for one in rounds)
+        spread = f"{min(rates):,.0f} to {max(rates):,.0f} in {len(rounds)} rounds"
         metrics += [
             BenchMetric(
                 metric=f"{title}: requests",
@@ -176,25 +180,32 @@ def _compare(
                 note=f"{generator_name()}; {spread}",
             ),
             BenchMetric(
-                metric=f"{title}: p50", value=median(one.p50_ms for one in found), unit="ms"
+                metric=f"{title}: p50", value=median(one.p50_ms for one in rounds), unit="ms"
             ),
             BenchMetric(
-                metric=f"{title}: p99", value=median(one.p99_ms for one in found), unit="ms"
+                metric=f"{title}: p99", value=median(one.p99_ms for one in rounds), unit="ms"
             ),
             BenchMetric(metric=f"{title}: failed", value=failed, unit="1"),
         ]
-    title = f"{load}, gateway over TorchServe, {connections} connections"
-    rate_ratios = [ours.rate / bare.rate for bare, ours in pairs]
-    p99_ratios = [ours.p99_ms / bare.p99_ms for bare, ours in pairs]
+    for name in found:
+        if name != MODEL:
+            title = f"{load}, {name} over {MODEL}, {connections} connections"
+            metrics += _ratios(title, found[MODEL], found[name])
+    return metrics
+
+
+def _ratios(title: str, model: Sequence[Measured], ours: Sequence[Measured]) -> list[BenchMetric]:
+    pairs = list(zip(model, ours, strict=True))
+    rates = [ours.rate / bare.rate for bare, ours in pairs]
+    p99s = [ours.p99_ms / bare.p99_ms for bare, ours in pairs]
     return [
-        *metrics,
-        BenchMetric(metric=f"{title}: requests", value=median(rate_ratios), unit="1"),
-        BenchMetric(metric=f"{title}: p99", value=median(p99_ratios), unit="1"),
+        BenchMetric(metric=f"{title}: requests", value=median(rates), unit="1"),
+        BenchMetric(metric=f"{title}: p99", value=median(p99s), unit="1"),
     ]
 
 
-def _rows_of_events(found: Measured, num: int, connections: int) -> list[BenchMetric]:
-    title = f"events, {num} a call, {connections} connections"
+def _rows_of_events(found: Measured, gateway: str, num: int, connections: int) -> list[BenchMetric]:
+    title = f"events, {num} a call, {gateway}, {connections} connections"
     return [
         BenchMetric(
             metric=f"{title}: events",

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from bench.report.rows import BenchMetric, is_quick, save
 from bench.speed.freshness import CYCLE_LIMIT_S, running_machine
+from bench.speed.gateway_process import second_gateway
 from bench.speed.gateway_serving import gateway_serving
 from bench.speed.load import load, metrics_of
 from bench.speed.made_up_serving import bundle_serving, made_up_serving
@@ -100,12 +101,16 @@ def _demo(seconds: float) -> list[BenchMetric]:
             for connections in (1, 8):
                 metrics += _steady(machine, name, body, connections)
         metrics += _swapping(machine)
-        metrics += gateway_serving(
-            machine.environment["FRESHET__STORE__HISTORIES"],
-            gateway_port=machine.ports.gateway,
-            inference_port=machine.ports.inference,
-            seconds=seconds,
-        )
+        with second_gateway(machine.environment, num_processes=2) as second_port:
+            metrics += gateway_serving(
+                machine.environment["FRESHET__STORE__HISTORIES"],
+                gateway_ports={
+                    "gateway": machine.ports.gateway,
+                    "gateway of 2 processes": second_port,
+                },
+                inference_port=machine.ports.inference,
+                seconds=seconds,
+            )
     return [replace(one, set=DEMO) for one in metrics]
 
 

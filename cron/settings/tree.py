@@ -195,6 +195,7 @@ class GatewaySettings:
 
     host: str = "127.0.0.1"  # loopback until tokens are on; see docs/operations.md
     port: Annotated[int, Bounds(1, 65_535, "a port between 1 and 65535")] = 8000
+    processes: Annotated[int, Bounds(1, 64, "a number between 1 and 64")] = 1
     inference_timeout_s: PositiveFloat = 2.0
     api_key: Annotated[str, Text(is_header_value)] | None = field(
         default=None, metadata={"secret": True}

@@ -10,8 +10,9 @@ import asyncio
 import json
 import resource
 from dataclasses import dataclass
-from typing import ClassVar, Literal, cast
+from typing import Any, Literal, cast
 
+import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from gateway.http.joined_writes import JoinedWrites
@@ -48,7 +49,9 @@ class BoundedConnection(HttpToolsProtocol):
     When there are too many connections, one that waits for its client is closed for a new one.
     """
 
-    limits: ClassVar[ConnectionLimits] = ConnectionLimits()
+    def __init__(self, config: uvicorn.Config, *, limits: ConnectionLimits, **given: Any) -> None:
+        super().__init__(config, **given)
+        self.limits = limits
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Start a connection. When there are too many, close the one that has waited longest."""
@@ -213,16 +216,6 @@ def raise_file_limit() -> None:
     wanted = _MAX_FILES if hard == resource.RLIM_INFINITY else min(_MAX_FILES, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-
-
-def connection_class(limits: ConnectionLimits) -> type[BoundedConnection]:
-    """Return the protocol with these limits; uvicorn creates one for each connection."""
-
-    class Connection(BoundedConnection):
-        pass
-
-    Connection.limits = limits
-    return Connection
 
 
 def limits_here() -> ConnectionLimits:

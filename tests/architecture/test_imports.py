@@ -201,6 +201,7 @@ ALLOWED: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
             "recommender.requests.rule_fields",
             "recommender.requests.wire",
             "sources.feeds",
+            "trainer.machine.prctl",
             "trainer.report",
         ),
     ),
