@@ -34,7 +34,7 @@ FALLBACK = "fallback"  # the version of an answer from the popular items
 
 
 class GatewayMetrics:
-    """What one process counts, and what `of_ledger` collects, which is the same in every process.
+    """What a process counts, and what `of_ledger` collects, the same in every process.
 
     Each gateway has its own registries, so that two in one process (in tests) share no counts. With
     `shared`, the page has the counts of all processes of the gateway.

@@ -152,7 +152,7 @@ class GatewayServices:
 @asynccontextmanager
 async def open_services(settings: Settings) -> AsyncIterator[GatewayServices]:
     """Open every service by its URL and close the connections at the end; raise Unavailable."""
-    event_log = wiring.open_log(settings.store.events)
+    log = wiring.open_log(settings.store.events)
     ledger = wiring.open_ledger(settings.store.ledger)
     histories = wiring.open_histories(settings.store.histories, keys_of(ledger).of_user)
     item_records = wiring.open_item_records(settings.store.histories)
@@ -163,16 +163,13 @@ async def open_services(settings: Settings) -> AsyncIterator[GatewayServices]:
     recommendations = _recommendations(settings, histories, item_records, inference, live, shadow)
     lists = _lists(settings, recommendations, placements, item_records, experiments)
     letters = DeadLetters(var_folder(settings) / "dead-letters.jsonl")
-    intake = RecordIntake(event_log, histories, item_records, letters, new_id=RecordIds())
-    overview = partial(_overview, ledger, event_log, Paths(var=var_folder(settings)).runs)
-    metrics = _metrics(settings, ledger, overview, lambda: event_log.backlog(histories.cursor()))
+    intake = RecordIntake(log, histories, item_records, letters, new_id=RecordIds())
+    overview = partial(_overview, ledger, log, Paths(var=var_folder(settings)).runs)
+    metrics = _metrics(settings, ledger, overview, lambda: log.backlog(histories.cursor()))
     copy = copy_services(settings, ledger, lists, item_records, live)
     close = (copy.close, experiments.answers.close, shadow.close, inference.close, ledger.close)
-    tasks = (
-        *_tasks(keyring, placements, experiments, personalizer, shadow, recommendations),
-        follow(metrics.publish, what="counts of calls", every_s=PUBLISHED_EVERY_S),
-    )
-    async with _follower(tasks, copy, close), _recorder(settings, event_log, metrics) as slates:
+    tasks = _tasks(keyring, placements, experiments, personalizer, shadow, recommendations)
+    async with _follower(tasks, copy, metrics, close), _recorder(settings, log, metrics) as slates:
         yield GatewayServices(
             settings=settings,
             keyring=keyring,
@@ -207,10 +204,14 @@ async def open_services(settings: Settings) -> AsyncIterator[GatewayServices]:
 
 @asynccontextmanager
 async def _follower(
-    tasks: Sequence[Awaitable[None]], copy: CopyServices, close: Sequence[Callable[[], None]]
+    tasks: Sequence[Awaitable[None]],
+    copy: CopyServices,
+    metrics: GatewayMetrics,
+    close: Sequence[Callable[[], None]],
 ) -> AsyncIterator[None]:
     """Run tasks again and again; at the end cancel them, then close."""
-    following = asyncio.gather(*tasks, copy.ahead.keep_preparing())
+    publishing = follow(metrics.publish, what="counts of calls", every_s=PUBLISHED_EVERY_S)
+    following = asyncio.gather(*tasks, copy.ahead.keep_preparing(), publishing)
     try:
         yield
     finally:
