@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from bench.words import frozen_wordings
+from bench.words import frozen_wordings, unseen_wordings
 from bench.words.film_sentences import (
     CHINESE,
     CHINESE_LATER,
@@ -240,6 +240,8 @@ def wording_sets() -> Sequence[WordingSet]:
         _frozen_set("Chinese, frozen and looked at", "zh", first=0),
         _frozen_set("English, final", "en", first=1),
         _frozen_set("Chinese, final", "zh", first=1),
+        _unseen_set("English, a second author", "en"),
+        _unseen_set("Chinese, a second author", "zh"),
     )
 
 
@@ -251,6 +253,16 @@ def _frozen_set(name: str, language: Language, *, first: int) -> WordingSet:
         language=language,
         true=frozen_wordings.TRUE[language][first::2],
         additions={kind: wordings[language][first::2] for kind, wordings in lies.items()},
+    )
+
+
+def _unseen_set(name: str, language: Language) -> WordingSet:
+    """Return the wordings of the second author."""
+    return WordingSet(
+        name=name,
+        language=language,
+        true=unseen_wordings.TRUE[language],
+        additions={kind: wordings[language] for kind, wordings in unseen_wordings.LIES.items()},
     )
 
 
