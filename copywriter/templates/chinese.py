@@ -19,6 +19,8 @@ _SAME: dict[RoleName, tuple[str, str]] = {
     "brand": ("与{title}同属{name}。", "与{title}出自同一品牌。"),
     "artist": ("与{title}一样，来自{name}。", "与{title}出自同一位艺术家。"),
     "genre": ("与{title}题材相同：{name}。", "与{title}题材相同。"),
+    "camera": ("和{title}一样，由{name}掌镜。", ""),
+    "company": ("和{title}一样，由{name}出品。", "与{title}出自同一家。"),
 }
 
 
@@ -94,10 +96,11 @@ def _tie_lines(tie: Tie, *, is_work: bool) -> Group:
     title = _quote(tie.title, is_work=is_work)
     if tie.is_direct:
         return (f"与{title}一脉相承。",)
-    words = _SAME.get(tie.role) if tie.role is not None else None
-    if words is None:
-        return (f"通过{tie.name}与{title}相关联。",) if tie.name else ()
-    return (words[0 if tie.name else 1].format(name=tie.name, title=title),)
+    if tie.role is None:  # a relation of the shop's own: its name may be no words
+        return (f"与{title}的共同之处：{tie.name}。",) if tie.name else ()
+    by_name, without = _SAME.get(tie.role, ("", ""))  # the same year or country is no reason
+    words = by_name if tie.name else without
+    return (words.format(name=tie.name, title=title),) if words else ()
 
 
 def _blurbs(material: Material, tone: Tone) -> Iterator[Group]:

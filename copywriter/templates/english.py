@@ -12,13 +12,15 @@ from copywriter.wording.roles import RoleName
 # a tie by name and without one: {name} and {title}
 _SAME: dict[RoleName, tuple[str, str]] = {
     "director": ("Directed by {name}, like {title}.", "From the director of {title}."),
-    "cast": ("Starring {name}, as in {title}.", "Shares a lead with {title}."),
+    "cast": ("Starring {name}, as in {title}.", "With an actor from {title}."),
     "writer": ("Written by {name}, like {title}.", "From the writer of {title}."),
-    "music": ("Music by {name}, as in {title}.", "Shares a composer with {title}."),
+    "music": ("Music by {name}, as in {title}.", "From the composer of {title}."),
     "producer": ("Produced by {name}, like {title}.", "From the producer of {title}."),
     "brand": ("Made by {name}, like {title}.", "From the maker of {title}."),
     "artist": ("By {name}, like {title}.", "From the artist behind {title}."),
-    "genre": ("Shares its subject with {title}: {name}.", "Shares its subject with {title}."),
+    "genre": ("On the same subject as {title}: {name}.", "On the same subject as {title}."),
+    "camera": ("With {name} behind the camera, as in {title}.", ""),
+    "company": ("From {name}, like {title}.", "From the makers of {title}."),
 }
 
 
@@ -108,10 +110,11 @@ def _tie_lines(tie: Tie) -> Group:
     title = _quote(tie.title)
     if tie.is_direct:
         return (f"Belongs together with {title}.", f"Goes together with {title}.")
-    words = _SAME.get(tie.role) if tie.role is not None else None
-    if words is None:
-        return (f"Connected with {title} through {tie.name}.",) if tie.name else ()
-    return (words[0 if tie.name else 1].format(name=tie.name, title=title),)
+    if tie.role is None:  # a relation of the shop's own: its name may be no words
+        return (f"In common with {title}: {tie.name}.",) if tie.name else ()
+    by_name, without = _SAME.get(tie.role, ("", ""))  # the same year or country is no reason
+    words = by_name if tie.name else without
+    return (words.format(name=tie.name, title=title),) if words else ()
 
 
 def _blurbs(material: Material, tone: Tone) -> Iterator[Group]:

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from copywriter.brief import BriefReason
+from copywriter.verifier.names_of_brief import SupportedName
 from copywriter.verifier.reading import MASKS, CopyReading
 from copywriter.verifier.verdict import Violation
 from copywriter.wording.genres import GENRES
@@ -64,6 +65,20 @@ _SAME_ROLE = re.compile(
     r"|相同的(导演|编剧|主演|演员|作曲|作家)",
     re.IGNORECASE,
 )
+# "You know Ann Lee from “Alien”"
+_FROM = re.compile(rf"(?P<name>[{MASKS}])(?:\s+\w+)?\s+(?:from|in|of|behind){_OPEN}")
+# "After “Alien”, Ann Lee returns": a genre may return in any item, a person has been there
+_COMES_BACK = re.compile(
+    r"\breturn(?:s|ed|ing)?\b|\bback\b|\bonce more\b|\breunit\w+|再[次度]|重[聚逢]"
+)
+# "Both films have Ann Lee", without the other's title
+_BOTH = re.compile(
+    r"\bboth (?:of them|films?|movies?|titles?|books?|albums?|works?|items?|stories|are|were|have"
+    r"|had|star|feature|come|share|belong|offer|bring)\b"
+    r"|\b(?:the )?two (?:films|movies|titles|books|albums|works|items|stories)\b"
+    r"|(?:两|二)(?:部|本|张|首|款|个)[^，。]{0,4}(?:都|均|皆|同)|(?:两|二)者",
+    re.IGNORECASE,
+)
 _ALONE = re.compile(_CLOSED + r"(?:[.,;!]|$)")
 _ROLE_OF_KNOWN = re.compile(rf"\b(\w+) (?:of|behind|from){_OPEN}")
 _ROLES_ZH = {
@@ -76,12 +91,13 @@ _ROLES_ZH = {
     "作者": "writer",
     "品牌": "brand",
 }
+_PEOPLE = frozenset({"director", "cast", "writer", "music", "producer", "artist"})
 _LEADS = {"lead": "cast", "leads": "cast", "hand": "director", "pen": "writer", "kind": "genre"}
 
 
 def attribution(reading: CopyReading) -> Sequence[Violation]:
     """Return what is said of items of the history, or as common to both, without support."""
-    found = [*_of_known_items(reading), *_same_roles(reading)]
+    found = [*_of_known_items(reading), *_of_both(reading), *_same_roles(reading)]
     return [Violation(rule="attribution", words=one) for one in dict.fromkeys(found)]
 
 
@@ -94,8 +110,24 @@ def _of_known_items(reading: CopyReading) -> Iterator[str]:
             before, after = sentence[: found.start()], sentence[found.end() :]
             if _says_too_much(reading, before, after):
                 yield reading.unmask(f"{before[-24:]}{found[0]}{after[:24]}")
-            elif _SAMENESS.search(sentence) and _has_unshared(reading, sentence):
+            elif _relates_unshared(reading, sentence):
                 yield reading.unmask(sentence)
+
+
+def _relates_unshared(reading: CopyReading, sentence: str) -> bool:
+    """Return whether a sentence gives a known item something that the reason does not share."""
+    is_same = _SAMENESS.search(sentence) is not None and _has_unshared(reading, sentence)
+    comes_back = _COMES_BACK.search(sentence) is not None
+    return is_same or (comes_back and _has_unshared_person(reading, sentence))
+
+
+def _of_both(reading: CopyReading) -> Iterator[str]:
+    """Yield sentences that say of the item and a known one, without its title, what differs."""
+    if len(reading.brief.items) != 1:
+        return
+    for sentence in reading.sentences:
+        if _BOTH.search(sentence) and _has_unshared(reading, sentence):
+            yield reading.unmask(sentence)
 
 
 def _says_too_much(reading: CopyReading, before: str, after: str) -> bool:
@@ -103,6 +135,9 @@ def _says_too_much(reading: CopyReading, before: str, after: str) -> bool:
     if before.rstrip('“"《「 ').endswith(",") and _ALONE.match(after):
         return True  # "a thriller, “Alien”": nothing says how they are related
     of_known = _ROLE_OF_KNOWN.search(before)
+    person = _FROM.search(before)
+    if person is not None and _has_unshared_person(reading, person["name"]):
+        return True
     if _IS.match(after) or (of_known is not None and _is_unshared_role(reading, of_known[1])):
         return True
     predicate = _PREDICATE.match(after)
@@ -117,13 +152,23 @@ def _says_too_much(reading: CopyReading, before: str, after: str) -> bool:
 
 def _has_unshared(reading: CopyReading, text: str) -> bool:
     """Return whether words name a fact, a genre or a year that the reason does not share."""
-    for sign in _NAME.findall(text):
-        name = reading.names.get(sign)
-        if name is not None and name.relations and name.title is None and not name.is_shared:
-            return True
+    if _unshared_names(reading, text):
+        return True
     shared = _shared_genres(reading.brief.reason)
     claimed = [genre for genre in GENRES if genre.words.search(text) is not None]
     return any(genre.en not in shared for genre in claimed) or _YEAR.search(text) is not None
+
+
+def _has_unshared_person(reading: CopyReading, text: str) -> bool:
+    """Return whether words name someone who is of the item alone."""
+    roles = {role_of(one) for name in _unshared_names(reading, text) for one in name.relations}
+    return bool(roles & _PEOPLE)
+
+
+def _unshared_names(reading: CopyReading, text: str) -> list[SupportedName]:
+    """Return the values in a text that the reason does not share; titles are none."""
+    found = [reading.names[sign] for sign in _NAME.findall(text) if sign in reading.names]
+    return [one for one in found if one.relations and one.title is None and not one.is_shared]
 
 
 def _shared_genres(reason: BriefReason | None) -> frozenset[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from copywriter.verifier.reading import CopyReading
+from copywriter.verifier.reading import MASKS, CopyReading
 from copywriter.verifier.verdict import Violation
 
 _POPULAR = re.compile(
@@ -32,10 +32,17 @@ _NEVER = re.compile(
     r"|\bexclusive\w*|\bofficial\w*|\bcertified\b|\brare\b|\bfriends?\b|\bneighbou?rs?\b"
     r"|\b(?:audiences?|experts?|families|thousands|millions|people|viewers|visitors|customers)"
     r"(?: \w+){0,2} (?:love|adore|choose|chose|say|said|agree|rave|talk|recommend)\w*"
+    r"|\bevery(?:one|body) (?:should|must|has to|needs? to)\b"
     r"|\bstudies\b|\bproven\b|\bdoctors?\b|\bratings?\b|\brated\b|\bfive-star\b"
     r"|获奖|奥斯卡|金像|大奖|著名|知名|家喻户晓|经典之作|传奇|杰作|神作|必看"
     r"|免费|折扣|优惠|特价|促销|限时|限量|真实(?:故事|事件)|改编|续集|前传|翻拍|三部曲"
     r"|评分|好评|口碑|票房|戛纳|影帝|影后|奖|只剩|仅剩|库存|售罄|朋友|观众都|修复版",
+    re.IGNORECASE,
+)
+# "We recommend it based on “Heat”": why it is recommended, not what it is made from
+_BASIS = re.compile(
+    rf"\b(?:recommend|suggest|pick|choos|chose|select)\w*\b[^.!?]{{0,60}}?"
+    rf"\bbased on(?= your\b| [“\"]?(?P<name>[{MASKS}]))",
     re.IGNORECASE,
 )
 _DID = "liked|loved|enjoyed|watched|saw|seen|read|bought|viewed|rated|picked|chose|chosen|looked"
@@ -78,10 +85,21 @@ def _unfounded_claims(reading: CopyReading) -> Iterator[str]:
     if reason is None or not reason.new:
         yield from (found[0] for found in _NEW.finditer(text))
     strings = [one.lower() for one in reading.of_brief.strings]
-    for found in _NEVER.finditer(text):
+    for found in _NEVER.finditer(_without_basis(reading)):
         if not any(found[0].lower() in one for one in strings):
             yield found[0]
     if reason is None or not (reason.nearest or reason.facts or reason.shared):
         for history in _HISTORY.finditer(text):
             if not _CONDITION.search(text[: history.start()]):
                 yield history[0]
+
+
+def _without_basis(reading: CopyReading) -> str:
+    """Return the text without what says that a recommendation is based on the history."""
+
+    def shorten(found: re.Match[str]) -> str:
+        name = reading.names.get(found["name"] or "")
+        is_known = found["name"] is None or (name is not None and name.is_history)
+        return found[0].removesuffix("based on") if is_known else found[0]
+
+    return _BASIS.sub(shorten, reading.masked)

@@ -30,6 +30,7 @@ _COMPARISON = re.compile(
   | \b(?:few|no) \s \w+ \s (?:are|is|can|comes?|match\w*|has|have)\b
   | \b(?:nothing|none|nobody) (?:\s \w+)? \s (?:comes?|compares?|matches|like)\b
   | \b(?:above|ahead \s of) \s (?:the \s rest|all|others)\b | \bcut \s above\b
+  | \bsteps? \s (?:up|down|above|below|ahead|beyond)\b
   | \bfar \s behind\b | \b(?:hard|tough) \s to \s beat\b | \bone \s of \s a \s kind\b
   | \b(?:without|no) \s (?:equal|rival)s?\b
   | \b(?:class \s (?:apart|of \s its \s own)|head \s and \s shoulders|in \s every \s respect)\b

@@ -14,11 +14,17 @@ _OPEN = r"[“\"'《「]?\s*$"
 _LIKED = re.compile(
     r"(?:\byou(?:['’]ve)?(?: have)?(?: just| recently| really| also| already)?"
     r" (?:liked|loved|enjoyed|watched|saw|read|bought|viewed|rated|picked|chose|looked at)"
-    r"|\b(?:reminds? you of|similar to|close to|in the (?:vein|spirit|style) of|like)"
+    r"|\b(?:reminds? you of|similar to|close to|in the (?:vein|spirit|style) of)"
+    r"|(?<!\bmay )(?<!\bmight )(?<!\bwill )(?<!\bwould )(?<!\bcould )(?<!['’]ll )\blike"
     r"|\b(?:fans|lovers|admirers) of"
     r"|你(?:曾|刚刚?|最近)?(?:看|喜欢|爱|买|关注|浏览|收藏|欣赏|读)(?:过|了)?|类似于?|好似|与)\s*"
     + _OPEN,
     re.IGNORECASE,
+)
+# "Ann Lee's thriller", "Ann Lee's “Heat”": who has only acted in an item did not make it
+_MAKES = re.compile(
+    rf"^['’]s (?:[\w{MASKS}-]+ ){{0,3}}?"
+    rf"(?:films?|movies?|pictures?|stor(?:y|ies)|work|[“\"][{MASKS}])"
 )
 _EYE = re.compile(
     r"^[”\"'》」]?,?\s*(?:which |that )?(?:caught your eye|is in your history)", re.IGNORECASE
@@ -48,6 +54,8 @@ def _wrong_credits(reading: CopyReading) -> Iterator[str]:
                 and not _is_title(name.title, after)
             ):
                 yield f"{before[-20:].strip()}…{after[:12].strip()}"
+        if known == {"cast"} and _MAKES.match(after):
+            yield f"…{after[:12].strip()}"
 
 
 def _is_title(title: str | None, after: str) -> bool:

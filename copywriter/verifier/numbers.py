@@ -42,6 +42,7 @@ _OTHER_WORDS = re.compile(
     r"|twice|double|triple|half|percent)\b|%",
     re.IGNORECASE,
 )
+_HALF_AND_HALF = re.compile(r"\bhalf\b(?P<one>[^.!?]{1,40})\bhalf\b", re.IGNORECASE)
 _COUNTED = re.compile(rf"\b(?:{'|'.join(_WORDS)})\b", re.IGNORECASE)
 _HAN_NUMBER = re.compile(
     r"第?([两二三四五六七八九十百千万亿]+)[多余]?(?:部|个|名|位|年|次|种|倍|成|人|代|季|集|本|款|首|张|届|岁)"
@@ -50,6 +51,7 @@ _HAN_NUMBER = re.compile(
 _HAN_VALUES = {sign: number for number, sign in enumerate("二三四五六七八九十", start=2)} | {
     "两": 2
 }
+_NAME = re.compile(f"[{MASKS}]")
 _DECADE = re.compile(r"(?:'|’)?\d{2,4}s\b|\d{2,4}年代")  # the rule on dates
 _YEAR_OF_NAME = re.compile(rf"(?P<name>[{MASKS}])[”\"'》」]?\s*[(（,，]\s*$")
 
@@ -82,11 +84,13 @@ def _numbers_of_name(reading: CopyReading, before: str) -> list[str] | None:
 
 def _in_words(reading: CopyReading) -> Iterator[str]:
     known, counts = reading.of_brief.words, reading.of_brief.counts
-    for found in _COUNTED.finditer(reading.masked):
-        word = found[0].lower()
-        if word not in known and _WORDS[word] not in counts:
-            yield found[0]
-    for found in _OTHER_WORDS.finditer(reading.masked):
+    for sentence in reading.sentences:
+        named = len({*_NAME.findall(sentence)})  # "two favourites, drama and war"
+        for found in _COUNTED.finditer(sentence):
+            word = found[0].lower()
+            if word not in known and _WORDS[word] not in counts | {named}:
+                yield found[0]
+    for found in _OTHER_WORDS.finditer(_HALF_AND_HALF.sub(r"\g<one>", reading.masked)):
         if found[0].lower() not in known:
             yield found[0]
     for found in _HAN_NUMBER.finditer(reading.masked):

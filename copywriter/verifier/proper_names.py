@@ -27,7 +27,7 @@ _HAN_CREDIT = re.compile(
     r"(?:导演|编剧|主演|作者|由|作曲)(?:是|为)?([\u4e00-\u9fff·]{2,8}?)"
     r"(?:执导|主演|导演|编剧|出演|作曲|的作品|[，。、！])"
 )
-_HAN_NOT_NAMES = re.compile(r"^(?:同一|这位|这|该|一位|同样|他|她|两位|相同|原班|知|和|与)")
+_HAN_NOT_NAMES = re.compile(r"^(?:的|同一|这位|这|该|一位|同样|他|她|两位|相同|原班|知|和|与)")
 
 
 def names(reading: CopyReading) -> Sequence[Violation]:

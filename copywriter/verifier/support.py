@@ -2,7 +2,7 @@
 
 A sentence without a name, a number or a genre of the brief, and without a claim that its reason
 supports, cannot be checked: it is filler at best. A few words of invitation may stand alone, and so
-may a question that something follows. One at the end is often the model's own.
+may a question to the reader that something follows. One at the end is often the model's own.
 """
 
 from __future__ import annotations
@@ -19,6 +19,13 @@ from copywriter.wording.genres import genres_in
 
 _NAME = re.compile(f"[{MASKS}]")
 _QUESTION = re.compile(r"[?？][”\"’』」]?\s*$")
+# "Is this what you mean? …", "Should I go on? …": of the text, not of what its reader would like
+_OF_THE_TEXT = re.compile(
+    r"\b(?:this|that|it|these|those|we|us|think|mean|say|ask|help|hear|tell|answer|know|speak|talk|call"
+    r"|write|read|sound|sounds|work|works|use|do|one|ones|another|more|other|others)\b"
+    r"|[这那它我]|告诉|觉得|知道|需要|认为",
+    re.IGNORECASE,
+)
 _INVITATION = re.compile(
     r"\W*(?:(?:a few titles )?worth (?:a look|watching|your time|discovering)"
     r"|(?:have|take) a look(?: at (?:it|this|this one))?|something to discover"
@@ -41,7 +48,7 @@ def _is_supported(sentence: str, reading: CopyReading) -> bool:
     if _NAME.search(sentence) or _INVITATION.fullmatch(sentence):
         return True
     if _QUESTION.search(sentence) and sentence is not reading.sentences[-1]:
-        return True
+        return _OF_THE_TEXT.search(sentence) is None
     if any(number in reading.of_brief.numbers for number in numbers_in(sentence)):
         return True
     return bool(genres_in(sentence)) or _states_reason(sentence, reading.brief)

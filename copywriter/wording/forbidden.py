@@ -17,8 +17,17 @@ _INSTRUCTIONS = re.compile(
   | \b(?:as|am) \s+ an? \s+ (?:ai|assistant|(?:large \s+)? language \s+ model)\b
   | \blanguage \s+ model\b | \bchat-?gpt\b | \bopenai\b | \bdeepseek\b | \bjailbreak\w*
   | \bi \s+ (?:cannot|can't|can’t|won't|am \s+ unable|apologi[sz]e)\b | \bi'?’?m \s+ sorry\b
-  | \b(?:here \s+ (?:is|are)|here['’]s) \b .{0,40}
-        (?:\b(?:line|text|copy|version|blurb|title|sentence)\b|:)
+  | \b(?:here \s+ (?:is|are)|here['’]s) \b .{0,40} \b(?:line|text|copy|version|blurb|sentence)\b
+  | \b(?:here \s+ (?:is|are)|here['’]s) \s+ (?:your|the|my) \b .{0,30} \btitle\b
+  | \b(?:here|there) \s+ (?:you|we|it|goes|they) \b [^:]{0,20} [:,!.]
+  | ^\s*(?:yes|yeah|yep|no|thanks|thank \s you|understood|got \s it|absolutely|alright|right)
+        \s*[,!:.–—-]
+  | \b(?:as|like|what|whatever|everything) \s+ (?:you(?:['’]ve|\s+have)? \s+)?
+        (?:requested|asked|instructed|told|ordered|specified|said)\b
+  | \byou(?:['’]ve|\s+have)? \s+ (?:asked|requested|instructed|told|ordered|specified)\b
+  | \byour \s+ (?:questions?|requests?|prompts?|messages?|orders?|facts|input)\b
+  | \byou \s+ (?:should|must|need \s to|have \s to|ought \s to|will|can|may) \s+
+        (?:tell|say|write|answer|mention|call|describe|use|add|make|keep|name|repeat)\b
   | ^\s*(?:sure|certainly|of \s+ course|okay|ok)\s*[,!:.]
   | \b(?:user|assistant|system|human|output|input|answer|response|instruction|prompt|task|brief|
         note|translation|reason_line|item_blurb|row_title|max_chars|tone|language|placement)\s*[:：=]

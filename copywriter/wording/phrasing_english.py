@@ -26,7 +26,8 @@ all any some many much several few lot lots plenty bit little other others anoth
 whole further however otherwise therefore thus hence whenever wherever whatever whichever once now
 soon anyone someone something anything everything everywhere anywhere somewhere nowhere somehow oh
 ah hey hello hi yes everyone everybody ok okay thanks thank two three four five six seven eight
-nine ten
+nine ten over across inside ahead aside amid past whether namely especially particularly naturally
+hopefully straight directly meanwhile accordingly afterwards somewhat slightly firmly including
 """
 _VERBS = """
 admire admires admired care cares change changes collide collides get gets getting got go goes
@@ -62,7 +63,11 @@ pleased interest interests interested hook travel travels walk walks wander wand
 rest rests round rounds fill fills filled use uses using used work works working worked fall falls
 draw draws drawn help helps wish wishes hope hopes crave craves craving head heads heading hop jump
 jumps rely serve serves switch switches check checks checking save saves loop pull pulls push lands
-landed
+landed queue queued date dates dated hail hails echo echoes resemble resembles overlap overlaps fuse
+fuses fused merge merges merged weave weaves join lend lends include includes
+included contain contains fancy fancies adore adores adored appreciate appreciates browse scroll
+press tune stream view views viewing viewed tempt tempts delight delights pause hear hears heard
+shift shifts form forms base based
 """
 _NOUNS = """
 subject subjects stage voice courtesy film films movie movies picture pictures story stories tale
@@ -81,6 +86,10 @@ brand maker makers singer composer producer year years decade era companion comp
 door world worlds journey trip ride route path treat dose helping slice touch dash hint flavour
 flavor element elements ingredient ingredients passion appetite curiosity heart place attention eye
 thing things favour favor case cue invitation word words bonus encore direction territory ground
+theme themes trait traits thread threads streak crossover hybrid marathon session queue library
+lineup line-up duo pairing filmmaker filmmakers performer performers screenwriter screenwriters
+production productions flick flicks movie-goer cinema weeknight sitting bedtime holiday
+blanket armchair snack snacks
 """
 _ADJECTIVES = """
 easy suitable ready curious hungry eager keen happy glad worth worthwhile worthy close near nearby
@@ -120,6 +129,8 @@ _PHRASES = (
     r"easy to (?:see|recommend|like|love)(?: why)?",
     r"visitors? of this shop",
     r"caught",
+    r"based on",  # the rule on claims
+    r"half",  # the rule on numbers
     r"night owls?",
 )
 

@@ -8,7 +8,20 @@ from functools import lru_cache
 from typing import Literal
 
 RoleName = Literal[
-    "director", "cast", "writer", "music", "producer", "brand", "artist", "genre", "year", "country"
+    "director",
+    "cast",
+    "writer",
+    "music",
+    "producer",
+    "camera",
+    "company",
+    "brand",
+    "artist",
+    "genre",
+    "year",
+    "country",
+    "language",
+    "rating",
 ]
 
 
@@ -54,7 +67,8 @@ ROLES = (
     _role(
         "writer",
         r"writ|author|screenplay|story_by",
-        before=r"\b(?:written|penned|scripted) by|\bwriter|\bauthor|\bscreenplay by|编剧|作者",
+        before=r"\b(?:written|penned|scripted) by|\bwriter|\bauthor|\bscreenplay by"
+        r"|(?:编剧|作者)(?:是|为)?",
         after=r"wrote|编剧|所著|著(?!名)",
     ),
     _role(
@@ -69,11 +83,20 @@ ROLES = (
         before=r"\bproduced by|\bproducer|制片人?",
         after=r"produced(?! by)|制片",
     ),
+    _role(
+        "camera",
+        r"cinematograph|photograph|camera",
+        before=r"\b(?:shot|photographed) by|\bcinematograph(?:er|y by)",
+        after=r"photographed(?! by)",
+    ),
+    _role("company", r"production_compan|studio|\bcompan(?:y|ies)"),
     _role("brand", r"brand|manufacturer|maker|publisher"),
     _role("artist", r"artist|singer|band"),
     _role("genre", r"genre|categor|subject|style"),
     _role("year", r"year"),
     _role("country", r"country"),
+    _role("language", r"language"),
+    _role("rating", r"(?<![a-z])rating|certificat"),
 )
 
 

@@ -89,6 +89,10 @@ RELATIONS = st.one_of(
             "music",
             "brand",
             "genre",
+            "film.film.cinematography",
+            "production_companies",
+            "film.film.country",
+            "award_won",
             "x",
         )
     ),

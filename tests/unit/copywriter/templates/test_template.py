@@ -55,6 +55,44 @@ def test_a_fact_without_a_name_is_named_by_its_role() -> None:
     assert from_template(brief) == "From the director of “Star Wars”."
 
 
+@pytest.mark.parametrize(
+    ("relation", "name", "english", "chinese"),
+    [
+        (
+            "film.film.cinematography",
+            "Robert Burks",
+            "With Robert Burks behind the camera, as in “Star Wars”.",
+            "和《Star Wars》一样，由Robert Burks掌镜。",
+        ),
+        (
+            "film.film.x_y",
+            "Robert Burks",
+            "In common with “Star Wars”: Robert Burks.",
+            "与《Star Wars》的共同之处：Robert Burks。",
+        ),
+        (
+            "film.film.starring",
+            None,
+            "With an actor from “Star Wars”.",
+            "与《Star Wars》有相同的主演。",
+        ),
+    ],
+)
+def test_a_relation_of_the_data_reads_as_words(
+    relation: str, name: str | None, english: str, chinese: str
+) -> None:
+    fact = SharedFact(title="Star Wars (1977)", relation=relation, name=name)
+    brief = replace(FILM, reason=BriefReason(facts=(fact,)))
+    assert from_template(brief) == english
+    assert from_template(replace(brief, language="zh")) == chinese
+
+
+def test_the_same_country_is_no_reason_to_give() -> None:
+    fact = SharedFact(title="Star Wars (1977)", relation="film.film.country", name="Norway")
+    reason = BriefReason(nearest=("Star Wars (1977)",), facts=(fact,))
+    assert "Norway" not in from_template(replace(FILM, reason=reason))
+
+
 def test_a_text_that_does_not_fit_gives_way_to_a_shorter_one() -> None:
     short = replace(FILM, max_chars=30, reason=BriefReason(nearest=("Star Wars (1977)",)))
     assert from_template(short) in ("In the spirit of “Star Wars”.", "Like “Star Wars”.")

@@ -43,6 +43,9 @@ def test_a_known_item_may_be_why(text: str) -> None:
         "The director of “Alien” is back.",
         "From the same director.",
         "It shares its cast with “Alien”.",
+        "You know Irvin Kershner from “Alien”.",
+        "After “Alien”, Irvin Kershner returns.",
+        "Both films have Irvin Kershner.",
     ],
 )
 def test_what_the_reason_does_not_share_is_not_said_of_it(text: str) -> None:
@@ -54,6 +57,8 @@ def test_what_is_shared_may_be_said_of_both() -> None:
     assert "attribution" in broken_rules("Like “Alien”, this is a war film.", SHARED)
     assert "attribution" not in broken_rules("Both are by the director of “Alien”.", FACT)
     assert "attribution" not in broken_rules("Irvin Kershner directed “Alien” too.", FACT)
+    assert "attribution" not in broken_rules("You know Irvin Kershner from “Alien”.", FACT)
+    assert "attribution" not in broken_rules("Both films have Irvin Kershner.", FACT)
     assert "attribution" in broken_rules("It shares a writer with “Alien”.", FACT)
 
 
@@ -62,5 +67,6 @@ def test_it_reads_chinese() -> None:
     assert "attribution" not in broken_rules("因为你看过《Alien》，推荐这部科幻片。", near)
     assert "attribution" in broken_rules("《Alien》由Irvin Kershner执导。", near)
     assert "attribution" in broken_rules("《Alien》和这部都是科幻片。", near)
+    assert "attribution" in broken_rules("两部片都有Irvin Kershner。", near)
     assert "attribution" in broken_rules("与《Alien》出自同一位导演。", near)
     assert "attribution" not in broken_rules("《Alien》和这部都是科幻片。", shared)

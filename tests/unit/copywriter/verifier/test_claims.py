@@ -53,3 +53,9 @@ def test_what_no_fact_says_is_rejected(text: str) -> None:
 @pytest.mark.parametrize("text", ["获奖科幻片。", "热门科幻片。", "全新科幻片。", "限时优惠。"])
 def test_claims_in_chinese_are_rejected(text: str) -> None:
     assert "claims" in broken_rules(text, ZH)
+
+
+def test_a_recommendation_may_be_based_on_the_history() -> None:
+    assert broken_rules("We recommend this sci-fi film based on “Alien”.") == set()
+    assert "claims" in broken_rules("This sci-fi film is based on “Alien”.")
+    assert "claims" in broken_rules("We recommend this sci-fi film based on a novel.")

@@ -28,6 +28,7 @@ POPULAR = replace(FILM, reason=BriefReason(popular_among="everyone"))
         "It outshines “Star Wars”.",
         "Number one in sci-fi.",
         "The loudest war.",
+        "A step up from “Alien”.",
     ],
 )
 def test_comparisons_are_rejected(text: str) -> None:

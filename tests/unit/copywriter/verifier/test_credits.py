@@ -20,6 +20,8 @@ ZH = replace(FILM, language="zh")
         "Because you liked “Star Wars”.",
         "“Star Wars” caught your eye, so try “The Empire Strikes Back”.",
         "In the spirit of “Alien”.",
+        "You liked “Alien”, so you may like “The Empire Strikes Back”.",
+        "Irvin Kershner's sci-fi film stars Carrie Fisher.",
     ],
 )
 def test_names_in_their_roles_are_accepted(text: str) -> None:
@@ -32,6 +34,8 @@ def test_names_in_their_roles_are_accepted(text: str) -> None:
         "Directed by George Lucas.",
         "Starring Irvin Kershner.",
         "Carrie Fisher directs.",
+        "Carrie Fisher's sci-fi film.",
+        "Carrie Fisher's “The Empire Strikes Back”.",
         "Carrie Fisher, who directed it.",
         "Carrie Fisher, who has also directed it.",
         "Carrie Fisher is a famous director.",
@@ -46,4 +50,5 @@ def test_names_in_other_roles_are_rejected(text: str) -> None:
 def test_roles_are_read_in_chinese() -> None:
     assert "roles" not in broken_rules("由Irvin Kershner执导。", ZH)
     assert "roles" in broken_rules("由Carrie Fisher执导。", ZH)
+    assert "roles" in broken_rules("编剧是Carrie Fisher。", ZH)
     assert "roles" in broken_rules("你看过《The Empire Strikes Back》。", ZH)

@@ -16,7 +16,13 @@ POPULAR = replace(FILM, reason=BriefReason(popular_among="everyone"))
 
 @pytest.mark.parametrize(
     "text",
-    ["Sci-fi for a quiet evening.", "Made in 1980.", "“Alien” comes close.", "Worth a look."],
+    [
+        "Sci-fi for a quiet evening.",
+        "Made in 1980.",
+        "“Alien” comes close.",
+        "Worth a look.",
+        "Curious? Try sci-fi.",
+    ],
 )
 def test_a_sentence_with_something_of_the_brief_is_accepted(text: str) -> None:
     assert "support" not in broken_rules(text)
@@ -28,6 +34,8 @@ def test_a_sentence_with_something_of_the_brief_is_accepted(text: str) -> None:
         "More sci-fi. The pick of the bunch.",
         "Delivered to your door.",
         "I hope this helps!",
+        "Is this what you mean? More sci-fi.",
+        "What should we say? More sci-fi.",
         "“Alien” comes close. Let me know if you need changes.",
     ],
 )
