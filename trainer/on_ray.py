@@ -1,12 +1,14 @@
 """The trainer on a Ray cluster: each rank is a Ray worker.
 
-    python -m trainer.on_ray --workers 4 [--address ray://head:10001] \\
+    python -m trainer.on_ray --workers 4 [--least 1] [--address ray://head:10001] \\
         --snapshot … --config … --out …
 
-Each worker gets a GPU if the configuration's device is "cuda". Without an address, Ray is started
-on this machine for the time of the training. The workers must reach snapshot, configuration and
-output under the same path, and Freshet must be installed where they run. The exit status and the
-sentence on stderr are those of `python -m trainer`.
+With `--least`, the training starts with as many workers as the cluster has room for, and starts
+again from its checkpoint with fewer or more when machines go or come. Each worker gets a GPU with
+`--gpu`, or if the configuration's device is "cuda". Without an address, Ray is started on this
+machine for the time of the training. The workers must reach snapshot, configuration and output
+under the same path, and Freshet must be installed where they run. The exit status and the sentence
+on stderr are those of `python -m trainer`.
 """
 
 from __future__ import annotations
@@ -16,12 +18,14 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from trainer.__main__ import CANNOT, MACHINE, train
-from trainer.config import load_config
+from trainer.candidate_files import last_checkpoint_ns
+from trainer.cluster.messages import UNFIT, last_line
+from trainer.config import TrainConfig, load_config
 from trainer.machine.distributed import BACKENDS, PATIENCE
-from trainer.machine.preemption import PreemptionNotice
 from trainer.machine.retries import RetryPolicy, call_with_retries
 
 _ROOT = str(Path(__file__).resolve().parents[1])
@@ -30,9 +34,11 @@ _ROOT = str(Path(__file__).resolve().parents[1])
 _JOINS = RetryPolicy(
     may_pass=lambda error: isinstance(error, ConnectionAbortedError), max_tries=5, first_pause_s=0.0
 )
-# Marks a rank's error about its input, which reaches us inside Ray's own errors.
-_UNFIT = "the trainer can't use its input: "
-_MAX_FAILURES = 1  # of workers; they start again, and the training resumes from its checkpoint
+_WITHOUT_LIMIT = -1  # for Ray; FailureLimit ends what a restart does not help
+# Starting again with more workers repeats the steps since the newest checkpoint, and takes seconds.
+_SHORTEST_BETWEEN_SIZES_S = 5.0
+# Ray notices up to 20 s late that a machine is gone, and would wait a minute for its place.
+_PLACES_WITHIN_S = "10"
 _PASSED_VARIABLES = ("OMP_NUM_THREADS", "TOKENIZERS_PARALLELISM", "HF_HUB_OFFLINE")
 
 
@@ -41,7 +47,9 @@ class _Command:
     """The command line: the cluster, the number of ranks, and the trainer's own arguments."""
 
     address: str | None
-    num_workers: int
+    least: int
+    most: int
+    needs_gpu: bool
     of_trainer: list[str]
 
     def path(self, option: str) -> Path:
@@ -63,9 +71,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         return 1
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # send no usage reports
+    if command.least < command.most:  # Ray passes it on to where it counts
+        os.environ.setdefault("RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S", _PLACES_WITHIN_S)
     try:
-        # Only the configuration decides: this machine does not know the workers' GPUs.
-        uses_gpu = load_config(command.path("--config")).device == "cuda"
+        # This machine does not know the workers' GPUs, so it does not look.
+        config = load_config(command.path("--config"))
+        uses_gpu = command.needs_gpu or config.device == "cuda"
         join(
             lambda: ray.init(
                 address=command.address,
@@ -74,7 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 log_to_driver=True,
             )
         )
-        _fit(command, uses_gpu=uses_gpu)
+        _fit(command, config, uses_gpu=uses_gpu)
     except Exception as error:  # whatever Ray raises, the caller gets one sentence
         sys.stderr.write(f"{sentence(error)}\n")
         return 1
@@ -92,9 +103,17 @@ def _parse(arguments: Sequence[str] | None) -> _Command:
     parser.add_argument(
         "--address", help="the cluster, as for ray.init; without it Ray is started here"
     )
-    parser.add_argument("--workers", type=int, default=1, help="the number of ranks")
+    parser.add_argument("--workers", type=int, default=1, help="the number of ranks, at most")
+    parser.add_argument("--least", type=int, help="the number at least; without it the same")
+    parser.add_argument("--gpu", action="store_true", help="give each rank a GPU")
     given, of_trainer = parser.parse_known_args(arguments)
-    return _Command(address=given.address, num_workers=given.workers, of_trainer=of_trainer)
+    return _Command(
+        address=given.address,
+        least=given.workers if given.least is None else given.least,
+        most=given.workers,
+        needs_gpu=given.gpu,
+        of_trainer=of_trainer,
+    )
 
 
 def _variables(environment: Mapping[str, str], *, uses_gpu: bool) -> dict[str, str]:
@@ -105,21 +124,34 @@ def _variables(environment: Mapping[str, str], *, uses_gpu: bool) -> dict[str, s
     return {**variables, "PYTHONPATH": _ROOT}
 
 
-def _fit(command: _Command, *, uses_gpu: bool) -> None:
+def _fit(command: _Command, config: TrainConfig, *, uses_gpu: bool) -> None:
     """Train on the cluster that this process has joined."""
-    from ray.train import FailureConfig, RunConfig, ScalingConfig
-    from ray.train.torch import TorchConfig, TorchTrainer
+    from ray.train.torch import TorchConfig
+    from ray.train.v2.api.config import FailureConfig, RunConfig, ScalingConfig
+    from ray.train.v2.torch.torch_trainer import TorchTrainer
 
-    backend = BACKENDS["cuda" if uses_gpu else "cpu"]
+    from trainer.cluster.failures import FailureLimit
+
+    out = command.path("--out")
+    is_elastic = command.least < command.most
     TorchTrainer(
         _rank,
         train_loop_config={"arguments": command.of_trainer},
-        torch_config=TorchConfig(backend=backend, timeout_s=round(PATIENCE.total_seconds())),
-        scaling_config=ScalingConfig(num_workers=command.num_workers, use_gpu=uses_gpu),
+        torch_config=TorchConfig(
+            backend=BACKENDS["cuda" if uses_gpu else "cpu"],
+            timeout_s=round(PATIENCE.total_seconds()),
+        ),
+        scaling_config=ScalingConfig(
+            num_workers=(command.least, command.most) if is_elastic else command.most,
+            use_gpu=uses_gpu,
+            elastic_resize_monitor_interval_s=max(config.checkpoint_s, _SHORTEST_BETWEEN_SIZES_S),
+        ),
         run_config=RunConfig(
             name="freshet",
-            storage_path=str(command.path("--out").parent / "ray"),
-            failure_config=FailureConfig(max_failures=_MAX_FAILURES),
+            storage_path=str(out.parent / "ray"),
+            failure_config=FailureConfig(max_failures=_WITHOUT_LIMIT),
+            # Ray takes its other callbacks here too, as its source says.
+            callbacks=[FailureLimit(partial(last_checkpoint_ns, out))],  # type: ignore[list-item]
         ),
     ).fit()
 
@@ -131,31 +163,28 @@ def join(connect: Callable[[], object]) -> None:
     """
 
     def report(error: BaseException, _: int) -> None:
-        sys.stderr.write(f"on Ray: {_last_line(error)} Connecting again\n")
+        sys.stderr.write(f"on Ray: {last_line(error)} Connecting again\n")
 
     call_with_retries(_JOINS, connect, before_pause=report)
 
 
 def sentence(error: Exception) -> str:
     """Return the sentence for the launcher: an error of the input, or else of the machine."""
-    message = _last_line(error)
-    before, unfit, why = message.partition(_UNFIT)
+    message = last_line(error)
+    before, unfit, why = message.partition(UNFIT)
     return f"trainer: on Ray: {why}" if unfit else f"trainer: machine: on Ray: {before}"
 
 
 def _rank(config: dict[str, list[str]]) -> None:
     """Run the trainer as one rank; Ray has already joined the process group."""
+    from trainer.cluster.notice import DrainNotice
+
     try:
-        train(config["arguments"], PreemptionNotice())
+        train(config["arguments"], DrainNotice())
     except MACHINE as error:  # our own classes may not survive the way back through Ray
         raise RuntimeError(str(error)) from None
     except CANNOT as error:
-        raise RuntimeError(f"{_UNFIT}{error}") from None
-
-
-def _last_line(error: BaseException) -> str:
-    lines = [line for line in str(error).splitlines() if line.strip()]
-    return lines[-1].strip() if lines else type(error).__name__
+        raise RuntimeError(f"{UNFIT}{error}") from None
 
 
 if __name__ == "__main__":

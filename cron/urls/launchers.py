@@ -12,7 +12,10 @@ _TORCHRUN = (
     "torchrun:?nproc=N with N processes, at least 1, and &nnodes=MIN:MAX&rdzv=HOST:PORT for "
     "several machines, which meet at an address of this one"
 )
-_RAY = "ray://HOST:PORT?workers=N, or ray:?workers=N for a cluster on this machine"
+_RAY = (
+    "ray://HOST:PORT?workers=N, or ray:?workers=N for a cluster on this machine; "
+    "N may be a range such as 1:4, and gpus=1 gives each worker a GPU"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,10 +43,16 @@ class TorchrunUrl:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RayUrl:
-    """A number of workers on a Ray cluster: `HOST:PORT` of its head, None for one started here."""
+    """The least and the most workers on a Ray cluster.
+
+    `head` is HOST:PORT, or None for a cluster that is started here. With `needs_gpu`, each worker
+    has a GPU; otherwise only if `train.device` is "cuda".
+    """
 
     head: str | None
-    num_workers: int
+    least: int
+    most: int
+    needs_gpu: bool = False
 
 
 def parse_process(url: str) -> ProcessUrl:
@@ -68,11 +77,12 @@ def parse_ray(url: str) -> RayUrl:
         parts = urlsplit(url)
         if (parts.port is not None) != bool(parts.netloc):
             raise ValueError("HOST and PORT go together")
-        options = _options(url, ("workers",))
-        return RayUrl(
-            head=parts.netloc or None,
-            num_workers=_whole("workers", options.get("workers", "1")),
-        )
+        options = _options(url, ("workers", "gpus"))
+        least, most = _range("workers", options.get("workers", "1"))
+        gpus = options.get("gpus", "0")
+        if gpus not in ("0", "1"):
+            raise ValueError("gpus= is 0 or 1, because a worker trains on one GPU")
+        return RayUrl(head=parts.netloc or None, least=least, most=most, needs_gpu=gpus == "1")
     except ValueError as error:
         raise WrongUrl(url, expected=_RAY, reason=str(error)) from error
 

@@ -1,69 +1,43 @@
-"""Training on a Ray cluster that was there before us, as `ray start` makes it."""
+"""Training on a Ray cluster that was there before us, whose workers and machines come and go."""
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
+import json
 import threading
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
-import psutil
 import pytest
 
-from cron.project_root import PROJECT_ROOT
+from cron.errors import TrainerDied
 from cron.wiring import open_launcher
-from tests.contracts.test_train_launcher import EMBEDDED, QUICK, small_snapshot, training, until
-from tests.servers import free_port
+from tests.contracts.test_train_launcher import (
+    EMBEDDED,
+    ENDLESS,
+    QUICK,
+    small_snapshot,
+    training,
+    until,
+)
+from tests.services.ray_cluster import RayCluster
+from trainer.candidate_files import PROGRESS, partial_of
 from trainer.report import read_report
 
 LIMIT_S = 300.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Head:
-    """A cluster of one machine."""
-
-    process: subprocess.Popen[bytes]
-    url: str
-
-    def ranks(self) -> list[psutil.Process]:
-        """Return the processes that train."""
-        below = psutil.Process(self.process.pid).children(recursive=True)
-        return [one for one in below if "RayTrainWorker" in " ".join(one.cmdline())]
-
-
 @pytest.fixture
-def head(
+def cluster(
     tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Head]:
-    """Start a head on this machine with a client port."""
+) -> Iterator[RayCluster]:
+    """A cluster of two machines with one CPU each."""
     monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
-    folder = tmp_path_factory.mktemp("r")
-    port, client_port = free_port(), free_port()
-    command = [
-        str(Path(sys.executable).with_name("ray")),
-        "start",
-        "--head",
-        "--block",
-        "--num-cpus=2",
-        "--include-dashboard=false",
-    ]
-    command += [
-        f"--port={port}",
-        f"--ray-client-server-port={client_port}",
-        "--disable-usage-stats",
-        f"--temp-dir={folder}",
-    ]
-    with (folder / "head.log").open("wb") as log:
-        process = subprocess.Popen(
-            command, env={**os.environ, "PYTHONPATH": str(PROJECT_ROOT)}, stdout=log, stderr=log
-        )
-    yield Head(process=process, url=f"ray://127.0.0.1:{client_port}?workers=2")
-    process.terminate()
-    process.wait(60)
+    monkeypatch.setenv("RAY_CLIENT_RECONNECT_GRACE_PERIOD", "1")  # to a head that is gone
+    cluster = RayCluster(tmp_path_factory.mktemp("r"))
+    cluster.add_machine()
+    yield cluster
+    cluster.lose_all()
 
 
 @pytest.fixture
@@ -71,32 +45,72 @@ def snapshot(tmp_path: Path) -> Path:
     return small_snapshot(tmp_path / "snapshot")
 
 
-def test_a_cluster_makes_the_candidate_that_one_process_makes(
-    head: Head, snapshot: Path, tmp_path: Path
+class Beside:
+    """Work in another thread; `join` raises what it raised."""
+
+    def __init__(self, work: Callable[[], object]) -> None:
+        self._errors: list[BaseException] = []
+        self._thread = threading.Thread(target=self._run, args=(work,), daemon=True)
+        self._thread.start()
+
+    def join(self) -> None:
+        self._thread.join(LIMIT_S)
+        assert not self._thread.is_alive()
+        for error in self._errors:
+            raise error
+
+    def _run(self, work: Callable[[], object]) -> None:
+        try:
+            work()
+        except BaseException as error:
+            self._errors.append(error)
+
+
+def progress(out: Path) -> dict[str, float]:
+    """Return what `status` shows of a training; nothing before it begins."""
+    try:
+        found: dict[str, float] = json.loads((partial_of(out) / PROGRESS).read_text())
+    except OSError:
+        return {}
+    return found
+
+
+def test_a_lost_worker_does_not_change_the_candidate(
+    cluster: RayCluster, snapshot: Path, tmp_path: Path
 ) -> None:
-    losses = []
-    for name, url in (("process", EMBEDDED["process"]), ("ray", head.url)):
-        launcher = open_launcher(url, text_cache=tmp_path / "texts")
-        candidate = launcher.train(snapshot, QUICK, tmp_path / name / "candidate", limit_s=LIMIT_S)
-        losses.append(read_report(candidate / "report.json").losses)
-    assert losses[0] == pytest.approx(losses[1], abs=1e-5)
+    config = replace(QUICK, full_epochs=100)
+    alone, out = tmp_path / "alone" / "candidate", tmp_path / "ray" / "candidate"
 
-
-def test_a_training_resumes_after_a_worker_dies(head: Head, snapshot: Path, tmp_path: Path) -> None:
-    out = tmp_path / "runs" / "candidate"
-    killed: list[int] = []
-
-    def kill() -> None:
+    def kill_a_worker() -> None:
         until(lambda: training(out), limit_s=LIMIT_S)
-        victim = head.ranks()[-1]
-        victim.kill()
-        killed.append(victim.pid)
+        cluster.ranks()[-1].kill()
 
-    thread = threading.Thread(target=kill)
-    thread.start()
-    open_launcher(head.url, text_cache=tmp_path / "texts").train(
-        snapshot, replace(QUICK, full_epochs=100), out, limit_s=LIMIT_S
-    )
-    thread.join()
-    assert len(killed) == 1
-    assert len(read_report(out / "report.json").losses) == 100
+    killing = Beside(kill_a_worker)
+    for url, to in ((EMBEDDED["process"], alone), (f"{cluster.url}?workers=2", out)):
+        launcher = open_launcher(url, text_cache=tmp_path / "texts")
+        launcher.train(snapshot, config, to, limit_s=LIMIT_S)
+    killing.join()
+    losses, expected = (read_report(made / "report.json").losses for made in (out, alone))
+    assert len(losses) == 100
+    assert losses == pytest.approx(expected, abs=1e-5)
+
+
+def test_machines_go_and_come_while_it_trains(
+    cluster: RayCluster, snapshot: Path, tmp_path: Path
+) -> None:
+    """It goes on with one rank, then with two again; without a head it ends with one sentence."""
+    out = tmp_path / "runs" / "candidate"
+    launcher = open_launcher(f"{cluster.url}?workers=1:2", text_cache=tmp_path / "texts")
+    config = replace(ENDLESS, checkpoint_s=0.5)
+    run = Beside(lambda: launcher.train(snapshot, config, out, limit_s=LIMIT_S))
+    until(lambda: progress(out).get("ranks") == 2 and training(out), limit_s=LIMIT_S)
+    cluster.lose_machine()
+    until(lambda: progress(out).get("ranks") == 1, limit_s=LIMIT_S)
+    until(lambda: progress(out).get("done", 0) > 0, limit_s=LIMIT_S)
+    cluster.add_machine()
+    until(lambda: progress(out).get("ranks") == 2, limit_s=LIMIT_S)
+    until(lambda: progress(out).get("done", 0) > 0, limit_s=LIMIT_S)
+    assert progress(out)["starts"] == 3
+    cluster.lose_all()
+    with pytest.raises(TrainerDied, match="trainer: machine: on Ray: "):
+        run.join()

@@ -1,4 +1,4 @@
-"""TrainLauncher for a Ray cluster: `ray://HEAD:10001?workers=4`, or `ray:?workers=2`.
+"""TrainLauncher for a Ray cluster: `ray://HEAD:10001?workers=1:4`, or `ray:?workers=2`.
 
 The Ray driver is a child process, so the limits of every launcher apply. `store.var` must be a
 folder that the cluster's machines share, and Freshet must be installed on them. Ray's own variables
@@ -23,5 +23,6 @@ def open_launcher(url: RayUrl, *, text_cache: Path) -> TrainerProcess:
         raise MissingClient(scheme="ray", package="ray[train,client]", extra="ray")
     address = ("--address", f"ray://{url.head}") if url.head else ()
     driver = (sys.executable, "-m", "trainer.on_ray")
-    runner = (*driver, *address, "--workers", str(url.num_workers))
+    workers = ("--workers", str(url.most), "--least", str(url.least))
+    runner = (*driver, *address, *workers, *(("--gpu",) if url.needs_gpu else ()))
     return TrainerProcess(runner, text_cache=text_cache, also=RAY)

@@ -1,0 +1,1 @@
+"""What the trainer adds to Ray Train: which failures end a run, and notices of nodes."""
