@@ -16,7 +16,7 @@ _BEFORE_MS = 10_000
 class DrainNotice(PreemptionNotice):
     """The notice of a rank: Ray drains the machine of one of the ranks, which has seconds left.
 
-    Ray's public call waits for all ranks at each step; this only reads what Ray has told this one,
+    Ray's public call waits for all ranks at each step; this only reads what this one knows,
     because the training exchanges it between ranks anyway.
     """
 
