@@ -1,4 +1,4 @@
-"""Training on a Ray cluster that was there before us, whose workers and machines come and go."""
+"""Training on a Ray cluster that was there before us; workers and machines come and go."""
 
 from __future__ import annotations
 
