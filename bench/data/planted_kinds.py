@@ -1,12 +1,14 @@
-"""A made-up shop whose items have kinds that texts or facts tell; users like two kinds."""
+"""A made-up shop whose items have kinds that texts, facts or pictures tell; users like two."""
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.data.rendered_pictures import KINDS, render_picture, thumbnails_of
 from bench.data.sets import RatingsSet
 
 NUM_KINDS, NUM_ITEMS, NUM_USERS, EVENTS_EACH = 8, 400, 1_000, 20
@@ -48,6 +50,13 @@ def kind_of(item: int) -> int:
     return item % NUM_KINDS
 
 
+def with_kinds_alone(data: RatingsSet) -> RatingsSet:
+    """Return the shop with texts that name the kind and say nothing else."""
+    numbers = range(len(data.items))
+    records = [{"title": "Item", "text": _word(kind_of(number))} for number in numbers]
+    return replace(data, items=[{**record, "attributes": {}} for record in records])
+
+
 def without_kinds(data: RatingsSet) -> RatingsSet:
     """Return the shop with texts that say nothing."""
     records = [{"title": "Item", "text": "Item", "attributes": {}} for _ in data.items]
@@ -62,6 +71,13 @@ def facts_of_kinds(data: RatingsSet, *, seed: int = 0) -> list[Triple]:
         makers: NDArray[np.int64] = rng.choice(MAKERS_OF_KIND, 2, replace=False)
         facts += [(item_id, "maker", f"m{kind_of(number)}.{maker}") for maker in makers.tolist()]
     return facts
+
+
+def thumbnails_of_kinds(data: RatingsSet, *, seed: int = 0) -> list[bytes]:
+    """Return a rendered picture of each item; those of a kind share shape, colour and letter."""
+    draw_of = random.Random(seed)
+    shown = [render_picture(KINDS[kind_of(number)], draw_of) for number in range(len(data.items))]
+    return thumbnails_of(shown)
 
 
 def _word(kind: int) -> str:

@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import argparse
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -113,12 +113,17 @@ def run_fold(fold: Fold, config: TrainConfig, folder: Path) -> dict[str, object]
 
 
 def train_and_release(
-    fold: Fold, snapshot: Path, config: TrainConfig, folder: Path
+    fold: Fold,
+    snapshot: Path,
+    config: TrainConfig,
+    folder: Path,
+    *,
+    complete: Callable[[Path], None] = lambda _: None,
 ) -> tuple[Bundle, float]:
     """Train on the fold's snapshot, then add the held-out items by a release without gradients.
 
     Return the bundle and the seconds of training. The rows of items do not depend on the
-    configuration.
+    configuration. `complete` adds to the second snapshot what is known of items beside texts.
     """
     torch.set_num_threads(config.num_threads)
     folder.mkdir(exist_ok=True)
@@ -129,6 +134,7 @@ def train_and_release(
     for name in ("arrival", "release"):
         shutil.rmtree(folder / name, ignore_errors=True)
     arrival = write_snapshot(folder / "arrival", fold.data, roles, mode="items", seed=config.seed)
+    complete(arrival)
     for name, source in (("live", "bundle"), ("state", "state")):
         shutil.copytree(folder / "candidate" / source, arrival / name)
     bundle, _ = train_bundle(

@@ -1,15 +1,20 @@
-"""What facts in the item tower are worth, for new and for known items.
+"""What pictures and facts in the item tower are worth, for new, known and similar items.
 
-    .venv/bin/python -m bench modalities [--parts planted,films] [--folds 1] [--models ...]
+    .venv/bin/python -m bench modalities [--parts planted,films,last,updates,costs] [--folds 5]
+                                         [--models ...] [--timm FOLDER]
 
-*Planted*: a made-up shop of eight kinds of items. Texts name the kind, or facts tell it: each maker
-makes items of one kind. A tenth of the items and a fifth of the users are held out, as in the bench
-`cold`. The right text is what facts have to come near to.
+*Planted*: a made-up shop of eight kinds of items. Texts name the kind, or facts tell it (each maker
+makes items of one kind), or rendered pictures show it (shape, colour and letter), or all do. A
+tenth of the items and a fifth of the users are held out, as in the bench `cold`. The right text is
+what the other modalities have to come near to. Pictures are encoded by EfficientNet-Lite0, which
+needs timm and torchvision: `pip install --no-deps --target FOLDER timm torchvision`.
 
 *Films*: MovieLens 100K with the demo's facts from Freebase, linked by title. Models without facts,
 with their vectors learned with the ranking (`train.facts.model = "embeddings"`), and with the same
 facts shuffled among the films; `--models` adds vectors from TransE and one hop. A gain that stays
-with shuffled facts is none of the graph's.
+with shuffled facts is none of the graph's. *Last* is leave-one-out, *updates* follow the timeline.
+
+*Costs*: a training step, its memory and a release with each slot and without.
 """
 
 from __future__ import annotations
@@ -17,192 +22,182 @@ from __future__ import annotations
 import argparse
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
-from bench.contestants.configs import CONFIGS
-from bench.data.planted_kinds import facts_of_kinds, planted_kinds, without_kinds
-from bench.data.sets import load_set
-from bench.data.snapshots import Roles, write_snapshot
-from bench.ranking.cold import mean_of_users, train_and_release, user_means
-from bench.ranking.cold_folds import Fold, draw_events, event_batches, fold_of
-from bench.ranking.cold_gains import gains_of, random_gains
-from bench.ranking.graph import Triple, read_triples, shuffle_items
-from bench.report.kept import code_digest, data_digest, kept_part
-from bench.report.labels import (
-    ANY_AMONG_ALL,
-    KNOWN_AMONG_KNOWN,
-    NEW_AMONG_ALL,
-    NEW_AMONG_NEW,
-    RANDOM,
+from bench.data.planted_kinds import NUM_ITEMS, NUM_KINDS
+from bench.ranking.cold import mean_of_users, user_means
+from bench.ranking.film_facts import (
+    ALL_EVENTS,
+    FILM_MODELS,
+    FILMS,
+    MORE_MODELS,
+    NEW_EVENTS,
+    NO_FACTS,
+    SHUFFLED,
+    fold_results,
+    gains_by_place,
+    last_event_gains,
+    update_gains,
 )
+from bench.ranking.modality_costs import slot_costs
+from bench.ranking.modality_runs import OWN, RANKINGS
+from bench.ranking.pictures import interval_of
+from bench.ranking.planted_modalities import (
+    BY_TASTE,
+    KIND_ALONE,
+    NEIGHBOURS,
+    TEXTS,
+    find_timm,
+    planted_results,
+    pooled_shares,
+)
+from bench.report.labels import LEAVE_ONE_OUT, RANDOM
 from bench.report.rows import BenchMetric, save
-from recommender.ranking.ranker import Ranker
-from trainer.config import FactsConfig, TrainConfig
 
 COMMAND = "python -m bench modalities"
-FILMS = "ml-100k"
-NO_FACTS, FACTS, SHUFFLED = "without facts", "embeddings", "shuffled facts, embeddings"
-PRETRAINED, HOP = "pretrained", "hop"
-FILM_MODELS = (NO_FACTS, FACTS, SHUFFLED)
-MORE_MODELS = (PRETRAINED, HOP)
-TEXTS, FACTS_ALONE, BOTH = "right texts", "facts without texts", "right texts and facts"
-PLANTED_MODELS = (TEXTS, FACTS_ALONE, BOTH)
-RANKINGS = (NEW_AMONG_ALL, NEW_AMONG_NEW, ANY_AMONG_ALL, KNOWN_AMONG_KNOWN)
-OTHER_EVENTS = 2_000  # of a fold, drawn at random
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FactsModel:
-    """One model of a fold: its configuration, and the facts that it reads."""
-
-    config: TrainConfig
-    triples: Sequence[Triple]
-
-
-def film_model(name: str, triples: Sequence[Triple], item_ids: Sequence[str]) -> FactsModel:
-    """Return a model of the films by its name."""
-    config = CONFIGS[FILMS]
-    if name == NO_FACTS:
-        return FactsModel(config=config, triples=())
-    if name == SHUFFLED:
-        triples = shuffle_items(triples, item_ids, seed=config.seed)
-        name = FACTS
-    facts = FactsConfig(model=name)  # type: ignore[arg-type]
-    return FactsModel(config=replace(config, facts=facts), triples=triples)
-
-
-def run_model(fold: Fold, model: FactsModel, folder: Path) -> dict[str, object]:
-    """Train one model; return the users of the scored events and the gains, by ranking."""
-    snapshot = folder / "snapshot"
-    if not snapshot.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        roles = Roles(target_E=fold.train_E)
-        write_snapshot(snapshot, fold.data, roles, mode="full", seed=model.config.seed)
-        if model.triples:
-            columns = zip(
-                ("head", "relation", "tail"), zip(*model.triples, strict=True), strict=True
-            )
-            pq.write_table(pa.table(dict(columns)), snapshot / "facts.parquet")
-    bundle, seconds = train_and_release(fold, snapshot, model.config, folder / "model")
-    held_out = np.array(fold.data.item_ids)[fold.cold_N]
-    new_N = np.isin([item.item_id for item in bundle.catalogue], held_out)
-    panel_E, ranker = fold.panel_U[fold.data.users_E], Ranker(bundle)
-    known_E = draw_events(panel_E & ~fold.cold_N[fold.data.items_E], OTHER_EVENTS)
-    asked = {
-        NEW_AMONG_ALL: (fold.scored_E, np.ones_like(new_N)),
-        NEW_AMONG_NEW: (fold.scored_E, new_N),
-        ANY_AMONG_ALL: (draw_events(panel_E, OTHER_EVENTS), np.ones_like(new_N)),
-        KNOWN_AMONG_KNOWN: (known_E, ~new_N),
-    }
-    found: dict[str, object] = {"seconds": seconds}
-    for ranking, (chosen_E, allowed_N) in asked.items():
-        batches = list(event_batches(fold.data, chosen_E, bundle))
-        found[ranking] = {
-            "users": fold.data.users_E[chosen_E].tolist(),
-            "gains": gains_of(batches, ranker, allowed_N).ndcg_X,
-            RANDOM: random_gains(batches, allowed_N).ndcg_X,
-        }
-    return found
-
-
-def run_films(models: Sequence[str], num_folds: int) -> list[BenchMetric]:
-    """Train the models of the films, or take what is kept, and return the metrics."""
-    data, triples = load_set(FILMS), read_triples()
-    folds = []
-    for number in range(num_folds):
-        fold, results = fold_of(data, number), dict[str, object]()
-        for name in models:
-            model = film_model(name, triples, data.item_ids)
-            results[name] = _kept_result(f"{FILMS}-{number}-{name}", fold, model)
-        folds.append(results)
-    return metrics_of(FILMS, folds, models, (NO_FACTS, SHUFFLED))
-
-
-def run_planted(num_folds: int) -> list[BenchMetric]:
-    """Train the models of the made-up shop and return the metrics."""
-    data = planted_kinds()
-    facts = facts_of_kinds(data)
-    config = replace(CONFIGS[FILMS], full_epochs=20)
-    reads_facts = replace(config, facts=FactsConfig(model="embeddings"))
-    models = {
-        TEXTS: (data, FactsModel(config=config, triples=())),
-        FACTS_ALONE: (without_kinds(data), FactsModel(config=reads_facts, triples=facts)),
-        BOTH: (data, FactsModel(config=reads_facts, triples=facts)),
-    }
-    folds = []
-    for number in range(num_folds):
-        results = dict[str, object]()
-        for name, (items, model) in models.items():
-            results[name] = _kept_result(f"planted-{number}-{name}", fold_of(items, number), model)
-        folds.append(results)
-    return metrics_of("planted", folds, PLANTED_MODELS, (TEXTS,))
-
-
-def _kept_result(name: str, fold: Fold, model: FactsModel) -> object:
-    """Return the kept result of a model, or train it."""
-    code = code_digest("bench/ranking/modalities.py", "bench/ranking/cold*.py")
-    decided_by = (code, data_digest(fold.data), model.config, len(model.triples), name)
-    result = kept_part(f"modalities/{name}", decided_by, partial(run_model, fold, model))
-    print(f"{name} is done", flush=True)
-    return result
+PLANTED = "planted"
+PARTS = (PLANTED, "films", "last", "updates", "costs")
+SIMILAR, OWN_KIND = "items similar to new ones", "own kind among the ten nearest"
+Values = NDArray[np.float64]
 
 
 def metrics_of(
     set_name: str,
     folds: Sequence[Mapping[str, object]],
-    models: Sequence[str],
     controls: Sequence[str],
+    baselines: Sequence[str] = (),
 ) -> list[BenchMetric]:
     """Return means over users, random order, and the differences from the controls.
 
-    Intervals are by bootstrap over users.
+    `baselines` are shown for each model. Intervals are by bootstrap over users.
     """
     num_folds = f"{len(folds)} folds" if len(folds) > 1 else "1 fold"
-    metrics = []
+    models, metrics = list(folds[0]), list[BenchMetric]()
     for ranking in RANKINGS:
-        parts = [_by_model(fold, ranking, models) for fold in folds]
-        values = {name: user_means(parts, name, "NDCG@10") for name in (*models, RANDOM)}
-        others = [model for model in models if model not in controls]
-        for model, control in itertools.product(others, controls):
-            values[f"{model} − {control}"] = values[model] - values[control]
-        for name, value_U in values.items():
-            place = ("NDCG@10", ranking, name, set_name)
-            metrics.append(mean_of_users(value_U, place, (num_folds,)))
+        values = {}
+        for model in models:
+            parts = [_by_name(fold[model], ranking) for fold in folds]
+            values[model] = user_means(parts, OWN, "NDCG@10")
+            values[RANDOM] = user_means(parts, RANDOM, "NDCG@10")
+            for name in baselines:
+                values[f"{model}: {name}"] = user_means(parts, name, "NDCG@10")
+        metrics += _rows((ranking, set_name), values | _gains(values, models, controls), num_folds)
     return metrics
 
 
-def _by_model(fold: Mapping[str, object], ranking: str, models: Sequence[str]) -> dict[str, object]:
+def _by_name(result: object, ranking: str) -> dict[str, object]:
     """Return the users of a fold's events and all gains, as `user_means` reads them."""
-    users: object = None
-    gains: dict[str, object] = {}
-    for name in models:
-        result = fold[name]
-        assert isinstance(result, dict)
-        users = result[ranking]["users"]
-        gains[name] = {"NDCG@10": result[ranking]["gains"]}
-        gains[RANDOM] = {"NDCG@10": result[ranking][RANDOM]}
-    return {"users": users, "gains": gains}
+    assert isinstance(result, dict)
+    gains = {name: {"NDCG@10": one} for name, one in result[ranking]["gains"].items()}
+    return {"users": result[ranking]["users"], "gains": gains}
+
+
+def _gains(
+    values: Mapping[str, Values], models: Sequence[str], controls: Sequence[str]
+) -> dict[str, Values]:
+    """Return the differences of the models from those that are controls."""
+    pairs = itertools.product(models, controls)
+    return {
+        f"{model} − {control}": values[model] - values[control]
+        for model, control in pairs
+        if model not in controls and control in values
+    }
+
+
+def _rows(place: tuple[str, str], values: Mapping[str, Values], note: str) -> list[BenchMetric]:
+    protocol, set_name = place
+    return [
+        mean_of_users(value_U, ("NDCG@10", protocol, name, set_name), (note,))
+        for name, value_U in values.items()
+    ]
+
+
+def rows_of_users(
+    protocol: str, gains: Mapping[str, Sequence[float]], note: str = ""
+) -> list[BenchMetric]:
+    """Return the means over users of films' models, and their differences from the controls."""
+    values = {name: np.array(one) for name, one in gains.items()}
+    more = _gains(values, list(values), (NO_FACTS, SHUFFLED))
+    return _rows((protocol, FILMS), values | more, note)
+
+
+def run_planted(num_folds: int, *, with_pictures: bool) -> list[BenchMetric]:
+    """Return what the made-up shop says of new items and of similar ones."""
+    folds = planted_results(num_folds, with_pictures=with_pictures)
+    metrics = metrics_of(PLANTED, folds, (TEXTS, KIND_ALONE), (NEIGHBOURS,))
+    for model in folds[0]:
+        for by, shares in pooled_shares(folds, model).items():
+            name = f"{by}, {model}" if by == BY_TASTE else by
+            metrics.append(_similar_row(name, np.array(shares)))
+    others = NUM_ITEMS // NUM_KINDS - 1
+    metrics.append(_similar_row(RANDOM, np.full(1, others / (NUM_ITEMS - 1))))
+    # a modality is the same in all models that read it; the last one's row is kept
+    return list({(one.protocol, one.model): one for one in metrics}.values())
+
+
+def _similar_row(name: str, shares: Values) -> BenchMetric:
+    mean, low, high = interval_of(shares)
+    print(f"{PLANTED:8} {SIMILAR:28} {mean:.3f} [{low:.3f}, {high:.3f}] {name}", flush=True)
+    return BenchMetric(
+        metric=OWN_KIND,
+        value=mean,
+        low=low,
+        high=high,
+        unit="1",
+        protocol=SIMILAR,
+        model=name,
+        set=PLANTED,
+        note=f"{len(shares):,} new items" if len(shares) > 1 else "its expectation",
+    )
+
+
+def run_updates(models: Sequence[str]) -> list[BenchMetric]:
+    """Return what the models of the films rank on the timeline, updated after each window."""
+    found = update_gains(models)
+    note = "of each window's users"
+    return [
+        row
+        for ranking in (ALL_EVENTS, NEW_EVENTS)
+        for row in rows_of_users(f"updates, {ranking}", gains_by_place(found, ranking), note)
+    ]
+
+
+def run_last_events(models: Sequence[str]) -> list[BenchMetric]:
+    """Return what the models of the films rank on the last event of each user."""
+    return rows_of_users(LEAVE_ONE_OUT, last_event_gains(models))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure and write the results."""
-    parser = argparse.ArgumentParser(prog=COMMAND, description="Facts in the item tower.")
-    parser.add_argument("--parts", default="planted,films", help="planted, films, or both")
-    parser.add_argument("--folds", type=int, default=1, help="the number of folds; at most 10")
+    parser = argparse.ArgumentParser(prog=COMMAND, description="Pictures and facts in the ranking.")
+    parser.add_argument("--parts", default=",".join(PARTS), help=f"of {', '.join(PARTS)}")
+    parser.add_argument("--folds", type=int, default=5, help="the number of folds; at most 10")
     parser.add_argument(
         "--models",
-        default=",".join(FILM_MODELS),
-        help=f"of the films; more are {', '.join(MORE_MODELS)}",
+        default=";".join(FILM_MODELS),
+        help=f"of the films, with semicolons between them; more are {', '.join(MORE_MODELS)}",
     )
+    parser.add_argument("--timm", type=Path, help="a folder with timm and torchvision")
     given = parser.parse_args(arguments)
-    models = [name for name in (*FILM_MODELS, *MORE_MODELS) if name in given.models]
-    if "planted" in given.parts:
-        save("modalities", "planted", run_planted(given.folds), command=COMMAND)
-    if "films" in given.parts:
-        save("modalities", FILMS, run_films(models, given.folds), command=COMMAND)
+    parts = given.parts.split(",")
+    if unknown := [name for name in parts if name not in PARTS]:
+        parser.error(f"--parts {unknown[0]}: no such part; there are {', '.join(PARTS)}")
+    models = [name for name in (*FILM_MODELS, *MORE_MODELS) if name in given.models.split(";")]
+    if PLANTED in parts:
+        with_pictures = find_timm(given.timm)
+        if not with_pictures:
+            print("there is no timm, so pictures are left out")
+        rows = run_planted(given.folds, with_pictures=with_pictures)
+        save("modalities", PLANTED, rows, command=COMMAND)
+    if "films" in parts:
+        rows = metrics_of(FILMS, fold_results(models, given.folds), (NO_FACTS, SHUFFLED))
+        save("modalities", FILMS, rows, command=COMMAND)
+    if "last" in parts:
+        save("modalities", FILMS, run_last_events(models), command=COMMAND)
+    if "updates" in parts:
+        save("modalities", FILMS, run_updates(models), command=COMMAND)
+    if "costs" in parts:
+        save("modality-costs", "made-up catalogues", slot_costs(), command=COMMAND)

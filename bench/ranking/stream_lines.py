@@ -47,13 +47,24 @@ class StreamLine:
     num_updates: int = 0
 
 
-def train_line(stream: Stream, config: TrainConfig, folder: Path, known_E: Flags) -> StreamLine:
-    """Return a line that starts with a model trained from scratch on the marked events."""
+def train_line(
+    stream: Stream,
+    config: TrainConfig,
+    folder: Path,
+    known_E: Flags,
+    *,
+    complete: Callable[[Path], None] = lambda _: None,
+) -> StreamLine:
+    """Return a line that starts with a model trained from scratch on the marked events.
+
+    `complete` adds to the snapshot what is known of items beside texts.
+    """
 
     def write(snapshot: Path) -> None:
         write_snapshot(
             snapshot, stream.data, Roles(target_E=known_E), mode="full", seed=config.seed
         )
+        complete(snapshot)
 
     seconds = _train(folder, config, write)
     return StreamLine(

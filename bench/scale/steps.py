@@ -29,21 +29,10 @@ ZIPF_EXPONENT = 0.8
 def step_costs(size: Size) -> list[Cost]:
     """Measure training steps on a catalogue, and the end of an epoch."""
     torch.set_num_threads(1)
-    num_items, generator = size.num_items, np.random.default_rng(1)
+    num_items, config = size.num_items, TrainConfig(batch_size=WINDOWS)
     items_E = made_up_items(num_items)
-    sequences = made_up_sequences(items_E, generator)
-    model, facts = made_up_model(num_items).train(), made_up_facts(num_items, items_E)
-    optimizer = Optimizer(model, weight_decay=0.01)
-    config = TrainConfig(batch_size=WINDOWS)
-    trainee = Trainee(model=model, optimizer=optimizer, source=FixedFacts(facts))
-    step = Step(trainee, sequences, config)
-    windows = cut_windows(sequences, max_history=model.config.max_history, generator=generator)
-    groups = batches(windows, batch_size=WINDOWS, generator=generator)
-    seconds = []
-    for group in groups[: WARM_UP_STEPS + TIMED_STEPS]:
-        began_s = time.process_time()
-        step.run(group, draw_withheld(len(group), generator), lr=1e-3)
-        seconds.append(time.process_time() - began_s)
+    facts = made_up_facts(num_items, items_E)
+    step, seconds = timed_steps(made_up_model(num_items), facts, items_E)
     peak = peak_gib()
     began_s = time.process_time()
     step.settle()
@@ -55,7 +44,7 @@ def step_costs(size: Size) -> list[Cost]:
         Cost(
             size=size,
             what=f"a training step of {events:,} events",
-            value=1000 * float(np.median(seconds[WARM_UP_STEPS:])),
+            value=1000 * float(np.median(seconds)),
             unit="ms",
             peak_gib=peak,
             note=f"softmax over {kind}",
@@ -69,6 +58,23 @@ def step_costs(size: Size) -> list[Cost]:
             note=f"after {WARM_UP_STEPS + TIMED_STEPS} steps",
         ),
     ]
+
+
+def timed_steps(model: TwoTowers, facts: ItemFacts, items_E: Ints) -> tuple[Step, list[float]]:
+    """Take steps on made-up histories of the events' items; return the seconds of the last ones."""
+    generator = np.random.default_rng(1)
+    sequences = made_up_sequences(items_E, generator)
+    optimizer = Optimizer(model.train(), weight_decay=0.01)
+    trainee = Trainee(model=model, optimizer=optimizer, source=FixedFacts(facts))
+    step = Step(trainee, sequences, TrainConfig(batch_size=WINDOWS))
+    windows = cut_windows(sequences, max_history=model.config.max_history, generator=generator)
+    groups = batches(windows, batch_size=WINDOWS, generator=generator)
+    seconds = []
+    for group in groups[: WARM_UP_STEPS + TIMED_STEPS]:
+        began_s = time.process_time()
+        step.run(group, draw_withheld(len(group), generator), lr=1e-3)
+        seconds.append(time.process_time() - began_s)
+    return step, seconds[WARM_UP_STEPS:]
 
 
 def made_up_facts(num_items: int, items_E: Ints) -> ItemFacts:

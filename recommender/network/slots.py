@@ -16,10 +16,10 @@ LEAST_VARIANCE = 0.01  # not searched
 class SlotAdapter(nn.Module):
     """A small adapter and a gate. Nothing here has a bias, so zeros, for no vector, add nothing.
 
-    The gate starts at zero, so training begins without the modality; that of facts starts at one.
-    A closed gate opens by what the histories say of the items. Where texts say nothing, they say
-    nothing either, and it stayed closed (docs/log.md). `hop` is how much of the facts of entities
-    is added to them.
+    The gate of a slot that starts open is one, and of others zero. A gate at zero opens by what the
+    histories say of the items. Where texts say nothing, they say nothing either, and it stayed
+    closed, of facts and of pictures (docs/log.md). `hop` is how much of the facts of entities is
+    added to them.
     """
 
     def __init__(self, slot: Slot, dim: int) -> None:

@@ -1,7 +1,8 @@
 """The slots of a bundle's network: what the item tower reads beside the texts.
 
 A full retrain decides which slots there are: the modalities of the settings that some item has, and
-the facts. Updates and runs for new items keep them, and read new and changed vectors and facts.
+the facts. Their gates start open, because those at zero stay there where texts say nothing
+(docs/log.md). Updates and runs for new items keep them, and read new and changed vectors and facts.
 
 A further modality is a row of `_MODALITIES`: a function from a bundle to its raw vectors.
 
@@ -89,7 +90,10 @@ def _new_slots(bundle: Bundle, config: TrainConfig) -> Bundle:
         whitenings[name] = fit_whitening(some_XR, width)
         whitened_NV = torch.zeros(len(raw.has_N), width, dtype=bundle.texts_NT.dtype)
         vectors.append(_whiten(whitened_NV, raw, rows_X, whitenings[name]))
-    slots = [Slot(name=name, width=one.shape[1]) for name, one in zip(found, vectors, strict=True)]
+    slots = [
+        Slot(name=name, width=one.shape[1], starts_open=True)
+        for name, one in zip(found, vectors, strict=True)
+    ]
     slots += _facts_slot(bundle, config)
     if not slots:
         return bundle

@@ -86,6 +86,8 @@ def modalities(bundle: Bundle) -> Tensor:
 def test_a_full_retrain_makes_slots_of_what_there_is(tmp_path: Path) -> None:
     bundle = start(tmp_path)
     assert [slot.name for slot in bundle.manifest.slots] == ["picture", FACTS]
+    gates = [towers(bundle).get_parameter(f"slots.{name}.gate") for name in ("picture", FACTS)]
+    assert [float(gate.detach()) for gate in gates] == [1.0, 1.0], "a closed gate may stay closed"
     has_N = torch.arange(len(bundle.catalogue)) % 2 == 0
     assert torch.equal(modalities(bundle).any(1), has_N)
     lengths = modalities(bundle)[has_N].norm(dim=1)
