@@ -20,7 +20,6 @@ with shuffled facts is none of the graph's. *Last* is leave-one-out, *updates* f
 from __future__ import annotations
 
 import argparse
-import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -31,6 +30,7 @@ from bench.data.planted_kinds import NUM_ITEMS, NUM_KINDS
 from bench.ranking.cold import mean_of_users, user_means
 from bench.ranking.film_facts import (
     ALL_EVENTS,
+    FACTS,
     FILM_MODELS,
     FILMS,
     MORE_MODELS,
@@ -47,9 +47,8 @@ from bench.ranking.modality_runs import OWN, RANKINGS
 from bench.ranking.pictures import interval_of
 from bench.ranking.planted_modalities import (
     BY_TASTE,
-    KIND_ALONE,
     NEIGHBOURS,
-    TEXTS,
+    PAIRS,
     find_timm,
     planted_results,
     pooled_shares,
@@ -62,17 +61,23 @@ PLANTED = "planted"
 PARTS = (PLANTED, "films", "last", "updates", "costs")
 SIMILAR, OWN_KIND = "items similar to new ones", "own kind among the ten nearest"
 Values = NDArray[np.float64]
+Pair = tuple[str, str]  # a model and what it is compared with
+FILM_PAIRS = (
+    *((model, NO_FACTS) for model in (FACTS, SHUFFLED, *MORE_MODELS)),
+    *((model, SHUFFLED) for model in (FACTS, *MORE_MODELS)),
+    *((model, FACTS) for model in MORE_MODELS),
+)
 
 
 def metrics_of(
     set_name: str,
     folds: Sequence[Mapping[str, object]],
-    controls: Sequence[str],
+    pairs: Sequence[Pair],
     baselines: Sequence[str] = (),
 ) -> list[BenchMetric]:
-    """Return means over users, random order, and the differences from the controls.
+    """Return means over users, random order, and the differences of some pairs of models.
 
-    `baselines` are shown for each model. Intervals are by bootstrap over users.
+    `baselines` are shown for each model that has them. Intervals are by bootstrap over users.
     """
     num_folds = f"{len(folds)} folds" if len(folds) > 1 else "1 fold"
     models, metrics = list(folds[0]), list[BenchMetric]()
@@ -82,9 +87,9 @@ def metrics_of(
             parts = [_by_name(fold[model], ranking) for fold in folds]
             values[model] = user_means(parts, OWN, "NDCG@10")
             values[RANDOM] = user_means(parts, RANDOM, "NDCG@10")
-            for name in baselines:
+            for name in (one for one in baselines if _has_gains(parts[0], one)):
                 values[f"{model}: {name}"] = user_means(parts, name, "NDCG@10")
-        metrics += _rows((ranking, set_name), values | _gains(values, models, controls), num_folds)
+        metrics += _rows((ranking, set_name), values | _differences(values, pairs), num_folds)
     return metrics
 
 
@@ -95,15 +100,17 @@ def _by_name(result: object, ranking: str) -> dict[str, object]:
     return {"users": result[ranking]["users"], "gains": gains}
 
 
-def _gains(
-    values: Mapping[str, Values], models: Sequence[str], controls: Sequence[str]
-) -> dict[str, Values]:
-    """Return the differences of the models from those that are controls."""
-    pairs = itertools.product(models, controls)
+def _has_gains(part: Mapping[str, object], name: str) -> bool:
+    gains = part["gains"]
+    return isinstance(gains, dict) and name in gains
+
+
+def _differences(values: Mapping[str, Values], pairs: Sequence[Pair]) -> dict[str, Values]:
+    """Return the differences of those pairs of which both were measured."""
     return {
         f"{model} − {control}": values[model] - values[control]
         for model, control in pairs
-        if model not in controls and control in values
+        if model in values and control in values
     }
 
 
@@ -120,14 +127,13 @@ def rows_of_users(
 ) -> list[BenchMetric]:
     """Return the means over users of films' models, and their differences from the controls."""
     values = {name: np.array(one) for name, one in gains.items()}
-    more = _gains(values, list(values), (NO_FACTS, SHUFFLED))
-    return _rows((protocol, FILMS), values | more, note)
+    return _rows((protocol, FILMS), values | _differences(values, FILM_PAIRS), note)
 
 
 def run_planted(num_folds: int, *, with_pictures: bool) -> list[BenchMetric]:
     """Return what the made-up shop says of new items and of similar ones."""
     folds = planted_results(num_folds, with_pictures=with_pictures)
-    metrics = metrics_of(PLANTED, folds, (TEXTS, KIND_ALONE), (NEIGHBOURS,))
+    metrics = metrics_of(PLANTED, folds, PAIRS, (NEIGHBOURS,))
     for model in folds[0]:
         for by, shares in pooled_shares(folds, model).items():
             name = f"{by}, {model}" if by == BY_TASTE else by
@@ -193,7 +199,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         rows = run_planted(given.folds, with_pictures=with_pictures)
         save("modalities", PLANTED, rows, command=COMMAND)
     if "films" in parts:
-        rows = metrics_of(FILMS, fold_results(models, given.folds), (NO_FACTS, SHUFFLED))
+        rows = metrics_of(FILMS, fold_results(models, given.folds), FILM_PAIRS)
         save("modalities", FILMS, rows, command=COMMAND)
     if "last" in parts:
         save("modalities", FILMS, run_last_events(models), command=COMMAND)

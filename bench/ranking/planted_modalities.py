@@ -1,7 +1,8 @@
 """The made-up shop of the bench of modalities: new items and similar ones by each modality.
 
 Texts name the kind of an item, facts or pictures tell it, or all do. New items come with what the
-model reads and without events. *Popularity among neighbours* ranks them by the mean popularity of
+model reads and without events. What a model of all modalities loses when the items exchange what
+one of them says is what it gets from that one. *Popularity among neighbours* ranks them by the mean popularity of
 the known items that are most like them by the modality.
 
 N  items
@@ -37,13 +38,14 @@ from bench.data.vision_weights import write_efficientnet
 from bench.ranking.cold_folds import fold_of
 from bench.ranking.modality_runs import ModalityModel, Release, key_of, ranking_gains, release_of
 from bench.report.kept import kept_part, work_folder
-from recommender.config import PictureEncoderConfig
+from recommender.config import FACTS, PictureEncoderConfig
 from recommender.lists.fact_paths import FactPaths
 from recommender.lists.fact_similarity import fact_shares
 from recommender.ranking.cosines import text_cosines
 from recommender.ranking.ranker import Ranker
 from recommender.retrieval.picture_vectors import picture_cosines
 from trainer.config import FactsConfig, FusionConfig
+from trainer.evaluation.modality_control import ID, TEXT, shuffled_bundles
 
 TEXTS, KIND_ALONE = "right texts", "texts of the kind alone"
 FACTS_ALONE, PICTURES_ALONE = "facts without texts", "pictures without texts"
@@ -52,6 +54,16 @@ BY_TEXT, BY_FACTS, BY_PICTURE, BY_TASTE = "by text", "by facts", "by picture", "
 NEIGHBOURS = "popularity among neighbours"
 NUM_NEIGHBOURS = 10  # not tuned: popularity says nothing of a kind here
 NEAREST = 10
+# the same model, whose items exchange what one modality says of them
+SHUFFLED = {f"{ALL}, {name} shuffled": name for name in (TEXT, "picture", FACTS, ID)}
+PAIRS = (
+    (FACTS_ALONE, TEXTS),
+    (FACTS_ALONE, KIND_ALONE),
+    (PICTURES_ALONE, TEXTS),
+    (PICTURES_ALONE, KIND_ALONE),
+    (ALL, TEXTS),
+    *((ALL, name) for name in SHUFFLED),
+)
 MODALITY_OF = {
     TEXTS: BY_TEXT,
     KIND_ALONE: BY_TEXT,
@@ -120,8 +132,16 @@ def planted_results(num_folds: int, *, with_pictures: bool) -> list[dict[str, ob
             decided_by = key_of(key, planted.data, planted.model)
             results[name] = kept_part(f"modalities/{key}", decided_by, run)
             print(f"{key} is done", flush=True)
+        results |= _without_one(results.get(ALL))
         folds.append(results)
     return folds
+
+
+def _without_one(result: object) -> dict[str, object]:
+    """Return the results of the model of all modalities with one of them shuffled."""
+    if not isinstance(result, dict):
+        return {}
+    return {name: result[modality] for name, modality in SHUFFLED.items() if modality in result}
 
 
 def _run(planted: PlantedModel, name: str, number: int, folder: Path) -> dict[str, object]:
@@ -130,6 +150,9 @@ def _run(planted: PlantedModel, name: str, number: int, folder: Path) -> dict[st
     release = release_of(fold, planted.model, folder)
     popularity_N = _popularity_among_neighbours(release, MODALITY_OF[name])
     found = ranking_gains(fold, release, {NEIGHBOURS: popularity_N})
+    if name == ALL:
+        for shuffled, bundle in shuffled_bundles(release.bundle):
+            found[shuffled] = ranking_gains(fold, release._replace(bundle=bundle))
     return found | {"similar": similar_shares(release)}
 
 
@@ -191,6 +214,6 @@ def pooled_shares(folds: Sequence[Mapping[str, object]], model: str) -> dict[str
     for fold in folds:
         result = fold[model]
         assert isinstance(result, dict)
-        for name, shares in result["similar"].items():
+        for name, shares in result.get("similar", {}).items():
             pooled.setdefault(name, []).extend(shares)
     return pooled

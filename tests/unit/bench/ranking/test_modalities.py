@@ -18,7 +18,7 @@ from bench.data.planted_kinds import (
     without_kinds,
 )
 from bench.ranking.film_facts import FACTS, FILM_MODELS, NO_FACTS, SHUFFLED, film_model
-from bench.ranking.modalities import metrics_of, rows_of_users
+from bench.ranking.modalities import FILM_PAIRS, metrics_of, rows_of_users
 from bench.ranking.modality_runs import OWN, RANKINGS, Release, write_facts, write_pictures
 from bench.ranking.planted_modalities import BY_FACTS, BY_TASTE, BY_TEXT, similar_shares
 from bench.report.labels import LEAVE_ONE_OUT, RANDOM
@@ -51,7 +51,7 @@ def test_facts_are_compared_with_none_and_with_shuffled_ones() -> None:
         }
         for name in FILM_MODELS
     }
-    found = metrics_of("ml-100k", [fold], (NO_FACTS, SHUFFLED))
+    found = metrics_of("ml-100k", [fold], FILM_PAIRS)
     values = {(one.protocol, one.model): one.value for one in found}
     for ranking in RANKINGS:
         assert values[ranking, f"{FACTS} − {NO_FACTS}"] == 1.0
