@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -53,6 +54,8 @@ class FusionConfig:
 
     # of MODALITIES; none, because a catalogue has to show that its pictures say something
     modalities: tuple[str, ...] = ()
+    # further modalities by name, each with the Parquet file of its items' vectors
+    vectors: Mapping[str, str] = field(default_factory=dict)
     width: int = 64  # of a modality's whitened vectors; not searched
     # of the items that a training step treats as new, the share whose text, and whose vector of
     # each slot, it leaves out, so that new items without it are normal. Left out of 5 % of all

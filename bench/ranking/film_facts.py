@@ -1,4 +1,4 @@
-"""The films of the bench of modalities: facts of MovieLens 100K, or the same ones shuffled.
+"""The films of the bench of modalities: with facts of MovieLens 100K, or shuffled ones.
 
 *New films*: by folds, as in the bench `cold`. *Leave-one-out*: the last event of each user, from
 all others. *Updates*: a model of the first half of the timeline ranks each tenth of the other half,

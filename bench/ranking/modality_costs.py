@@ -1,4 +1,4 @@
-"""What slots cost: a training step, its memory, and the files of a release, with and without.
+"""What slots cost: a training step, its memory, and the files of a release.
 
 The catalogues are those of `python -m bench scale`: made-up histories, random vectors, five facts
 an item. Each measurement is a process of its own with one thread.

@@ -1,4 +1,4 @@
-"""One model of the bench of modalities: what it reads, its training, and the gains of its lists."""
+"""One model of the bench of modalities: what it reads, its training and its gains."""
 
 from __future__ import annotations
 

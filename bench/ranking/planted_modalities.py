@@ -2,8 +2,8 @@
 
 Texts name the kind of an item, facts or pictures tell it, or all do. New items come with what the
 model reads and without events. What a model of all modalities loses when the items exchange what
-one of them says is what it gets from that one. *Popularity among neighbours* ranks them by the mean popularity of
-the known items that are most like them by the modality.
+one of them says is what it gets from that one. *Popularity among neighbours* ranks new items by the
+mean popularity of the known items that are most like them by the modality.
 
 N  items
 """

@@ -39,8 +39,9 @@ def _reason(name: str, worth: Interval) -> Reason:
     A loss means that this model uses it, not that a model without it would be worse.
     """
     verdict = "are used by the model" if worth.low > 0 else "do not pay for themselves"
+    shown = _NAMES.get(name, f"vectors of {name}")
     text = (
-        f"{_NAMES.get(name, name)} {verdict}: shuffling them among the items costs "
+        f"{shown} {verdict}: shuffling them among the items costs "
         f"{signed_text(worth.difference)} NDCG@10 "
         f"({signed_text(worth.low)} to {signed_text(worth.high)})"
     )

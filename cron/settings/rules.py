@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_network
@@ -13,6 +14,9 @@ from cron.urls.wrong_url import WrongUrl
 from recommender.records.record_fields import MAX_TYPE_CHARS, is_finite
 from recommender.requests.body_fields import field_name
 from recommender.requests.wire import BadRequest
+
+OWN_MODALITIES = ("text", "id", "facts", "picture")
+_MODALITY_NAME = re.compile("[a-z][a-z0-9_]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +149,21 @@ def parse_weights(table: Mapping[str, object]) -> dict[str, float]:
             raise BadRequest(where, found=repr(value), expected="a number; it may be below 0")
         weights[name] = float(value)
     return weights
+
+
+def parse_vector_files(table: Mapping[str, object]) -> dict[str, str]:
+    """Parse the files of further modalities by name; raise BadRequest."""
+    files: dict[str, str] = {}
+    for name, file in table.items():
+        where = f"train.fusion.vectors.{field_name(name)}"
+        if not _MODALITY_NAME.fullmatch(name) or name in OWN_MODALITIES:
+            taken = ", ".join(OWN_MODALITIES)
+            expected = f"a name of a-z, 0-9 and _, which begins with a letter, not {taken}"
+            raise BadRequest(where, found=repr(name), expected=expected)
+        if not str(file).strip():
+            raise BadRequest(where, found=repr(file), expected="the path of a Parquet file")
+        files[name] = str(file)
+    return files
 
 
 def url_for(parse: Callable[[str], object]) -> Text:

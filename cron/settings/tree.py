@@ -30,6 +30,7 @@ from cron.settings.rules import (
     is_host,
     is_network,
     parse_placements,
+    parse_vector_files,
     parse_weights,
     url_for,
 )
@@ -343,6 +344,7 @@ _TRAIN_RULES: dict[str, Rule] = {
     "encoder.texts_per_step": Bounds(2, math.inf, "2 or more: texts learn by how they differ"),
     "encoder.lr": POSITIVE,
     "fusion.modalities": EachText(_modality),
+    "fusion.vectors": ParsedTable(parse_vector_files),
     "fusion.width": AT_LEAST_ONE,
     "fusion.dropout": Bounds(0, 0.99, "a share between 0 and 0.99"),
     "facts.width": AT_LEAST_ONE,

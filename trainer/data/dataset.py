@@ -22,6 +22,7 @@ from recommender.catalogue.item_columns import CatalogueItem, read_attributes
 from recommender.catalogue.knowledge_graph import KnowledgeGraph
 from recommender.config import IMPRESSION, Signals
 from trainer.config import Mode
+from trainer.data.fact_table import graph_of_table
 from trainer.data.positives import mark_positive
 
 FORMAT = 2
@@ -199,10 +200,8 @@ def read_facts(path: Path) -> KnowledgeGraph | None:
     if not path.exists():
         return None
     try:
-        table = pq.read_table(path, columns=list(_FACT_COLUMNS))
-        columns = [table[name].to_pylist() for name in _FACT_COLUMNS]
-        return KnowledgeGraph.of(zip(*columns, strict=True))
-    except (OSError, pa.ArrowException, KeyError, TypeError) as error:
+        return graph_of_table(pq.read_table(path, columns=list(_FACT_COLUMNS)))
+    except (OSError, pa.ArrowException, KeyError, ValueError) as error:
         raise SnapshotError(f"{path}: not a valid file of facts of a snapshot ({error})") from error
 
 

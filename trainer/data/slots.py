@@ -1,10 +1,12 @@
 """The slots of a bundle's network: what the item tower reads beside the texts.
 
-A full retrain decides which slots there are: the modalities of the settings that some item has, and
+A full retrain decides which slots there are: the modalities of the settings that some item has,
+those of which another system made the vectors (`trainer.data.vector_files`), and
 the facts. Their gates start open, because those at zero stay there where texts say nothing
 (docs/log.md). Updates and runs for new items keep them, and read new and changed vectors and facts.
 
-A further modality is a row of `_MODALITIES`: a function from a bundle to its raw vectors.
+A modality with an encoder of its own is a row of `_MODALITIES`: a function from a bundle to its raw
+vectors.
 
 N  items      R  raw vector      V  whitened vectors side by side      X  some items
 """
@@ -13,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import NamedTuple
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -29,15 +31,10 @@ from trainer.data.principal_terms import principal_terms
 from trainer.data.start import MOST_FITTED, CannotStart
 from trainer.data.texts import fit_whitening
 from trainer.data.translations import pretrained_terms
+from trainer.data.vector_files import RawVectors, read_vectors
 
 _ROWS_AT_ONCE = 65_536
-
-
-class RawVectors(NamedTuple):
-    """The vectors of a modality, as its encoder made them; and which items have one."""
-
-    vectors_NR: Tensor
-    has_N: Tensor
+_ROUNDING = 2e-3  # of numbers of unit vectors in half precision, computed twice
 
 
 def _pictures(bundle: Bundle) -> RawVectors | None:
@@ -58,7 +55,7 @@ def with_slots(bundle: Bundle, live: Bundle | None, config: TrainConfig) -> Bund
     if bundle.folder is None:
         return _with_facts(_new_slots(bundle, config), config)
     assert live is not None
-    changed = _with_changed_vectors(bundle, live)
+    changed = _with_changed_vectors(bundle, live, config)
     return changed if _has_same_facts(bundle, live) else _with_facts(changed, config)
 
 
@@ -75,11 +72,8 @@ def _has_same_facts(bundle: Bundle, live: Bundle) -> bool:
 def _new_slots(bundle: Bundle, config: TrainConfig) -> Bundle:
     """Fit the whitening of each modality, and make the slots."""
     found: dict[str, RawVectors] = {}
-    for name in config.fusion.modalities:
-        if name not in _MODALITIES:
-            known = ", ".join(_MODALITIES)
-            raise CannotStart(f"train.fusion.modalities: {name!r} is unknown; there is {known}")
-        raw = _MODALITIES[name](bundle)
+    for name in (*config.fusion.modalities, *sorted(config.fusion.vectors)):
+        raw = _raw_vectors(name, bundle, config)
         if raw is not None and raw.has_N.any():
             found[name] = raw
     whitenings, vectors = dict[str, Whitening](), list[Tensor]()
@@ -108,6 +102,16 @@ def _new_slots(bundle: Bundle, config: TrainConfig) -> Bundle:
     )
 
 
+def _raw_vectors(name: str, bundle: Bundle, config: TrainConfig) -> RawVectors | None:
+    """Return the vectors of a modality as its encoder or another system made them."""
+    if (file := config.fusion.vectors.get(name)) is not None:
+        return read_vectors(Path(file).expanduser(), bundle.catalogue)
+    if name not in _MODALITIES:
+        known = ", ".join(_MODALITIES)
+        raise CannotStart(f"train.fusion.modalities: {name!r} is unknown; there is {known}")
+    return _MODALITIES[name](bundle)
+
+
 def _facts_slot(bundle: Bundle, config: TrainConfig) -> list[Slot]:
     """Return the slot of facts, if they are read and there are any."""
     kind = config.facts.model
@@ -125,7 +129,7 @@ def _facts_slot(bundle: Bundle, config: TrainConfig) -> list[Slot]:
     ]
 
 
-def _with_changed_vectors(bundle: Bundle, live: Bundle) -> Bundle:
+def _with_changed_vectors(bundle: Bundle, live: Bundle, config: TrainConfig) -> Bundle:
     """Set the vectors of the items whose raw vectors are not the parent's, in place."""
     column, whole_NV = 0, bundle.facts.modalities_NV
     for slot in bundle.manifest.slots:
@@ -133,18 +137,41 @@ def _with_changed_vectors(bundle: Bundle, live: Bundle) -> Bundle:
             continue
         own_NV = whole_NV[:, column : column + slot.width]
         column += slot.width
-        raw = _MODALITIES[slot.name](bundle) if slot.name in _MODALITIES else None
-        if raw is None:
-            continue
-        before = _MODALITIES[slot.name](live)
-        changed_N = torch.ones_like(raw.has_N)
-        if before is not None:
-            num_before = len(before.has_N)
-            same_NR = raw.vectors_NR[:num_before] == before.vectors_NR
-            changed_N[:num_before] = ~same_NR.all(1)
-        rows_X = changed_N.nonzero().squeeze(1)
-        _whiten(own_NV, raw, rows_X, bundle.modality_whitenings[slot.name])
+        if slot.name in config.fusion.vectors:
+            raw = _raw_vectors(slot.name, bundle, config)
+            assert raw is not None
+            _set_vectors_of_file(own_NV, raw, bundle.modality_whitenings[slot.name], slot.name)
+        elif slot.name in _MODALITIES:
+            _set_changed_vectors(own_NV, slot.name, bundle, live)
     return bundle
+
+
+def _set_changed_vectors(own_NV: Tensor, name: str, bundle: Bundle, live: Bundle) -> None:
+    """Set the vectors of a modality that the bundles have as its encoder made them."""
+    raw, before = _MODALITIES[name](bundle), _MODALITIES[name](live)
+    if raw is None:
+        return
+    changed_N = torch.ones_like(raw.has_N)
+    if before is not None:
+        num_before = len(before.has_N)
+        same_NR = raw.vectors_NR[:num_before] == before.vectors_NR
+        changed_N[:num_before] = ~same_NR.all(1)
+    rows_X = changed_N.nonzero().squeeze(1)
+    _whiten(own_NV, raw, rows_X, bundle.modality_whitenings[name])
+
+
+def _set_vectors_of_file(own_NV: Tensor, raw: RawVectors, whitening: Whitening, name: str) -> None:
+    """Set the vectors that differ from the parent's by more than rounding, in place."""
+    if raw.vectors_NR.shape[1] != len(whitening.mean_R):
+        raise CannotStart(
+            f"train.fusion.vectors.{name}: the file has vectors of {raw.vectors_NR.shape[1]}"
+            f" numbers, and the live bundle was made with {len(whitening.mean_R)}; train with mode"
+            " full"
+        )
+    every_N = torch.arange(len(raw.has_N))
+    now_NV = _whiten(torch.zeros_like(own_NV), raw, every_N, whitening)
+    rows_X = ((now_NV - own_NV).abs().amax(1) > _ROUNDING).nonzero().squeeze(1)
+    own_NV[rows_X] = now_NV[rows_X]
 
 
 def _whiten(own_NV: Tensor, raw: RawVectors, rows_X: Tensor, whitening: Whitening) -> Tensor:

@@ -16,6 +16,7 @@ def modalities(num_users: int = NUM_USERS) -> Evaluation:
         "candidate": scores(LIVE[:num_users], None),
         "text": scores(LIVE[:num_users] / 2, None),
         "facts": scores(LIVE[:num_users], None),
+        "audio": scores(LIVE[:num_users], None),
     }
     found = report(models, num_users=num_users).panel
     assert found is not None
@@ -23,7 +24,7 @@ def modalities(num_users: int = NUM_USERS) -> Evaluation:
 
 
 def test_a_modality_that_loses_nothing_does_not_pay() -> None:
-    text, facts = modality_reasons(modalities(), None, 200)
+    text, facts, audio = modality_reasons(modalities(), None, 200)
     assert text.name == "modality_text"
     assert text.text.startswith(
         "texts are used by the model: shuffling them among the items costs +."
@@ -33,6 +34,7 @@ def test_a_modality_that_loses_nothing_does_not_pay() -> None:
     assert facts.text == (
         "facts do not pay for themselves: shuffling them among the items costs 0 NDCG@10 (0 to 0)"
     )
+    assert audio.text.startswith("vectors of audio do not pay for themselves")
     assert text.ok
     assert facts.ok
 
