@@ -48,7 +48,7 @@ BENCHES: Mapping[str, Bench] = {
         room="ranking", phrase="items found by how they look (needs timm and torchvision)"
     ),
     "graph": Bench(room="ranking", phrase="the names of facts as text, for new and known films"),
-    "modalities": Bench(room="ranking", phrase="facts in the item tower, for new and known items"),
+    "modalities": Bench(room="ranking", phrase="pictures and facts in the item tower"),
     "decisions": Bench(
         room="decisions",
         phrase="errors of experiments, estimates of policies, the cost of recording lists",

@@ -99,7 +99,7 @@ def _rank_last_events(data: RatingsSet, model: ModalityModel, folder: Path) -> l
 
 
 def update_gains(names: Sequence[str]) -> dict[str, object]:
-    """Return, by model, the mean gains of the users of each window: of all events and of new ones.
+    """Return, by model, the gains of the users of each window: of all events and of new ones.
 
     Each window is ranked by the model that was updated with those before it.
     """

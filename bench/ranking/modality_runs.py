@@ -48,7 +48,7 @@ class ModalityModel:
     thumbnails: Sequence[bytes] = ()
 
 
-class Release(NamedTuple):
+class ReleaseWithNew(NamedTuple):
     """A model that was trained without the held-out items, which it has by now."""
 
     bundle: Bundle
@@ -74,7 +74,7 @@ def write_pictures(data: RatingsSet, thumbnails: Sequence[bytes], snapshot: Path
     pq.write_table(pa.table({"item_id": data.item_ids, "thumbnail": digests}), snapshot / TABLE)
 
 
-def release_of(fold: Fold, model: ModalityModel, folder: Path) -> Release:
+def release_of(fold: Fold, model: ModalityModel, folder: Path) -> ReleaseWithNew:
     """Train a model on the fold's events, and let the held-out items arrive."""
     snapshot = folder / "snapshot"
     add_pictures = partial(write_pictures, fold.data, model.thumbnails)
@@ -89,11 +89,11 @@ def release_of(fold: Fold, model: ModalityModel, folder: Path) -> Release:
     )
     held_out = np.array(fold.data.item_ids)[fold.cold_N]
     new_N: Flags = np.isin([item.item_id for item in bundle.catalogue], held_out)
-    return Release(bundle=bundle, new_N=new_N, seconds=seconds)
+    return ReleaseWithNew(bundle=bundle, new_N=new_N, seconds=seconds)
 
 
 def ranking_gains(
-    fold: Fold, release: Release, baselines: Mapping[str, Tensor] | None = None
+    fold: Fold, release: ReleaseWithNew, baselines: Mapping[str, Tensor] | None = None
 ) -> dict[str, object]:
     """Return, by ranking, the users of the scored events and the gains by model.
 

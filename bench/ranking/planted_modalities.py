@@ -36,7 +36,13 @@ from bench.data.sets import RatingsSet
 from bench.data.snapshots import Flags
 from bench.data.vision_weights import write_efficientnet
 from bench.ranking.cold_folds import fold_of
-from bench.ranking.modality_runs import ModalityModel, Release, key_of, ranking_gains, release_of
+from bench.ranking.modality_runs import (
+    ModalityModel,
+    ReleaseWithNew,
+    key_of,
+    ranking_gains,
+    release_of,
+)
 from bench.report.kept import kept_part, work_folder
 from recommender.config import FACTS, PictureEncoderConfig
 from recommender.lists.fact_paths import FactPaths
@@ -156,7 +162,7 @@ def _run(planted: PlantedModel, name: str, number: int, folder: Path) -> dict[st
     return found | {"similar": similar_shares(release)}
 
 
-def nearness(release: Release, by: str, row: int) -> Tensor:
+def nearness(release: ReleaseWithNew, by: str, row: int) -> Tensor:
     """Return how near all items are to one by a modality, NaN for those without it."""
     bundle = release.bundle
     if by == BY_TEXT:
@@ -168,7 +174,7 @@ def nearness(release: Release, by: str, row: int) -> Tensor:
     return picture_cosines(bundle.pictures, bundle.pictures.vectors_NP[row].float())
 
 
-def similar_shares(release: Release) -> dict[str, list[float]]:
+def similar_shares(release: ReleaseWithNew) -> dict[str, list[float]]:
     """Return, by modality, of each new item the share of its kind among the ten nearest items."""
     bundle, ranker = release.bundle, Ranker(release.bundle)
     kinds_N = np.array([kind_of(int(item.item_id[1:])) for item in bundle.catalogue])
@@ -195,7 +201,7 @@ def _nearest(near_N: Tensor, row: int) -> NDArray[np.int64]:
     return found
 
 
-def _popularity_among_neighbours(release: Release, by: str) -> Tensor:
+def _popularity_among_neighbours(release: ReleaseWithNew, by: str) -> Tensor:
     """Return log(1 + count) of known items, and its mean over the nearest known ones for new."""
     popularity_N = torch.log1p(release.bundle.counts_N)
     known_N: Flags = ~release.new_N

@@ -35,12 +35,14 @@ class RawVectors(NamedTuple):
 def read_vectors(path: Path, catalogue: Catalogue) -> RawVectors:
     """Return the vectors of a catalogue's items, zeros for those without; raise CannotStart."""
     ids, vectors_XR = _read(path)
-    rows = np.array([-1 if row is None else row for row in catalogue.rows(ids)], np.int64)
-    known_X = (rows >= 0) & (vectors_XR != 0).any(1)
+    found = list(catalogue.rows(ids))
+    is_known = np.array([row is not None for row in found], np.bool_)
+    known_X = is_known & (vectors_XR != 0).any(1)
+    rows_X = np.array([row for row, known in zip(found, known_X, strict=True) if known], np.int64)
     vectors_NR = torch.zeros(len(catalogue), vectors_XR.shape[1])
     has_N = torch.zeros(len(catalogue), dtype=torch.bool)
     # the last of several rows of an item
-    places, from_end = np.unique(rows[known_X][::-1], return_index=True)
+    places, from_end = np.unique(rows_X[::-1], return_index=True)
     vectors_NR[places] = torch.from_numpy(vectors_XR[known_X][::-1][from_end])
     has_N[places] = True
     return RawVectors(vectors_NR, has_N)

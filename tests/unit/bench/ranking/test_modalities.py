@@ -19,7 +19,7 @@ from bench.data.planted_kinds import (
 )
 from bench.ranking.film_facts import FACTS, FILM_MODELS, NO_FACTS, SHUFFLED, film_model
 from bench.ranking.modalities import FILM_PAIRS, metrics_of, rows_of_users
-from bench.ranking.modality_runs import OWN, RANKINGS, Release, write_facts, write_pictures
+from bench.ranking.modality_runs import OWN, RANKINGS, ReleaseWithNew, write_facts, write_pictures
 from bench.ranking.planted_modalities import BY_FACTS, BY_TASTE, BY_TEXT, similar_shares
 from bench.report.labels import LEAVE_ONE_OUT, RANDOM
 from bench.scale.lists import made_up_bundle
@@ -91,7 +91,7 @@ def test_items_with_common_facts_are_similar_by_facts_alone() -> None:
     new_N = np.zeros(num_items, np.bool_)
     new_N[:3] = True
     bundle = replace(bundle, catalogue=bundle.catalogue.with_graph(graph))
-    shares = similar_shares(Release(bundle=bundle, new_N=new_N, seconds=0.0))
+    shares = similar_shares(ReleaseWithNew(bundle=bundle, new_N=new_N, seconds=0.0))
     assert shares[BY_FACTS] == [1.0] * 3
     assert np.mean(shares[BY_TEXT]) < 0.5
     assert len(shares[BY_TASTE]) == 3

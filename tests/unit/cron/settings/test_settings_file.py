@@ -210,7 +210,7 @@ def test_every_key_can_be_set_from_the_environment() -> None:
             ["train.fusion.vectors.picture", "a name", "not text, id, facts, picture"],
         ),
         ('[train.fusion.vectors]\naudio = ""\n', ["train.fusion.vectors.audio", "Parquet"]),
-        ('[train.fusion.vectors]\naudio = 3\n', ["train.fusion.vectors", "a table of texts"]),
+        ("[train.fusion.vectors]\naudio = 3\n", ["train.fusion.vectors", "a table of texts"]),
         ("store = 3\n", ["store = 3", "[store]"]),
         ('[train.model]\ntower = "gru"\n', ["train.model.tower = 'gru'", "'transformer', 'lstm'"]),
         ("[train.model]\nnum_heads = 3\n", ["train.model.dim = 64", "train.model.num_heads"]),

@@ -36,7 +36,7 @@ def sounds(num: int) -> list[list[float]]:
     return torch.randn(num, 6, generator=torch.Generator().manual_seed(0)).tolist()
 
 
-def added(tmp_path: Path, items: list[CatalogueItem]) -> Added:
+def parts_of(tmp_path: Path, items: list[CatalogueItem]) -> Added:
     folder = tmp_path / "snapshot"
     snapshot = folder if folder.exists() else write_planted_snapshot(folder)
     return Added(items=items, events=read_events(snapshot / "events.parquet"), facts=None)
@@ -54,13 +54,13 @@ def start(tmp_path: Path, file: Path) -> Bundle:
     """Return a new bundle that has read the file, saved and loaded."""
     config = config_of(file)
     texts = TextVectors(WORDS, cache=tmp_path)
-    made = new_bundle(added(tmp_path, planted_items()), config, texts, mode="full")
+    made = new_bundle(parts_of(tmp_path, planted_items()), config, texts, mode="full")
     save_bundle(with_slots(made, None, config), tmp_path / "live")
     return load_bundle(tmp_path / "live")
 
 
 def update(tmp_path: Path, live: Bundle, config: TrainConfig) -> Bundle:
-    more = added(tmp_path, [CatalogueItem(item_id="new")])
+    more = parts_of(tmp_path, [CatalogueItem(item_id="new")])
     texts = TextVectors(WORDS, cache=tmp_path)
     return with_slots(grown_bundle(live, more, config, texts, mode="update"), live, config)
 
