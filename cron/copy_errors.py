@@ -3,6 +3,8 @@
 FreshetError
 ├── WriterRefused                a writer's server refused a prompt, or gave no valid answer
 ├── WriterNotAccepted            the gate refused a writer
+├── WriterNotTuned               a writer's model could not be tuned
+├── NoAcceptedTexts              there is no text that a writer could be tuned on
 ├── UnknownCopy                  no text of such a brief is known
 ├── NothingToPin                 the live writer has no text of a brief
 ├── NotEdited                    no editor has decided on a brief
@@ -26,6 +28,17 @@ class WriterNotAccepted(FreshetError):
 
     def __init__(self, name: str, *, why: str) -> None:
         super().__init__(f"the writer {name} was not made live: {why}")
+
+
+class WriterNotTuned(FreshetError):
+    """A writer's model could not be tuned; the process that tried has printed why."""
+
+    def __init__(self, model: str) -> None:
+        super().__init__(f"the model {model} was not tuned; the line above says why")
+
+
+class NoAcceptedTexts(FreshetError):
+    """There is no text that a writer could be tuned on, or its file is not readable."""
 
 
 class UnknownCopy(FreshetError):

@@ -41,7 +41,6 @@ if TYPE_CHECKING:
 MAX_BATCH = 32
 _KEPT_OPENINGS = 16  # languages × kinds × tones that are in use at a time
 _INCOMPLETE = "\ufffd"  # how tokens of a part of a character are spelled
-_THINKS = "<think>"  # how templates of models that reason begin an answer
 
 
 @dataclass(slots=True, kw_only=True)
@@ -120,7 +119,7 @@ class CausalWriter:
         given_BS = ids_BS
         waiting = list(rows)
         for _ in range(self._sampling.max_tokens):
-            logits_BV = self._step(given_BS, mask_BL, positions_BS, cache)
+            logits_BV = self._last_logits(given_BS, mask_BL, positions_BS, cache)
             chosen = [
                 self._extend(row, logits_V) for row, logits_V in zip(rows, logits_BV, strict=True)
             ]
@@ -135,18 +134,10 @@ class CausalWriter:
                 row.text = row.so_far.strip()
         return num_opening * len(rows) + int(mask_BS.sum())
 
-    def _step(self, ids_BS: Tensor, mask_BL: Tensor, positions_BS: Tensor, cache: Any) -> Tensor:
-        device = self._model.device
-        answer = self._model.network(
-            input_ids=ids_BS.to(device),
-            attention_mask=mask_BL.to(device),
-            position_ids=positions_BS.to(device),
-            **{self._model.cache_name: cache},
-            use_cache=True,
-            logits_to_keep=1,
-        )
-        logits_BV: Tensor = answer.logits[:, -1].float().cpu()
-        return logits_BV
+    def _last_logits(
+        self, ids_BS: Tensor, mask_BL: Tensor, positions_BS: Tensor, cache: Any
+    ) -> Tensor:
+        return self._model.logits(ids_BS, mask_BL, positions_BS, cache, keep=1)[:, -1].cpu()
 
     def _extend(self, row: _GrowingText, logits_V: Tensor) -> int:
         """Add a token to a text and return it; end the text with its line."""
@@ -183,9 +174,7 @@ class CausalWriter:
     ) -> tuple[DynamicCache, int, list[list[int]]]:
         """Return keys and values of the opening for each row, its length, and the questions."""
         shared = self._model.render(opening, asks=False)
-        texts = [self._model.render(self._turns(row), asks=True) for row in rows]
-        if any(text.endswith(_THINKS) for text in map(str.rstrip, texts)):
-            texts = [f"{text.rstrip()}\n</think>\n\n" for text in texts]
+        texts = [self._model.asked(self._turns(row)) for row in rows]
         if not all(text.startswith(shared) for text in texts):
             shared = ""  # a template that writes an opening differently when more follows
         cache, num_opening = self._opening(shared)
@@ -208,7 +197,7 @@ class CausalWriter:
             ids_1S = torch.tensor([self._model.tokens(text, begins=True)])
             cache = DynamicCache()
             positions_1S = torch.arange(ids_1S.shape[1])[None]
-            self._step(ids_1S, torch.ones_like(ids_1S), positions_1S, cache)
+            self._last_logits(ids_1S, torch.ones_like(ids_1S), positions_1S, cache)
             while len(self._openings) >= _KEPT_OPENINGS:
                 self._openings.pop(next(iter(self._openings)))
             self._openings[text] = (cache, ids_1S.shape[1])

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 # As in recommender.encoder.encoder: larger models compute in the half precision of their file.
 MAX_FLOAT32_WEIGHTS = 1_000_000_000
+_THINKS = "<think>"  # how templates of models that reason begin an answer
 
 
 class CausalModel:
@@ -74,6 +75,30 @@ class CausalModel:
                 f"writer {self.name}: its chat template refuses the prompt ({in_one_line(error)})"
             ) from error
         return str(text)
+
+    def asked(self, turns: Sequence[ChatTurn]) -> str:
+        """Return a conversation up to where the answer begins, after thoughts that are empty."""
+        text = self.render(turns, asks=True)
+        return f"{text.rstrip()}\n</think>\n\n" if text.rstrip().endswith(_THINKS) else text
+
+    def logits(
+        self, ids_BS: Tensor, mask_BL: Tensor, positions_BS: Tensor, cache: Any, *, keep: int = 0
+    ) -> Tensor:
+        """Return the logits of the last `keep` tokens, or of all (0); the cache grows by them."""
+        answer = self.network(
+            input_ids=ids_BS.to(self.device),
+            attention_mask=mask_BL.to(self.device),
+            position_ids=positions_BS.to(self.device),
+            **{self.cache_name: cache},
+            use_cache=True,
+            logits_to_keep=keep,
+        )
+        logits_BSV: Tensor = answer.logits.float()
+        return logits_BSV
+
+    def refresh_digest(self) -> None:
+        """Compute the digest again, after the weights were changed."""
+        self.digest = self._digest()
 
     def tokens(self, text: str, *, begins: bool) -> list[int]:
         """Return the tokens of a text; chat templates write the beginning of a text themselves."""

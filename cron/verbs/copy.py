@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from typing import Literal, cast
 
 import msgspec
@@ -20,6 +21,7 @@ from cron.settings.file import Loaded
 from cron.settings.places import var_folder
 from cron.settings.tree import Settings
 from cron.verbs.actions import add_action
+from cron.verbs.copy_tuning import add_tuning, tune_model, write_texts
 from cron.verbs.person import person_name
 from cron.verbs.table import clock, show_json, table
 from cron.wiring import open_artifacts, open_copy_server, open_ledger
@@ -56,7 +58,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     editing.add_argument("text", metavar="TEXT", help="your text")
     writers = add_action(actions, "writers", "list the writers and what they cost")
     writers.add_argument("--json", action="store_true", help="print JSON")
-    add_action(actions, "release", "judge the writer of the settings, and make it live")
+    releasing = add_action(actions, "release", "judge the writer of the settings, and make it live")
+    releasing.add_argument("--model", help="a model in place of copy.model, as `copy tune` made")
+    add_tuning(actions)
     add_action(actions, "rollback", "make the writer before the live one live again")
 
 
@@ -70,19 +74,23 @@ def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
         case "writers":
             _list_writers(ledger, as_json=arguments.json)
         case "release":
-            verdict = release_writer(_release_of(settings, ledger))
+            verdict = release_writer(_release_of(settings, ledger, model=arguments.model))
             print(f"the writer is live: {verdict.why}\n{_scores_line(verdict.scores)}")
         case "rollback":
             _roll_back(ledger, settings)
+        case "tune":
+            tune_model(arguments, settings, ledger)
+        case "accepted":
+            write_texts(arguments, settings, ledger)
         case _:
             _decide(arguments, ledger)
     return 0
 
 
-def _release_of(settings: Settings, ledger: Ledger) -> WriterRelease:
+def _release_of(settings: Settings, ledger: Ledger, *, model: str | None) -> WriterRelease:
     var = var_folder(settings)
     return WriterRelease(
-        settings=settings.copy,
+        settings=settings.copy if model is None else replace(settings.copy, model=model),
         ledger=ledger,
         artifacts=open_artifacts(settings.store.artifacts),
         open_server=lambda: open_copy_server(settings),

@@ -13,7 +13,14 @@ from copywriter.ready_text import ReadyText
 from copywriter.verifier.verdict import Violation
 from copywriter.writing.verified import RejectedText, VerifiedText
 from cron.copy_errors import NotEdited, NothingToPin, UnknownCopy
-from cron.ledger import copy_cost_rows, copy_rows, metric_rows, wanted_rows, writer_rows
+from cron.ledger import (
+    accepted_rows,
+    copy_cost_rows,
+    copy_rows,
+    metric_rows,
+    wanted_rows,
+    writer_rows,
+)
 from cron.ledger.copy_cost_rows import CopyCost
 from cron.ledger.ledger import Ledger, open_ledger
 from tests.contracts.ledgers import EMBEDDED, NOW, ON_SERVERS
@@ -228,3 +235,24 @@ def test_a_ready_text_says_who_wrote_it(ledger: Ledger) -> None:
     copy_rows.store(ledger, "w1", [written_text(BLUE, "A")])
     found = copy_rows.ready(ledger, [BLUE.digest(), RED.digest()])
     assert found == {BLUE.digest(): ReadyText(text="A", source="writer")}
+
+
+def test_accepted_texts_are_an_editors_or_the_newest(ledger: Ledger, clock: Clock) -> None:
+    """Whichever writer wrote them; what is banned or in another language is left out."""
+    green, chinese = film_brief("Green Hill"), film_brief("Low Sea", language="zh")
+    copy_rows.store(
+        ledger, "w1", [written_text(BLUE, "A"), written_text(RED, "B"), template(green)]
+    )
+    clock.now += timedelta(hours=1)
+    writer_rows.add(ledger, "w2", name="large")
+    copy_rows.store(ledger, "w2", [written_text(BLUE, "C"), written_text(chinese, "D")])
+    assert accepted_of(ledger) == {"Blue Train": "C", "Red Boat": "B"}
+    copy_rows.decide(ledger, RED.digest(), "ban", None, by="ann")
+    copy_rows.decide(ledger, BLUE.digest(), "edit", "E", by="ann")
+    assert accepted_of(ledger) == {"Blue Train": "E"}
+
+
+def accepted_of(ledger: Ledger) -> dict[str, str]:
+    """Return the accepted English texts, by title."""
+    found = accepted_rows.accepted_texts(ledger, ("en",))
+    return {str(one.brief.items[0].title): one.text for one in found}
