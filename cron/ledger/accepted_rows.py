@@ -6,13 +6,13 @@ from collections.abc import Collection, Sequence
 
 import sqlalchemy as sa
 
-from copywriter.brief import Brief, Language
+from copywriter.brief import Brief
 from copywriter.tuning.accepted_texts import AcceptedText
 from cron.ledger import schema
 from cron.ledger.ledger import Ledger
 
 
-def accepted_texts(ledger: Ledger, languages: Collection[Language]) -> Sequence[AcceptedText]:
+def accepted_texts(ledger: Ledger, languages: Collection[str]) -> Sequence[AcceptedText]:
     """Return a text of each brief: the editor's, else the newest that any writer wrote.
 
     Briefs whose text an editor banned are left out, and those in other languages.
