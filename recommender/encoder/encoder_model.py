@@ -18,9 +18,16 @@ if TYPE_CHECKING:
     from torch import nn
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+GGUF_CURE = "run: pip install gguf accelerate"
 _MAX_ERROR_CHARS, _SHOWN_NAMES = 300, 3
 # The layer after the last hidden state. It is not used, and checkpoints often lack it.
 _UNUSED = "pooler"
+
+
+def is_reader_missing(source: EncoderSource, error: Exception) -> bool:
+    """Return whether a GGUF file was not loaded because a package that reads it is missing."""
+    needs_package = isinstance(error, ImportError) or "accelerate is required" in str(error)
+    return source.gguf is not None and needs_package
 
 
 def load_model(
@@ -31,16 +38,13 @@ def load_model(
     try:
         tokenizer, network, missing = _load(source)
     except Exception as error:  # a damaged file may raise anything
-        reader_missing = source.gguf is not None and (
-            isinstance(error, ImportError) or "accelerate is required" in str(error)
-        )
         where = (
             ""
             if Path(source.folder).is_dir()
             else "no local folder has that name, so it was looked up on the hub; "
         )
         named = f"{where}name a wheel, a local folder, a GGUF file or a hub model"
-        cure = "run: pip install gguf accelerate" if reader_missing else named
+        cure = GGUF_CURE if is_reader_missing(source, error) else named
         raise EncoderError(
             f"encoder {config.model}: can't load it from {source.folder} "
             f"({in_one_line(error)}); {cure}"
