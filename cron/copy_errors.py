@@ -4,7 +4,7 @@ FreshetError
 ├── WriterRefused                a writer's server refused a prompt, or gave no valid answer
 ├── WriterNotAccepted            the gate refused a writer
 ├── WriterNotTuned               a writer's model could not be tuned
-├── NoAcceptedTexts              there is no text that a writer could be tuned on
+├── NoAcceptedTexts              no text was found that a writer could be tuned on
 ├── UnknownCopy                  no text of such a brief is known
 ├── NothingToPin                 the live writer has no text of a brief
 ├── NotEdited                    no editor has decided on a brief
@@ -38,7 +38,7 @@ class WriterNotTuned(FreshetError):
 
 
 class NoAcceptedTexts(FreshetError):
-    """There is no text that a writer could be tuned on, or its file is not readable."""
+    """No text was found that a writer could be tuned on, or its file is not readable."""
 
 
 class UnknownCopy(FreshetError):

@@ -1,4 +1,4 @@
-"""Low-rank matrices beside the linear layers of a language model (LoRA), while they are trained.
+"""Low-rank matrices (LoRA) beside the linear layers of a model, while they are trained.
 
 Each layer's output gets (alpha / rank) · B · A · x (Hu et al. 2021). A starts random and B at zero,
 so a model begins as it was. `merge` adds the product to the weights.
@@ -38,7 +38,7 @@ class LowRank:
             for matrix in matrices:
                 matrix.requires_grad_()
             self._layers[name] = matrices
-            self._hooks.append(layer.register_forward_hook(_Product(matrices)))
+            self._hooks.append(layer.register_forward_hook(_LowRankProduct(matrices)))
 
     @property
     def matrices(self) -> Sequence[Tensor]:
@@ -63,7 +63,7 @@ class LowRank:
             weight_OI.data = (weight_OI.data.float() + product_OI).to(weight_OI.dtype)
 
 
-class _Product:
+class _LowRankProduct:
     """A hook that adds the matrices' product to a layer's outputs, in float32."""
 
     def __init__(self, matrices: tuple[Tensor, Tensor]) -> None:

@@ -1,4 +1,4 @@
-"""Accepted texts as tokens: the openings that they share, and for each its question and answer.
+"""Accepted texts as tokens: the openings that they share, their questions and answers.
 
 A model is asked exactly as it is when it writes. Only the answer counts in the loss.
 
@@ -44,7 +44,7 @@ def token_text(model: CausalModel, prompts: Prompts, text: AcceptedText) -> Toke
     """Return a text as the model reads it; raise WriterError."""
     prompt = prompts.prompt(text.brief)
     answer = ChatTurn(role="assistant", content=text.text)
-    asked = model.asked(prompt.turns())
+    asked = model.question(prompt.turns())
     whole = model.render((*prompt.turns(), answer), asks=False)
     opening = model.render(prompt.opening, asks=False)
     if not asked.startswith(opening):

@@ -59,7 +59,7 @@ def tune_writer(
     matrices = LowRank(model.network, rank=options.rank, seed=options.seed)
     before = best = held_out_loss(model, held_out, options)
     kept, best_epoch = matrices.copy(), 0
-    course = _Course(model, matrices, options, trained, on_step)
+    course = _TuningCourse(model, matrices, options, trained, on_step)
     for epoch in range(1, options.epochs + 1):
         course.run_epoch(draw)
         loss = held_out_loss(model, held_out, options)
@@ -98,7 +98,7 @@ def held_out_loss(model: CausalModel, texts: Sequence[TokenText], options: Tunin
     return total / num_tokens
 
 
-class _Course:
+class _TuningCourse:
     """The steps of a tuning, with the optimiser's state."""
 
     def __init__(

@@ -174,7 +174,7 @@ class CausalWriter:
     ) -> tuple[DynamicCache, int, list[list[int]]]:
         """Return keys and values of the opening for each row, its length, and the questions."""
         shared = self._model.render(opening, asks=False)
-        texts = [self._model.asked(self._turns(row)) for row in rows]
+        texts = [self._model.question(self._turns(row)) for row in rows]
         if not all(text.startswith(shared) for text in texts):
             shared = ""  # a template that writes an opening differently when more follows
         cache, num_opening = self._opening(shared)

@@ -82,7 +82,7 @@ class CausalModel:
             ) from error
         return str(text)
 
-    def asked(self, turns: Sequence[ChatTurn]) -> str:
+    def question(self, turns: Sequence[ChatTurn]) -> str:
         """Return a conversation up to where the answer begins, after thoughts that are empty."""
         text = self.render(turns, asks=True)
         return f"{text.rstrip()}\n</think>\n\n" if text.rstrip().endswith(_THINKS) else text

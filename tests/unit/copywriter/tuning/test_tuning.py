@@ -1,4 +1,4 @@
-"""Tuning: the loss of accepted texts falls, other tokens do not count, and the model is saved."""
+"""Tuning: the loss of accepted texts falls, other tokens do not count, the model is saved."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def test_accepted_texts_are_read_as_they_were_written(tmp_path: Path) -> None:
     assert read_accepted(tmp_path / "texts.jsonl") == TEXTS
 
 
-def test_a_line_that_is_no_text_is_named(tmp_path: Path) -> None:
+def test_the_message_names_a_line_without_text(tmp_path: Path) -> None:
     write_accepted(tmp_path / "texts.jsonl", TEXTS[:1])
     with (tmp_path / "texts.jsonl").open("a") as stream:
         stream.write('\n{"text": "A drama."}\n')

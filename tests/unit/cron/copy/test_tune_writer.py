@@ -1,4 +1,4 @@
-"""Tuning by the verb's own way: texts of the ledger or a file, a process, the gate's verdict."""
+"""Tuning as the verb does it: texts of the ledger or a file, a process, the gate."""
 
 from __future__ import annotations
 
