@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from cron.errors import MissingClient, SettingsError
 from cron.settings.places import item_records_path, var_folder
-from cron.settings.tree import Settings
+from cron.settings.tree import Settings, StoreSettings
 from cron.urls import stores, torchserve
 from cron.urls.files import FileUrl
 from cron.urls.kafka import KafkaUrl
@@ -61,7 +61,9 @@ def open_services(settings: Settings) -> Services:
         histories=open_histories(settings.store.histories, keys_of(ledger).of_user),
         item_records=open_item_records(settings.store.histories),
         artifacts=artifacts,
-        launcher=open_launcher(settings.store.launcher, text_cache=paths.texts),
+        launcher=open_launcher(
+            settings.store.launcher, text_cache=paths.texts, artifacts=settings.store.artifacts
+        ),
         server=open_server(
             settings.store.server, var=paths.var, drain_timeout_s=settings.release.drain_timeout_s
         ),
@@ -144,8 +146,8 @@ def open_artifacts(url: str) -> ArtifactStore:
             return _s3_artifacts(bucket)
 
 
-def open_launcher(url: str, *, text_cache: Path) -> TrainLauncher:
-    """Open the launcher of trainings."""
+def open_launcher(url: str, *, text_cache: Path, artifacts: str | None = None) -> TrainLauncher:
+    """Open the launcher of trainings, whose files may travel through the artifact store."""
     match _parse("launcher", stores.parse_launcher, url):
         case ProcessUrl():
             from cron.backends.launch import process
@@ -158,7 +160,10 @@ def open_launcher(url: str, *, text_cache: Path) -> TrainLauncher:
         case RayUrl() as cluster:
             from cron.backends.launch import ray
 
-            return ray.open_launcher(cluster, text_cache=text_cache)
+            store = _parse(
+                "artifacts", stores.parse_artifacts, artifacts or StoreSettings().artifacts
+            )
+            return ray.open_launcher(cluster, text_cache=text_cache, artifacts=store)
 
 
 def open_server(url: str, *, var: Path, drain_timeout_s: float) -> ModelServer:

@@ -6,9 +6,10 @@
 With `--least`, the training starts with as many workers as the cluster has room for, and starts
 again from its checkpoint with fewer or more when machines go or come. Each worker gets a GPU with
 `--gpu`, or if the configuration's device is "cuda". Without an address, Ray is started on this
-machine for the time of the training. The workers must reach snapshot, configuration and output
-under the same path, and Freshet must be installed where they run. The exit status and the sentence
-on stderr are those of `python -m trainer`.
+machine for the time of the training. Freshet must be installed where the workers run. They must
+reach snapshot, configuration and output under the same path; or with `--store URI`, a place as in
+`remote_files/store.py`, through which the files travel. The exit status and the sentence on stderr
+are those of `python -m trainer`.
 """
 
 from __future__ import annotations
@@ -17,16 +18,25 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import cast
+
+from pyarrow.fs import FileSystem
 
 from trainer.__main__ import CANNOT, MACHINE, train
 from trainer.candidate_files import last_checkpoint_ns
 from trainer.cluster.messages import UNFIT, last_line
 from trainer.config import TrainConfig, load_config
+from trainer.machine import distributed
 from trainer.machine.distributed import BACKENDS, PATIENCE
+from trainer.machine.preemption import PreemptionNotice
 from trainer.machine.retries import RetryPolicy, call_with_retries
+from trainer.remote_files.receiver import local_files, stored_progress
+from trainer.remote_files.sender import fetch, is_made, newest_checkpoint, progress_shown, send
+from trainer.remote_files.store import FileStore, below, open_store
 
 _ROOT = str(Path(__file__).resolve().parents[1])
 # Ray's proxy forks for each driver while its gRPC threads run, and a few forks in a hundred crash
@@ -50,6 +60,7 @@ class _Command:
     least: int
     most: int
     needs_gpu: bool
+    store: str | None
     of_trainer: list[str]
 
     def path(self, option: str) -> Path:
@@ -85,7 +96,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 log_to_driver=True,
             )
         )
-        _fit(command, config, uses_gpu=uses_gpu)
+        _make(command, config, uses_gpu=uses_gpu)
     except Exception as error:  # whatever Ray raises, the caller gets one sentence
         sys.stderr.write(f"{sentence(error)}\n")
         return 1
@@ -106,12 +117,14 @@ def _parse(arguments: Sequence[str] | None) -> _Command:
     parser.add_argument("--workers", type=int, default=1, help="the number of ranks, at most")
     parser.add_argument("--least", type=int, help="the number at least; without it the same")
     parser.add_argument("--gpu", action="store_true", help="give each rank a GPU")
+    parser.add_argument("--store", help="where the files of trainings travel, without a shared one")
     given, of_trainer = parser.parse_known_args(arguments)
     return _Command(
         address=given.address,
         least=given.workers if given.least is None else given.least,
         most=given.workers,
         needs_gpu=given.gpu,
+        store=given.store,
         of_trainer=of_trainer,
     )
 
@@ -124,7 +137,50 @@ def _variables(environment: Mapping[str, str], *, uses_gpu: bool) -> dict[str, s
     return {**variables, "PYTHONPATH": _ROOT}
 
 
-def _fit(command: _Command, config: TrainConfig, *, uses_gpu: bool) -> None:
+def _make(command: _Command, config: TrainConfig, *, uses_gpu: bool) -> None:
+    """Make the candidate on the cluster that this process has joined."""
+    out = command.path("--out")
+    if command.store is None:
+        _fit(command, config, _shared_files(command.of_trainer, out), uses_gpu=uses_gpu)
+        return
+    uri = below(command.store, out.parent.name)
+    store = open_store(uri)
+    if not is_made(store):
+        send(store, snapshot=command.path("--snapshot"), config=command.path("--config"))
+        with progress_shown(store, out):
+            _fit(command, config, _stored_files(uri, store), uses_gpu=uses_gpu)
+    fetch(store, out)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Files:
+    """Where the files of a training are: what ranks have to know, and Ray's own folder."""
+
+    of_ranks: Mapping[str, object]
+    storage: str
+    filesystem: FileSystem | None
+    last_checkpoint: Callable[[], object]
+
+
+def _shared_files(of_trainer: list[str], out: Path) -> _Files:
+    return _Files(
+        of_ranks={"arguments": of_trainer},
+        storage=str(out.parent / "ray"),
+        filesystem=None,
+        last_checkpoint=partial(last_checkpoint_ns, out),
+    )
+
+
+def _stored_files(uri: str, store: FileStore) -> _Files:
+    return _Files(
+        of_ranks={"store": uri},
+        storage=f"{store.root}/ray",
+        filesystem=store.files,
+        last_checkpoint=partial(newest_checkpoint, uri),
+    )
+
+
+def _fit(command: _Command, config: TrainConfig, files: _Files, *, uses_gpu: bool) -> None:
     """Train on the cluster that this process has joined."""
     from ray.train.torch import TorchConfig
     from ray.train.v2.api.config import FailureConfig, RunConfig, ScalingConfig
@@ -132,11 +188,10 @@ def _fit(command: _Command, config: TrainConfig, *, uses_gpu: bool) -> None:
 
     from trainer.cluster.failures import FailureLimit
 
-    out = command.path("--out")
     is_elastic = command.least < command.most
     TorchTrainer(
         _rank,
-        train_loop_config={"arguments": command.of_trainer},
+        train_loop_config=dict(files.of_ranks),
         torch_config=TorchConfig(
             backend=BACKENDS["cuda" if uses_gpu else "cpu"],
             timeout_s=round(PATIENCE.total_seconds()),
@@ -148,10 +203,11 @@ def _fit(command: _Command, config: TrainConfig, *, uses_gpu: bool) -> None:
         ),
         run_config=RunConfig(
             name="freshet",
-            storage_path=str(out.parent / "ray"),
+            storage_path=files.storage,
+            storage_filesystem=files.filesystem,
             failure_config=FailureConfig(max_failures=_WITHOUT_LIMIT),
             # Ray takes its other callbacks here too, as its source says.
-            callbacks=[FailureLimit(partial(last_checkpoint_ns, out))],  # type: ignore[list-item]
+            callbacks=[FailureLimit(files.last_checkpoint)],  # type: ignore[list-item]
         ),
     ).fit()
 
@@ -175,16 +231,28 @@ def sentence(error: Exception) -> str:
     return f"trainer: on Ray: {why}" if unfit else f"trainer: machine: on Ray: {before}"
 
 
-def _rank(config: dict[str, list[str]]) -> None:
+def _rank(config: Mapping[str, object]) -> None:
     """Run the trainer as one rank; Ray has already joined the process group."""
     from trainer.cluster.notice import DrainNotice
 
     try:
-        train(config["arguments"], DrainNotice())
+        if "store" in config:
+            _train_from_store(str(config["store"]), DrainNotice())
+        else:
+            train(cast("list[str]", config["arguments"]), DrainNotice())
     except MACHINE as error:  # our own classes may not survive the way back through Ray
         raise RuntimeError(str(error)) from None
     except CANNOT as error:
         raise RuntimeError(f"{UNFIT}{error}") from None
+
+
+def _train_from_store(uri: str, notice: PreemptionNotice) -> None:
+    store = open_store(uri)
+    with local_files(store) as here:
+        files = {"--snapshot": here.snapshot, "--config": here.config, "--out": here.out}
+        arguments = [word for option, path in files.items() for word in (option, str(path))]
+        with stored_progress(store, here.out) if distributed.rank() == 0 else nullcontext():
+            train(arguments, notice)
 
 
 if __name__ == "__main__":

@@ -57,6 +57,7 @@ MODEL = (
 # how the ranks of a training find each other
 RANKS = ("NCCL_*", "GLOO_*", "UCX_*", "MASTER_ADDR", "MASTER_PORT", "FRESHET_RENDEZVOUS")
 RAY = ("RAY_*",)  # includes RAY_AUTH_TOKEN, for the driver only
+S3 = ("AWS_*",)  # only for a driver that sends files through a bucket
 # settings, and passwords of the services that are used
 _SERVICES = (
     "FRESHET_CONFIG",

@@ -14,7 +14,8 @@ _TORCHRUN = (
 )
 _RAY = (
     "ray://HOST:PORT?workers=N, or ray:?workers=N for a cluster on this machine; "
-    "N may be a range such as 1:4, and gpus=1 gives each worker a GPU"
+    "N may be a range such as 1:4, gpus=1 gives each worker a GPU, and files=store sends files "
+    "through store.artifacts"
 )
 
 
@@ -46,13 +47,15 @@ class RayUrl:
     """The least and the most workers on a Ray cluster.
 
     `head` is HOST:PORT, or None for a cluster that is started here. With `needs_gpu`, each worker
-    has a GPU; otherwise only if `train.device` is "cuda".
+    has a GPU; otherwise only if `train.device` is "cuda". With `uses_store`, files travel through
+    the artifact store; otherwise all machines share the folder `store.var`.
     """
 
     head: str | None
     least: int
     most: int
     needs_gpu: bool = False
+    uses_store: bool = False
 
 
 def parse_process(url: str) -> ProcessUrl:
@@ -77,12 +80,21 @@ def parse_ray(url: str) -> RayUrl:
         parts = urlsplit(url)
         if (parts.port is not None) != bool(parts.netloc):
             raise ValueError("HOST and PORT go together")
-        options = _options(url, ("workers", "gpus"))
+        options = _options(url, ("workers", "gpus", "files"))
         least, most = _range("workers", options.get("workers", "1"))
         gpus = options.get("gpus", "0")
         if gpus not in ("0", "1"):
             raise ValueError("gpus= is 0 or 1, because a worker trains on one GPU")
-        return RayUrl(head=parts.netloc or None, least=least, most=most, needs_gpu=gpus == "1")
+        files = options.get("files", "shared")
+        if files not in ("shared", "store"):
+            raise ValueError("files= is shared or store")
+        return RayUrl(
+            head=parts.netloc or None,
+            least=least,
+            most=most,
+            needs_gpu=gpus == "1",
+            uses_store=files == "store",
+        )
     except ValueError as error:
         raise WrongUrl(url, expected=_RAY, reason=str(error)) from error
 

@@ -84,7 +84,11 @@ def _ledger(store: StoreSettings) -> str:
 
 
 def _launcher(settings: Settings) -> str:
-    wiring.open_launcher(settings.store.launcher, text_cache=Paths(var=var_folder(settings)).texts)
+    wiring.open_launcher(
+        settings.store.launcher,
+        text_cache=Paths(var=var_folder(settings)).texts,
+        artifacts=settings.store.artifacts,
+    )
     return "ok"
 
 

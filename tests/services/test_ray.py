@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from cron.errors import TrainerDied
-from cron.wiring import open_launcher
+from cron.wiring import open_artifacts, open_launcher
 from tests.contracts.test_train_launcher import (
     EMBEDDED,
     ENDLESS,
@@ -20,6 +20,7 @@ from tests.contracts.test_train_launcher import (
     training,
     until,
 )
+from tests.servers import Servers
 from tests.services.ray_cluster import RayCluster
 from trainer.candidate_files import PROGRESS, partial_of
 from trainer.report import read_report
@@ -28,8 +29,19 @@ LIMIT_S = 300.0
 
 
 @pytest.fixture
+def bucket(servers: Servers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """An artifact store in a bucket, whose keys are in the environment of all machines."""
+    for name, value in servers.s3_keys().items():
+        monkeypatch.setenv(name, value)
+    url = servers.s3_store()
+    (tmp_path / "first").write_text("made the bucket")
+    open_artifacts(url).put("first", tmp_path / "first")
+    return url
+
+
+@pytest.fixture
 def cluster(
-    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+    bucket: str, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[RayCluster]:
     """A cluster of two machines with one CPU each."""
     monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
@@ -76,22 +88,25 @@ def progress(out: Path) -> dict[str, float]:
 
 
 def test_a_lost_worker_does_not_change_the_candidate(
-    cluster: RayCluster, snapshot: Path, tmp_path: Path
+    cluster: RayCluster, bucket: str, snapshot: Path, tmp_path: Path
 ) -> None:
-    config = replace(QUICK, full_epochs=100)
+    """The files travel through a bucket: the machines share no folder."""
+    config = replace(QUICK, full_epochs=300)
     alone, out = tmp_path / "alone" / "candidate", tmp_path / "ray" / "candidate"
 
     def kill_a_worker() -> None:
-        until(lambda: training(out), limit_s=LIMIT_S)
+        until(lambda: progress(out).get("done", 0) > 0, limit_s=LIMIT_S)
         cluster.ranks()[-1].kill()
 
     killing = Beside(kill_a_worker)
-    for url, to in ((EMBEDDED["process"], alone), (f"{cluster.url}?workers=2", out)):
-        launcher = open_launcher(url, text_cache=tmp_path / "texts")
+    through_bucket = f"{cluster.url}?workers=2&files=store"
+    for url, to in ((EMBEDDED["process"], alone), (through_bucket, out)):
+        launcher = open_launcher(url, text_cache=tmp_path / "texts", artifacts=bucket)
         launcher.train(snapshot, config, to, limit_s=LIMIT_S)
     killing.join()
+    assert "[FailurePolicy] RETRY" in (out.parent / "trainer.log").read_text()
     losses, expected = (read_report(made / "report.json").losses for made in (out, alone))
-    assert len(losses) == 100
+    assert len(losses) == 300
     assert losses == pytest.approx(expected, abs=1e-5)
 
 

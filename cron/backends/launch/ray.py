@@ -1,8 +1,9 @@
 """TrainLauncher for a Ray cluster: `ray://HEAD:10001?workers=1:4`, or `ray:?workers=2`.
 
-The Ray driver is a child process, so the limits of every launcher apply. `store.var` must be a
-folder that the cluster's machines share, and Freshet must be installed on them. Ray's own variables
-(RAY_AUTH_TOKEN and others) are passed on.
+The Ray driver is a child process, so the limits of every launcher apply. Freshet must be installed
+on the cluster's machines. They share the folder `store.var`, or reach the artifact store, whose
+keys they have in their own environment. Ray's own variables (RAY_AUTH_TOKEN and others) are passed
+to the driver.
 """
 
 from __future__ import annotations
@@ -10,19 +11,39 @@ from __future__ import annotations
 import importlib.util
 import sys
 from pathlib import Path
+from urllib.parse import urlencode
 
 from cron.backends.launch.trainer_process import TrainerProcess
 from cron.errors import MissingClient
-from cron.local.child_environment import RAY
+from cron.local.child_environment import RAY, S3
+from cron.urls.files import FileUrl
 from cron.urls.launchers import RayUrl
+from cron.urls.s3 import AWS, S3Url
+
+_TRAININGS = "trainings"
 
 
-def open_launcher(url: RayUrl, *, text_cache: Path) -> TrainerProcess:
-    """Open the launcher of a cluster; raise MissingClient."""
+def open_launcher(url: RayUrl, *, text_cache: Path, artifacts: FileUrl | S3Url) -> TrainerProcess:
+    """Open the launcher of a cluster; raise MissingClient, or WrongUrl for the artifact store."""
     if importlib.util.find_spec("ray") is None:
         raise MissingClient(scheme="ray", package="ray[train,client]", extra="ray")
     address = ("--address", f"ray://{url.head}") if url.head else ()
     driver = (sys.executable, "-m", "trainer.on_ray")
     workers = ("--workers", str(url.most), "--least", str(url.least))
-    runner = (*driver, *address, *workers, *(("--gpu",) if url.needs_gpu else ()))
-    return TrainerProcess(runner, text_cache=text_cache, also=RAY)
+    gpu = ("--gpu",) if url.needs_gpu else ()
+    store = ("--store", trainings_uri(artifacts)) if url.uses_store else ()
+    runner = (*driver, *address, *workers, *gpu, *store)
+    return TrainerProcess(runner, text_cache=text_cache, also=(*RAY, *(S3 if store else ())))
+
+
+def trainings_uri(artifacts: FileUrl | S3Url) -> str:
+    """Return the place of trainings beside the artifacts, as the trainer names it."""
+    if isinstance(artifacts, FileUrl):
+        return (artifacts.path / _TRAININGS).as_uri()
+    options = {"region": artifacts.region}
+    if artifacts.endpoint != AWS:
+        scheme, _, host = artifacts.endpoint.partition("://")
+        options |= {"scheme": scheme, "endpoint_override": host}
+    if artifacts.ca is not None:
+        options["tls_ca_file_path"] = str(artifacts.ca)
+    return f"s3://{artifacts.bucket}/{artifacts.prefix}{_TRAININGS}?{urlencode(options)}"

@@ -1,0 +1,121 @@
+"""Files of a training whose machines share no folder."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from trainer.candidate_files import (
+    CHECKPOINT_BEFORE,
+    NEWEST_CHECKPOINT,
+    PROGRESS,
+    checkpoints_of,
+    partial_of,
+)
+from trainer.remote_files.names import CHECKPOINTS
+from trainer.remote_files.receiver import local_files, stored_progress
+from trainer.remote_files.sender import fetch, is_made, newest_checkpoint, send
+from trainer.remote_files.store import FileStore, below, open_store
+
+
+@pytest.fixture
+def uri(tmp_path: Path) -> str:
+    return (tmp_path / "store" / "17").as_uri()
+
+
+@pytest.fixture
+def store(uri: str, tmp_path: Path) -> FileStore:
+    """A store to which a training was sent."""
+    snapshot, config = tmp_path / "sender" / "snapshot", tmp_path / "sender" / "config.json"
+    (snapshot / "live").mkdir(parents=True)
+    (snapshot / "events.parquet").write_bytes(b"events")
+    (snapshot / "live" / "manifest.json").write_bytes(b"{}")
+    config.write_text("{}")
+    store = open_store(uri)
+    send(store, snapshot=snapshot, config=config)
+    return store
+
+
+def write_checkpoint(out: Path, content: bytes) -> None:
+    folder = checkpoints_of(out)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "unfinished").write_bytes(content)
+    (folder / "unfinished").replace(folder / NEWEST_CHECKPOINT)
+    stamp = 1_000_000_000 + int.from_bytes(content, "big")  # distinct on any clock
+    os.utime(folder / NEWEST_CHECKPOINT, ns=(stamp, stamp))
+
+
+def content(file: Path) -> bytes:
+    return file.read_bytes()
+
+
+def test_a_machine_gets_what_was_sent_and_leaves_nothing(store: FileStore, tmp_path: Path) -> None:
+    (tmp_path / "machine").mkdir()
+    with local_files(store, tmp_path / "machine") as here:
+        assert content(here.snapshot / "events.parquet") == b"events"
+        assert content(here.snapshot / "live" / "manifest.json") == b"{}"
+        with local_files(store, tmp_path / "machine") as other:  # another rank
+            assert other.folder == here.folder
+        assert here.config.is_file()
+    assert not here.folder.exists()
+
+
+def test_what_a_killed_rank_left_is_deleted(store: FileStore, tmp_path: Path) -> None:
+    left = tmp_path / "machine" / "freshet-training-earlier"
+    left.mkdir(parents=True)
+    (left / "events.parquet").write_bytes(b"private")
+    with local_files(store, tmp_path / "machine"):
+        assert not left.exists()
+
+
+def test_another_machine_goes_on_from_the_checkpoint(
+    store: FileStore, uri: str, tmp_path: Path
+) -> None:
+    """Each start writes one checkpoint and ends; the newest two are kept, in their order."""
+    for number in (1, 2, 3):
+        out = tmp_path / f"machine-{number}" / "candidate"
+        with stored_progress(store, out):
+            if number > 1:
+                newest = content(checkpoints_of(out) / NEWEST_CHECKPOINT)
+                assert newest == bytes([number - 1])
+            write_checkpoint(out, bytes([number]))
+            (partial_of(out) / PROGRESS).write_text(json.dumps({"starts": number}))
+    assert newest_checkpoint(uri) == "checkpoint/000000003.safetensors"
+    assert len(store.names(CHECKPOINTS)) == 2
+    out = tmp_path / "machine-4" / "candidate"
+    with stored_progress(store, out):
+        assert content(checkpoints_of(out) / CHECKPOINT_BEFORE) == b"\x02"
+        assert json.loads((partial_of(out) / PROGRESS).read_text()) == {"starts": 3}
+
+
+def test_the_sender_gets_the_candidate_as_a_whole(store: FileStore, tmp_path: Path) -> None:
+    out, received = tmp_path / "machine" / "candidate", tmp_path / "runs" / "17" / "candidate"
+    assert not is_made(store)
+    with stored_progress(store, out):
+        (out / "bundle").mkdir(parents=True)
+        (out / "bundle" / "manifest.json").write_text("{}")
+        (out / "report.json").write_text("[]")
+    assert is_made(store)
+    fetch(store, received)
+    assert (received / "bundle" / "manifest.json").read_text() == "{}"
+    assert (received / "report.json").read_text() == "[]"
+    assert not partial_of(received).exists()
+    assert store.names("") == []
+
+
+def test_a_training_that_fails_stores_no_candidate(store: FileStore, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="no"), stored_progress(store, tmp_path / "candidate"):
+        raise ValueError("no")
+    assert not is_made(store)
+
+
+def test_without_a_checkpoint_there_is_none(uri: str) -> None:
+    assert newest_checkpoint(uri) is None
+
+
+def test_a_place_below_a_uri_keeps_its_options() -> None:
+    assert below("s3://shop/trainings?region=eu-1", "17") == "s3://shop/trainings/17?region=eu-1"
+    assert below("file:///srv/trainings/", "17") == "file:///srv/trainings/17"

@@ -1,0 +1,71 @@
+"""What the machine that starts a training does: send its files, watch it, fetch the candidate."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from trainer.candidate_files import PROGRESS, partial_of
+from trainer.machine import durable_files
+from trainer.remote_files.names import CANDIDATE, CHECKPOINTS, CONFIG, REPORT, SENT, SNAPSHOT
+from trainer.remote_files.store import FileStore, open_store, patiently
+
+_LOOK_EVERY_S = 1.0
+
+
+def send(store: FileStore, *, snapshot: Path, config: Path) -> None:
+    """Store what a training reads; checkpoints of an earlier try stay."""
+    patiently(lambda: store.put_tree(snapshot, SNAPSHOT))
+    patiently(lambda: store.put(config, CONFIG))
+    with durable_files.replacing(config.with_name(SENT), durable=False) as sent:
+        sent.write_text(uuid.uuid4().hex, encoding="ascii")
+    patiently(lambda: store.put(config.with_name(SENT), SENT))
+
+
+def fetch(store: FileStore, out: Path) -> None:
+    """Write the candidate to `out`, as a whole, and delete everything that is stored."""
+    received = partial_of(out) / "received"
+    shutil.rmtree(received, ignore_errors=True)
+    patiently(lambda: store.fetch_tree(CANDIDATE, received))
+    durable_files.sync_tree(received)
+    durable_files.move(received, out)
+    shutil.rmtree(partial_of(out), ignore_errors=True)
+    with suppress(OSError):  # what stays behind is overwritten by the next training of this name
+        store.delete_all()
+
+
+def is_made(store: FileStore) -> bool:
+    """Return whether the candidate is stored as a whole."""
+    return patiently(lambda: store.has(REPORT))
+
+
+def newest_checkpoint(uri: str) -> str | None:
+    """Return the name of the newest stored checkpoint; None without one."""
+    names = patiently(lambda: open_store(uri).names(CHECKPOINTS))
+    return names[-1] if names else None
+
+
+@contextmanager
+def progress_shown(store: FileStore, out: Path) -> Iterator[None]:
+    """Copy the progress beside `out`, where `status` looks, while the block runs."""
+    ended = threading.Event()
+    thread = threading.Thread(target=_show, args=(store, partial_of(out), ended), daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join(_LOOK_EVERY_S)
+
+
+def _show(store: FileStore, folder: Path, ended: threading.Event) -> None:
+    while not ended.wait(_LOOK_EVERY_S):
+        with (
+            suppress(OSError),
+            durable_files.replacing(folder / PROGRESS, durable=False) as unfinished,
+        ):
+            store.fetch(PROGRESS, unfinished)
