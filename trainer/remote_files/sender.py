@@ -1,4 +1,4 @@
-"""What the machine that starts a training does: send its files, watch it, fetch the candidate."""
+"""What the machine that starts a training does: send its files, watch, fetch the candidate."""
 
 from __future__ import annotations
 
