@@ -19,6 +19,7 @@ from cron.backends.artifacts.s3.client import archives_url
 from cron.project_root import PROJECT_ROOT
 from cron.settings.file import load_settings
 from cron.settings.tree import Settings
+from cron.urls.launchers import parse_ray
 from cron.urls.management_socket import management_socket
 from cron.urls.torchserve import parse as parse_nodes
 
@@ -84,6 +85,19 @@ def test_secrets_are_named_and_the_model_server_has_none(overlay: str) -> None:
             assert sources == expected, f"{name}: {container['name']}"
     (config,) = (one for one in _resources(K8S / overlay) if one["kind"] == "ConfigMap")
     assert not [name for name in config["data"] if "KEY" in name or "PASSWORD" in name]
+
+
+def test_machines_of_trainings_have_the_keys_of_the_bucket_alone() -> None:
+    (cluster,) = (one for one in _resources(K8S / "cluster") if one["kind"] == "RayCluster")
+    for pod in _pods(cluster):
+        (container,) = _containers(pod)
+        assert "envFrom" not in container
+        assert {
+            one["name"]: one["valueFrom"]["secretKeyRef"]["key"] for one in container["env"]
+        } == {name: name for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")}
+    launcher = parse_ray(_settings("cluster").store.launcher)
+    assert launcher.head == f"{cluster['metadata']['name']}-head-svc:10001"
+    assert launcher.most == cluster["spec"]["workerGroupSpecs"][0]["maxReplicas"]
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
