@@ -9,7 +9,6 @@ A state is all places where a text may be: in a word, after one, or before one.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache, lru_cache
@@ -118,16 +117,6 @@ def allowed_text(brief: Brief) -> AllowedText:
 
 
 @cache
-def allowed_words_digest() -> str:
-    """Return the SHA-256 of the words of all languages: others make another writer."""
-    words = (
-        *sorted(phrasing_english.phrasing_words()),
-        *sorted(phrasing_english.literal_phrases()),
-        *sorted(phrasing_chinese.phrasing_words()),
-    )
-    return hashlib.sha256("\n".join(words).encode()).hexdigest()
-
-
 @cache
 def _words(language: Language) -> _WordNode:
     if language in _HAN_LANGUAGES:

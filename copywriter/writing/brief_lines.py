@@ -7,14 +7,22 @@ turn. So each value is one line of JSON without the characters that such tokens 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from copywriter.brief import Brief, BriefItem, BriefReason, BriefValue, Language
+from copywriter.wording.roles import RoleName, role_of
 from copywriter.wording.titles import shown_title
 
 MAX_CHARS = 80  # of a value; longer titles are rare, and a small model loses track
 MAX_VALUES = 5  # of an attribute
+_ROLES: dict[RoleName, str] = {
+    "cast": "actor",
+    "camera": "cinematographer",
+    "company": "production company",
+    "genre": "subject",
+}
 _CONTROL = str.maketrans({"<": "‹", ">": "›", "|": "¦", "｜": "¦", "[": "(", "]": ")"})
 
 
@@ -86,7 +94,7 @@ def _item_lines(item: BriefItem, labels: _Labels) -> Iterator[str]:
     for attribute in item.attributes:
         yield f"{_label(attribute.name)}: {_values(attribute.values)}"
     for fact in item.facts:
-        yield f"{_label(fact.relation)}: {in_quotes(fact.name)}"
+        yield f"{_relation(fact.relation)}: {in_quotes(fact.name)}"
 
 
 def _reasons(reason: BriefReason, labels: _Labels) -> Iterator[str]:
@@ -95,7 +103,7 @@ def _reasons(reason: BriefReason, labels: _Labels) -> Iterator[str]:
     for shared in reason.shared:
         yield labels.shared.format(_label(shared.name), _values(shared.values))
     for fact in reason.facts:
-        title, relation = _title(fact.title), _label(fact.relation)
+        title, relation = _title(fact.title), _relation(fact.relation)
         if fact.name is None:
             yield labels.related.format(relation, title)
         else:
@@ -114,6 +122,15 @@ def _title(title: str) -> str:
 
 def _values(values: Sequence[BriefValue]) -> str:
     return ", ".join(map(in_quotes, values[:MAX_VALUES]))
+
+
+def _relation(relation: str) -> str:
+    """Return a relation as words: "director" for film.film.directed_by and http://x/director."""
+    role = role_of(relation)
+    if role is not None:
+        return _ROLES.get(role, role)
+    last = re.split(r"[./#:]", relation.rstrip("./#:"))[-1]
+    return _label(last)
 
 
 def _label(name: str) -> str:

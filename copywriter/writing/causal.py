@@ -24,11 +24,11 @@ import torch
 from torch import Tensor
 
 from copywriter.brief import Brief
+from copywriter.verifier.rules_digest import rules_digest
 from copywriter.writing.allowed_text import (
     AllowedText,
     State,
     allowed_text,
-    allowed_words_digest,
 )
 from copywriter.writing.causal_model import CausalModel
 from copywriter.writing.prompts import ChatTurn, Prompts
@@ -64,7 +64,7 @@ class CausalWriter:
         self._prompts = prompts
         self._sampling = sampling
         self._openings: dict[str, tuple[DynamicCache, int]] = {}
-        parts = f"{model.digest} {prompts.digest} {allowed_words_digest()} {sampling!r}"
+        parts = f"{model.digest} {prompts.digest} {rules_digest()} {sampling!r}"
         self._digest = hashlib.sha256(parts.encode()).hexdigest()
 
     @property

@@ -20,6 +20,7 @@ from copywriter.writing.brief_lines import brief_lines
 from copywriter.writing.writer import WriterError
 
 SHIPPED_PROMPTS = Path(__file__).resolve().parent.parent / "prompts"
+_BRIEF_LINES = Path(__file__).with_name("brief_lines.py")
 Role = Literal["system", "user", "assistant"]
 
 
@@ -125,7 +126,7 @@ def load_prompts(folder: Path | None = None) -> Prompts:
     A file that the folder lacks is taken from the shipped ones.
     """
     files: dict[tuple[Language, Kind], PromptFile] = {}
-    digest = hashlib.sha256()
+    digest = hashlib.sha256(_BRIEF_LINES.read_bytes())  # how briefs are put
     for language in get_args(Language):
         for kind in get_args(Kind):
             own = None if folder is None else folder / language / f"{kind}.toml"

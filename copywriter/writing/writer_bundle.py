@@ -23,8 +23,6 @@ from copywriter.writing.prompts import SHIPPED_PROMPTS, load_prompts
 from copywriter.writing.sampling import Sampling
 from copywriter.writing.writer import WriterError
 
-_BLOCK_BYTES = 1 << 20
-
 
 class WriterFile(msgspec.Struct, frozen=True, kw_only=True):
     """`writer.json`."""
@@ -51,7 +49,11 @@ def make_writer_bundle(
     file = WriterFile(model=model, sampling=sampling, is_packed=pack, digest=writer.digest)
     (out / "writer.json").write_bytes(msgspec.json.encode(file))
     paths = sorted(path for path in out.rglob("*") if path.is_file())
-    files = {path.relative_to(out).as_posix(): _sha256_of(path) for path in paths}
+    files = {}
+    for path in paths:
+        with path.open("rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+        files[path.relative_to(out).as_posix()] = digest
     (out / "manifest.json").write_text(json.dumps({"files": files}), encoding="utf-8")
     return writer.digest
 
@@ -82,11 +84,3 @@ def _copy_prompts(own: Path | None, out: Path) -> None:
             edited = own / name if own is not None else None
             source = edited if edited is not None and edited.is_file() else SHIPPED_PROMPTS / name
             shutil.copyfile(source, out / name)
-
-
-def _sha256_of(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while block := stream.read(_BLOCK_BYTES):
-            digest.update(block)
-    return digest.hexdigest()

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from copywriter.verifier.rules_digest import rules_digest
 from copywriter.writing.prompts import Prompts, load_prompts
 from copywriter.writing.writer import CopyWriter, WriterError
 from cron.copy.remote_writer import RemoteOptions, RemoteWriter
@@ -27,7 +28,8 @@ def live_writer(
 ) -> CopyWriter | None:
     """Return the live writer; None without one, or when the settings name another.
 
-    A remote writer whose prompts have changed is another one, which `copy release` makes live.
+    A remote writer whose prompts or rules have changed is another one, which `copy release` makes
+    live.
     Raise SettingsError.
     """
     if settings.writer is None:
@@ -54,7 +56,9 @@ def remote_writer(
     options = RemoteOptions(
         temperature=settings.temperature, timeout_s=settings.timeout_s, at_once=settings.at_once
     )
-    return RemoteWriter(url, prompts_of(settings), options, key=key and key.strip())
+    return RemoteWriter(
+        url, prompts_of(settings), options, key=key and key.strip(), rules=rules_digest()
+    )
 
 
 def prompts_of(settings: CopySettings) -> Prompts:

@@ -58,17 +58,27 @@ class _ChatCompletion(msgspec.Struct):
 
 
 class RemoteWriter:
-    """Asks for one text a call, some calls at the same time."""
+    """Asks for one text a call, some calls at the same time.
+
+    `rules` is the digest of the rules that its texts are checked by: with others it is another
+    writer, as with other prompts.
+    """
 
     def __init__(
-        self, url: RemoteWriterUrl, prompts: Prompts, options: RemoteOptions, *, key: str | None
+        self,
+        url: RemoteWriterUrl,
+        prompts: Prompts,
+        options: RemoteOptions,
+        *,
+        key: str | None,
+        rules: str,
     ) -> None:
         self._url = url
         self._prompts = prompts
         self._options = options
         self._headers = {} if key is None else {"Authorization": f"Bearer {key}"}
-        parts = f"{url.root} {url.model} {prompts.digest} {options.temperature} {MAX_TOKENS}"
-        self._digest = hashlib.sha256(parts.encode()).hexdigest()
+        parts = (url.root, url.model, prompts.digest, rules, options.temperature, MAX_TOKENS)
+        self._digest = hashlib.sha256(" ".join(map(str, parts)).encode()).hexdigest()
 
     @property
     def digest(self) -> str:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from copywriter.brief import Kind, Language
+from copywriter.brief import BriefFact, BriefItem, Kind, Language
 from copywriter.verifier.check import check
 from copywriter.writing.brief_lines import MAX_CHARS, brief_lines, in_quotes
 from copywriter.writing.prompts import example_brief, load_prompts
@@ -97,3 +97,17 @@ def test_facts_of_others_add_no_lines(title: str, director: str) -> None:
     usual = brief_lines(film_brief())
     lines = brief_lines(film_brief(title, director=director))
     assert len(lines.splitlines()) == len(usual.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("relation", "words"),
+    [
+        ("film.film.starring", "actor"),
+        ("http://www.wikidata.org/director", "director"),
+        ("film.film.award_won", "award won"),
+    ],
+)
+def test_a_relation_of_the_data_is_put_in_words(relation: str, words: str) -> None:
+    fact = BriefFact(relation=relation, name="Ann Lee")
+    brief = replace(film_brief(), items=(BriefItem(title="Sea", facts=(fact,)),))
+    assert f'\n{words}: "Ann Lee"' in load_prompts().prompt(brief).question

@@ -25,11 +25,17 @@ def server() -> Iterator[ChatServer]:
 
 
 def writer_of(
-    server: ChatServer, *, key: str | None = None, timeout_s: float = 5.0
+    server: ChatServer, *, key: str | None = None, timeout_s: float = 5.0, rules: str = "r1"
 ) -> RemoteWriter:
     url = RemoteWriterUrl(root=server.root, model="deepseek-chat")
     options = RemoteOptions(temperature=0.3, timeout_s=timeout_s, at_once=2)
-    return RemoteWriter(url, load_prompts(), options, key=key)
+    return RemoteWriter(url, load_prompts(), options, key=key, rules=rules)
+
+
+def test_other_rules_make_another_writer(server: ChatServer) -> None:
+    """What was accepted by the rules before is not shown as if these had accepted it."""
+    assert writer_of(server).digest == writer_of(server).digest
+    assert writer_of(server).digest != writer_of(server, rules="r2").digest
 
 
 def test_a_prompt_is_sent_as_the_api_wants_it(server: ChatServer) -> None:
