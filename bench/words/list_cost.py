@@ -20,6 +20,7 @@ from copywriter.list_briefs import CopyStyle
 from cron import wiring
 from cron.copy.ready_texts import ReadyTexts
 from cron.ledger.ledger import open_ledger
+from cron.placement import CopyPolicy
 from gateway.bodies.recommendations import ItemReason, NearItem, RankedItem
 from gateway.copy.lists import CopySources, texts_of
 from gateway.copy.reasons import ids_to_read
@@ -60,8 +61,8 @@ def _rows(
 ) -> list[BenchMetric]:
     style = CopyStyle(language=language)
     stored = CopySources(item_records=sources.item_records, style=style, ready=ready)
-    whole = _milliseconds(lists, lambda shown: texts_of(shown, style, sources, "writer"))
-    digests = _milliseconds(lists, lambda shown: texts_of(shown, style, stored, "writer"))
+    whole = _milliseconds(lists, lambda shown: texts_of(shown, style, sources, _policies(shown)))
+    digests = _milliseconds(lists, lambda shown: texts_of(shown, style, stored, _policies(shown)))
     return [
         BenchMetric(
             metric=f"{language}: texts of a list of 10, by templates",
@@ -113,3 +114,8 @@ def _list_of(items: Sequence[Item]) -> Shown:
         RankedItem(rank=rank, id=one.item_id, title=one.title, score=1.0, reason=reason)
         for rank, one in enumerate(items[1:], 1)
     ]
+
+
+def _policies(shown: Sequence[RankedItem]) -> Sequence[CopyPolicy]:
+    """Return that all items and the title may have a writer's text."""
+    return ["writer"] * (len(shown) + 1)

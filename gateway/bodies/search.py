@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from gateway.bodies.copy import Copy
+from gateway.bodies.copy import Copy, RowTitle
 from gateway.bodies.items import ShownAttributes
 from gateway.bodies.recommendations import ForUser, ItemId, Rank, Score, Title
 
@@ -45,3 +45,4 @@ class SearchAnswer:
         tuple[FoundItem, ...],
         Field(description="At most `k` items, the best first. Empty when no item is left."),
     ]
+    row_title: RowTitle = None

@@ -87,4 +87,4 @@ async def search(
     services.metrics.answers.add("search", found.model_version, time.perf_counter() - began)
     shown = await with_attributes(found.items, attributes.shown, services.item_records)
     with_texts = await services.copy.item_lists.add(shown, ListedRow(kind="found"), texts)
-    return json_response(replace(found, items=with_texts.items))
+    return json_response(replace(found, items=with_texts.items, row_title=with_texts.row_title))

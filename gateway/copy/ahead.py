@@ -103,7 +103,7 @@ class ListsAhead:
             answered = await self._lists.answer(request)
             if isinstance(answered, Refusal):
                 continue
-            if self._lists.copy_policy(request, answered) == "writer":
+            if "writer" in self._lists.copy_policies(request, answered):
                 own = self._sources.style
                 style = replace(
                     own, language=request.language or own.language, placement=request.placement

@@ -29,8 +29,12 @@ from gateway.copy.reasons import is_hidden, newest_item
 RowKind = Literal["similar", "popular", "trending", "new", "found"]
 AnyListed = SimilarItem | PopularItemAnswer | TrendingItem | NewItem | FoundItem
 Listed = TypeVar("Listed", bound=AnyListed)
-# a brief has no word for items whose share grows, so no writer phrases this title
-_TRENDING: Mapping[Language, str] = {"en": "Trending now", "zh": "正在升温"}
+# a brief has no word for items whose share grows, and none for what somebody typed, so no writer
+# phrases these titles
+_TITLES: Mapping[RowKind, Mapping[Language, str]] = {
+    "trending": {"en": "Trending now", "zh": "正在升温"},
+    "found": {"en": "Found for you", "zh": "为你找到"},
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,8 +81,8 @@ def listed_texts(
     texts = list(ready_or_template(briefs, sources.ready))
     if sources.ready is not None:
         sources.ready.count_shown(texts)
-    if row.kind == "trending":
-        texts.append(ReadyText(text=_TRENDING[style.language], source="template"))
+    if row.kind in _TITLES and len(texts) == len(items):
+        texts.append(ReadyText(text=_TITLES[row.kind][style.language], source="template"))
     return texts
 
 
@@ -96,6 +100,9 @@ def listed_briefs(
     briefs = [item_brief(one, reason, style) for one in described]
     if row.kind == "similar":
         briefs.append(row_brief(described, [reason] * len(described), style))
+    elif row.kind == "found":
+        title = row_brief(described, [reason] * len(described), style)
+        briefs += [title] if title.reason is not None else []  # what most of the items are
     elif row.kind in ("popular", "new"):
         of_row = ListReason(is_popular=row.kind == "popular", is_new=row.kind == "new")
         briefs.append(row_brief([], [of_row], style))

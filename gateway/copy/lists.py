@@ -62,13 +62,13 @@ class CopyLists:
         answered = await self._lists.answer(replace(request, explain=True))
         if isinstance(answered, Refusal):
             return answered
-        policy = self._lists.copy_policy(request, answered)
-        if policy == "none":
+        policies = self._lists.copy_policies(request, answered)
+        if set(policies) == {"none"}:
             return _with_texts(answered, None, explain=request.explain)
-        if policy == "writer":
+        if "writer" in policies:
             self._note(request)
         texts = await run_in_threadpool(
-            texts_of, answered.items, self._style(request), self._sources, policy
+            texts_of, answered.items, self._style(request), self._sources, policies
         )
         return _with_texts(answered, texts, explain=request.explain)
 
@@ -80,13 +80,31 @@ class CopyLists:
 
 
 def texts_of(
-    items: Sequence[ShownItem], style: CopyStyle, sources: CopySources, policy: CopyPolicy
-) -> Sequence[ReadyText]:
-    """Return a text for each item, and after them the title of the list; it blocks."""
+    items: Sequence[ShownItem],
+    style: CopyStyle,
+    sources: CopySources,
+    policies: Sequence[CopyPolicy],
+) -> Sequence[ReadyText | None]:
+    """Return a text for each item, and after them the title of the list; it blocks.
+
+    Each is by its policy; None for one without a text.
+    """
     briefs = briefs_of(items, style, sources)
-    texts = ready_or_template(briefs, sources.ready if policy == "writer" else None)
+    pairs = list(zip(briefs, policies, strict=True))
+    written = iter(
+        ready_or_template([brief for brief, one in pairs if one == "writer"], sources.ready)
+    )
+    texts: list[ReadyText | None] = []
+    for brief, policy in pairs:
+        match policy:
+            case "none":
+                texts.append(None)
+            case "template":
+                texts.append(_template(brief))
+            case "writer":
+                texts.append(next(written))
     if sources.ready is not None:
-        sources.ready.count_shown(texts)
+        sources.ready.count_shown([text for text in texts if text is not None])
     return texts
 
 
@@ -120,12 +138,16 @@ def _template(brief: Brief) -> ReadyText:
 
 
 def _with_texts(
-    answered: RankedAnswer | FallbackAnswer, texts: Sequence[ReadyText] | None, *, explain: bool
+    answered: RankedAnswer | FallbackAnswer,
+    texts: Sequence[ReadyText | None] | None,
+    *,
+    explain: bool,
 ) -> RankedAnswer | FallbackAnswer:
     """Return the answer with texts, if any; reasons and moved ranks stay if they were asked for."""
     copies: list[ItemCopy | None] = [None] * (len(answered.items) + 1)
-    if texts is not None:
-        copies = [ItemCopy(text=one.text, source=one.source) for one in texts]
+    for place, one in enumerate(texts or ()):
+        if one is not None:
+            copies[place] = ItemCopy(text=one.text, source=one.source)
     *lines, title = copies
     if isinstance(answered, FallbackAnswer):
         popular = _with_lines(answered.items, lines, explain=explain)

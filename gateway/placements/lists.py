@@ -11,7 +11,13 @@ from datetime import UTC, datetime
 from cron.placement import CopyPolicy, Placement
 from cron.ports import ItemRecords
 from gateway.bodies.propensities import PropensitiesAnswer
-from gateway.bodies.recommendations import FallbackAnswer, RankedAnswer
+from gateway.bodies.recommendations import (
+    FallbackAnswer,
+    FallbackItem,
+    PinnedItem,
+    RankedAnswer,
+    RankedItem,
+)
 from gateway.bodies.refusal import Refusal
 from gateway.experiments.arm_answers import ArmAnswers
 from gateway.experiments.running import (
@@ -99,18 +105,29 @@ class PlacementLists:
             return replace(answered, items=popular)
         return replace(answered, items=await with_attributes(answered.items, names, records))
 
-    def copy_policy(
+    def copy_policies(
         self, request: RecommendationRequest, answered: RankedAnswer | FallbackAnswer
-    ) -> CopyPolicy:
-        """Return which texts an answer may have: by its placement, and by its arm."""
+    ) -> Sequence[CopyPolicy]:
+        """Return which text each item may have, and after them the title of the list.
+
+        It is by the placement and by the arm; in an interleaved list by the arm that picked the
+        item, and for the title and what no arm picked by the placement.
+        """
         by_name, placement = self._placements.by_name, None
         if request.placement is not None:
             placement = by_name.get(request.placement)
         running = self._experiments.running
         found = running.find(request.visitor_id, request.placement, datetime.now(UTC))
-        if isinstance(found, ArmOfList) and found.arm.name == answered.arm:
-            placement = running.placement_in(found, placement, by_name)
-        return "writer" if placement is None else placement.copy
+        of_team: dict[str | None, CopyPolicy] = {}
+        match found:
+            case ArmOfList() if found.arm.name == answered.arm:
+                placement = running.placement_in(found, placement, by_name)
+            case InterleavedArms() if found.first.experiment == answered.experiment:
+                for one in (found.first, found.second):
+                    in_arm = running.placement_in(one, placement, by_name)
+                    of_team[one.arm.name] = _copy_of(in_arm)
+        own = _copy_of(placement)
+        return [*(of_team.get(_team_of(item), own) for item in answered.items), own]
 
     async def propensities(self, asked: PropensitiesRequest) -> PropensitiesAnswer | Refusal:
         """Return how probable a list would have been; experiments are left out of account.
@@ -288,3 +305,11 @@ def _is_by_another(answered: RankedAnswer | FallbackAnswer, version: int | None)
     """
     is_ranked = isinstance(answered, RankedAnswer)
     return is_ranked and version not in (None, answered.model_version)
+
+
+def _copy_of(placement: Placement | None) -> CopyPolicy:
+    return "writer" if placement is None else placement.copy
+
+
+def _team_of(item: RankedItem | PinnedItem | FallbackItem) -> str | None:
+    return item.team if isinstance(item, RankedItem) else None

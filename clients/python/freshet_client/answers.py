@@ -155,6 +155,7 @@ class FoundItems:
     user_id: Optional[str]
     model_version: int
     items: tuple[FoundItem, ...]
+    row_title: Optional[ItemCopy] = None
 
 
 @dataclass(frozen=True)

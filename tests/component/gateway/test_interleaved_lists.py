@@ -21,7 +21,7 @@ from tests.component.gateway_process import RunningGateway, StandIn, gateway, se
 from tests.component.house import open_house
 
 LIMIT_S = 20.0
-ARMS = [{"name": "a"}, {"name": "b", "rules": {"diversity": 0.5}}]
+ARMS: list[dict[str, object]] = [{"name": "a"}, {"name": "b", "rules": {"diversity": 0.5}}]
 NUM_USERS = 20
 
 
@@ -70,8 +70,8 @@ def ask(shop: RunningGateway, **visitor: object) -> dict[str, object]:
     return found
 
 
-def start(shop: RunningGateway) -> None:
-    draft = {"kind": "interleaving", "placement": "home", "arms": ARMS, "effect": 0.5}
+def start(shop: RunningGateway, arms: list[dict[str, object]] = ARMS) -> None:
+    draft = {"kind": "interleaving", "placement": "home", "arms": arms, "effect": 0.5}
     answer = shop.client.put("/v1/experiments/try", json=draft)
     assert answer.status_code == 200, answer.text
     assert answer.json()["kind"] == "interleaving"
@@ -172,3 +172,12 @@ def test_clicks_prefer_the_arm_whose_items_they_are_on(
     assert report.outcome.sample_ratio_p is None
     house.journal.close()
     ledger.close()
+
+
+def test_each_item_has_the_text_of_the_arm_that_picked_it(shop: RunningGateway) -> None:
+    """An arm without texts has none in a list that it shares."""
+    start(shop, [{"name": "a"}, {"name": "b", "rules": {"diversity": 0.5, "copy": "none"}}])
+    items = ask(shop, user_id="ann", copy=True)["items"]
+    assert isinstance(items, list)
+    with_text = {one.get("team"): "copy" in one for one in items}
+    assert with_text == {"a": True, "b": False, None: True}  # no arm picked the pin
