@@ -1746,6 +1746,8 @@ export interface SearchAnswer {
   model_version: number;
   /** At most `k` items, the best first. Empty when no item is left. */
   items: FoundItem[];
+  /** A title for the list: what most of its items have in common. Only with `copy`. */
+  row_title?: ItemCopy | null;
 }
 
 /** Lists that a candidate made in the background, beside those of the live release. */
