@@ -33,6 +33,7 @@ _NEVER = re.compile(
     r"|\b(?:audiences?|experts?|families|thousands|millions|people|viewers|visitors|customers)"
     r"(?: \w+){0,2} (?:love|adore|choose|chose|say|said|agree|rave|talk|recommend)\w*"
     r"|\bevery(?:one|body) (?:should|must|has to|needs? to)\b"
+    r"|\b(?:by|of|with|has|have|share\w*) (?:the|a|its) same name\b|\bnamesakes?\b"
     r"|\bstudies\b|\bproven\b|\bdoctors?\b|\bratings?\b|\brated\b|\bfive-star\b"
     r"|获奖|奥斯卡|金像|大奖|著名|知名|家喻户晓|经典之作|传奇|杰作|神作|必看"
     r"|免费|折扣|优惠|特价|促销|限时|限量|真实(?:故事|事件)|改编|续集|前传|翻拍|三部曲"
@@ -44,6 +45,18 @@ _BASIS = re.compile(
     rf"\b(?:recommend|suggest|pick|choos|chose|select)\w*\b[^.!?]{{0,60}}?"
     rf"\bbased on(?= your\b| [“\"]?(?P<name>[{MASKS}]))",
     re.IGNORECASE,
+)
+# what kind of thing an item is, and the words of a brief that say so; nobody says so of films
+_KINDS = (
+    (
+        re.compile(r"\b(?:books?|novels?|paperbacks?)\b|小说|图书|[这一]本", re.IGNORECASE),
+        frozenset({"book", "books", "novel", "novels", "author", "isbn", "publisher", "pages"}),
+    ),
+    (
+        re.compile(r"\b(?:albums?|songs?)\b|专辑|歌曲|唱片|[这一]首|[这一]张", re.IGNORECASE),
+        frozenset({"album", "albums", "song", "songs", "artist", "singer", "band", "label"}),
+    ),
+    (re.compile(r"\bgames?\b|游戏", re.IGNORECASE), frozenset({"game", "games", "platform"})),
 )
 _DID = "liked|loved|enjoyed|watched|saw|seen|read|bought|viewed|rated|picked|chose|chosen|looked"
 _HISTORY = re.compile(
@@ -88,6 +101,9 @@ def _unfounded_claims(reading: CopyReading) -> Iterator[str]:
     for found in _NEVER.finditer(_without_basis(reading)):
         if not any(found[0].lower() in one for one in strings):
             yield found[0]
+    for kind, supporting in _KINDS:
+        if not supporting & reading.of_brief.value_words:
+            yield from (found[0] for found in kind.finditer(text))
     if reason is None or not (reason.nearest or reason.facts or reason.shared):
         for history in _HISTORY.finditer(text):
             if not _CONDITION.search(text[: history.start()]):

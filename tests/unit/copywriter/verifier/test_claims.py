@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from copywriter.brief import BriefReason
+from copywriter.brief import BriefAttribute, BriefReason
 from tests.unit.copywriter.broken_rules import broken_rules
 from tests.unit.copywriter.made_up_briefs import FILM
 
@@ -59,3 +59,13 @@ def test_a_recommendation_may_be_based_on_the_history() -> None:
     assert broken_rules("We recommend this sci-fi film based on “Alien”.") == set()
     assert "claims" in broken_rules("This sci-fi film is based on “Alien”.")
     assert "claims" in broken_rules("We recommend this sci-fi film based on a novel.")
+
+
+def test_a_film_is_not_called_a_book() -> None:
+    """A small model wrote "“Air Force One” is a film novel by the same name"."""
+    assert "claims" in broken_rules("A sci-fi novel.")
+    assert "claims" in broken_rules("A sci-fi film by the same name.")
+    assert "claims" in broken_rules("这本科幻小说。", ZH)
+    author = BriefAttribute(name="author", values=("Ann Lee",))
+    item = replace(FILM.items[0], attributes=(*FILM.items[0].attributes, author))
+    assert "claims" not in broken_rules("A sci-fi novel.", replace(FILM, items=(item,)))
