@@ -5,7 +5,9 @@ uvicorn starts several, and replaces one that ends.
 
 from __future__ import annotations
 
+import logging
 import shutil
+import socket
 from contextlib import suppress
 
 import uvicorn
@@ -17,6 +19,7 @@ from gateway.http.server import server_config
 from gateway.shared_counts import counts_folder
 
 NOT_STARTED = 3  # uvicorn's own status; its log has the reason
+log = logging.getLogger(__name__)
 _APPLICATION = "gateway.one_process:application"
 
 
@@ -47,6 +50,18 @@ def _serve_alone(config: uvicorn.Config) -> bool:
 
 
 def _serve_together(config: uvicorn.Config) -> bool:
-    parent = Multiprocess(config, sockets=[config.bind_socket()])
+    with socket.socket(socket.AF_INET6 if ":" in config.host else socket.AF_INET) as listening:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listening.bind((config.host, config.port))
+        except OSError as error:
+            message = "no place for the gateway at %s:%s: %s; choose another gateway.port"
+            log.error(message, config.host, config.port, error)
+            return False
+        return _run(config, listening)
+
+
+def _run(config: uvicorn.Config, listening: socket.socket) -> bool:
+    parent = Multiprocess(config, sockets=[listening])
     parent.run()
     return all(process.exitcode != NOT_STARTED for process in parent.processes)

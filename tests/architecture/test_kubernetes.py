@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping
+from importlib.metadata import version
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -95,6 +96,7 @@ def test_machines_of_trainings_have_the_keys_of_the_bucket_alone() -> None:
         assert {
             one["name"]: one["valueFrom"]["secretKeyRef"]["key"] for one in container["env"]
         } == {name: name for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")}
+    assert cluster["spec"]["rayVersion"] == version("ray")
     launcher = parse_ray(_settings("cluster").store.launcher)
     assert launcher.head == f"{cluster['metadata']['name']}-head-svc:10001"
     assert launcher.most == cluster["spec"]["workerGroupSpecs"][0]["maxReplicas"]

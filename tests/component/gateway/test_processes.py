@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -95,6 +96,16 @@ def test_no_process_outlives_a_killed_parent(tmp_path: Path) -> None:
         assert not alive
 
 
+def test_a_taken_port_is_named(tmp_path: Path) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        with _serving(tmp_path, port=port) as gateway:
+            assert gateway.parent.wait(LIMIT_S) == NOT_STARTED
+    assert f"127.0.0.1:{port}: " in (tmp_path / "log").read_text()
+
+
 def test_stores_that_cannot_be_opened_end_all(tmp_path: Path) -> None:
     (tmp_path / "events.db").mkdir()
     with _serving(tmp_path) as gateway:
@@ -110,8 +121,8 @@ def _answers(process: psutil.Process) -> bool:
 
 
 @contextmanager
-def _serving(folder: Path) -> Iterator[SeveralProcesses]:
-    port = free_port()
+def _serving(folder: Path, *, port: int | None = None) -> Iterator[SeveralProcesses]:
+    port = free_port() if port is None else port
     stores = "\n".join(
         f'{name} = "sqlite:///{folder}/{name}.db"' for name in ("events", "histories", "ledger")
     )
