@@ -28,12 +28,13 @@ from pyarrow.fs import FileSystem
 
 from trainer.__main__ import CANNOT, MACHINE, train
 from trainer.candidate_files import last_checkpoint_ns
-from trainer.cluster.messages import UNFIT, last_line
+from trainer.cluster.messages import IN_VAIN, UNFIT, last_line
 from trainer.config import TrainConfig, load_config
 from trainer.machine import distributed
 from trainer.machine.distributed import BACKENDS, PATIENCE
 from trainer.machine.preemption import PreemptionNotice
 from trainer.machine.retries import RetryPolicy, call_with_retries
+from trainer.machine.sentences import GOES_ON, OF_THE_MACHINE, SENTENCE
 from trainer.remote_files.receiver import local_files, stored_progress
 from trainer.remote_files.sender import fetch, is_made, newest_checkpoint, progress_shown, send
 from trainer.remote_files.store import FileStore, below, open_store
@@ -84,6 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # send no usage reports
     if command.least < command.most:  # Ray passes it on to where it counts
         os.environ.setdefault("RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S", _PLACES_WITHIN_S)
+    has_joined = False
     try:
         # This machine does not know the workers' GPUs, so it does not look.
         config = load_config(command.path("--config"))
@@ -96,9 +98,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 log_to_driver=True,
             )
         )
+        has_joined = True
         _make(command, config, uses_gpu=uses_gpu)
     except Exception as error:  # whatever Ray raises, the caller gets one sentence
-        sys.stderr.write(f"{sentence(error)}\n")
+        sys.stderr.write(f"{sentence(error, has_joined=has_joined)}\n")
         return 1
     finally:
         ray.shutdown()
@@ -224,11 +227,18 @@ def join(connect: Callable[[], object]) -> None:
     call_with_retries(_JOINS, connect, before_pause=report)
 
 
-def sentence(error: Exception) -> str:
-    """Return the sentence for the launcher: an error of the input, or else of the machine."""
+def sentence(error: Exception, *, has_joined: bool = False) -> str:
+    """Return the sentence for the launcher: an error of the input, or else of the machine.
+
+    Whoever loses a cluster that it has joined may start again, because a head may come back.
+    """
     message = last_line(error)
     before, unfit, why = message.partition(UNFIT)
-    return f"trainer: on Ray: {why}" if unfit else f"trainer: machine: on Ray: {before}"
+    if unfit:
+        return f"{SENTENCE}on Ray: {why}"
+    if has_joined and IN_VAIN not in message and GOES_ON not in message:
+        return f"{OF_THE_MACHINE}on Ray: {before}; the training {GOES_ON}"
+    return f"{OF_THE_MACHINE}on Ray: {before}"
 
 
 def _rank(config: Mapping[str, object]) -> None:

@@ -35,6 +35,7 @@ from cron.ports import ArtifactStore, EventLog, Histories, ItemRecords, ModelSer
 from cron.rebuild_marks import is_place
 from cron.services import Services
 from cron.serving.restore import kept_loaded
+from cron.urls.artifact_name import TRAININGS
 from recommender.arrays.bases import CONTENT
 from recommender.records.images import ARTIFACT, SENT
 
@@ -55,7 +56,7 @@ _KEPT_RUNS = 3  # folders of ended runs, to see what went wrong
 def tidy(services: Services, lease: Lease) -> None:
     """Delete everything that nothing needs; what fails now is tried after the next turn."""
     works = (_unload, _delete_archives, _delete_folders, _delete_texts, _delete_sent_pictures)
-    _do_each(services, lease, works)
+    _do_each(services, lease, (*works, _delete_trainings))
     tidy_records(services, lease)
 
 
@@ -305,6 +306,16 @@ def _delete_sent_pictures(services: Services, lease: Lease) -> None:
     for source in picture_rows.unused_sources(ledger, [f"{ARTIFACT}{name}" for name in names]):
         lease_row.check(ledger, lease)
         artifacts.delete(source.removeprefix(ARTIFACT))
+
+
+def _delete_trainings(services: Services, lease: Lease) -> None:
+    """Delete what travelled for trainings whose runs have ended, such as their checkpoints."""
+    open_run = run_rows.open_run(services.ledger)
+    needed = f"{TRAININGS}/{open_run.run_id}/" if open_run is not None else None
+    for name in services.artifacts.names(f"{TRAININGS}/"):
+        if needed is None or not name.startswith(needed):
+            lease_row.check(services.ledger, lease)
+            services.artifacts.delete(name)
 
 
 def _compared_versions(ledger: Ledger) -> set[int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import PurePosixPath
 
 CHUNK_BYTES = 1 << 20
+TRAININGS = "trainings"  # a folder for each run whose files travel through the store
 
 
 def check_name(name: str) -> tuple[str, ...]:

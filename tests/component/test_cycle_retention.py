@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 from cron.cycle.cycle import run_cycle
 from cron.cycle.retention import tidy
-from cron.ledger import release_rows
-from cron.lineage import Lease
+from cron.ledger import release_rows, run_rows
+from cron.lineage import Lease, Reason
 from cron.services import Services
 from tests.workshop import (
     event_records,
@@ -68,3 +69,22 @@ def test_segments_a_kept_release_needs_are_not_dropped(services: Services, lease
     ]
     assert [one.version for one in kept] == [1, 2, 3, 4]
     assert short.journal.first_seq == kept[0].manifest.trained_through + 1
+
+
+def test_files_of_ended_trainings_are_deleted(
+    services: Services, lease: Lease, tmp_path: Path
+) -> None:
+    """What travelled to other machines: a snapshot, or the checkpoint of a run that failed."""
+    (tmp_path / "checkpoint").write_bytes(b"weights")
+    services.artifacts.put("trainings/1/checkpoint/1.safetensors", tmp_path / "checkpoint")
+    run = run_rows.start(
+        services.ledger,
+        "full",
+        reason=Reason(name="asked_for", ok=True, text="asked for"),
+        supersedes=None,
+        lease=lease,
+    )
+    open_name = f"trainings/{run.run_id}/snapshot/events.parquet"
+    services.artifacts.put(open_name, tmp_path / "checkpoint")
+    tidy(services, lease)
+    assert services.artifacts.names("trainings/") == (open_name,)

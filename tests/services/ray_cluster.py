@@ -22,13 +22,7 @@ class RayCluster:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._port, self.client_port = free_port(), free_port()
-        self._head = self._start(
-            "--head",
-            f"--port={self._port}",
-            f"--ray-client-server-port={self.client_port}",
-            "--include-dashboard=false",
-            f"--temp-dir={folder}",
-        )
+        self._head = self._start_head()
         self._machine: psutil.Process | None = None
 
     @property
@@ -55,6 +49,19 @@ class RayCluster:
             if process is not None:
                 _kill_all(process)
         self._machine = None
+
+    def start_head_again(self) -> None:
+        """Start a head at the same ports, which knows nothing of the one before."""
+        self._head = self._start_head()
+
+    def _start_head(self) -> psutil.Process:
+        return self._start(
+            "--head",
+            f"--port={self._port}",
+            f"--ray-client-server-port={self.client_port}",
+            "--include-dashboard=false",
+            f"--temp-dir={self._folder}",
+        )
 
     def _start(self, *arguments: str) -> psutil.Process:
         environment = {**os.environ, "RAY_AUTH_MODE": "disabled", "PYTHONPATH": str(PROJECT_ROOT)}

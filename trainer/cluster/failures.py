@@ -7,7 +7,7 @@ from collections.abc import Callable
 from ray.train.v2._internal.execution.callback import ControllerCallback, WorkerGroupCallback
 from ray.train.v2._internal.execution.worker_group import WorkerGroupPollStatus
 
-from trainer.cluster.messages import UNFIT, last_line
+from trainer.cluster.messages import IN_VAIN, UNFIT, last_line
 from trainer.machine.preemption import Preempted
 
 _TAKEN = str(Preempted())
@@ -44,5 +44,5 @@ class FailureLimit(ControllerCallback, WorkerGroupCallback):
         before, self._before = self._before, self._last_checkpoint()
         has_advanced = self._before is not None and self._before != before
         if self._has_failed and not has_advanced:
-            raise RuntimeError(f"{messages[0]} (twice, without a new checkpoint between)")
+            raise RuntimeError(f"{messages[0].partition('; ')[0]} ({IN_VAIN})")
         self._has_failed = True

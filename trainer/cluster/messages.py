@@ -4,6 +4,7 @@ from __future__ import annotations
 
 # Marks a rank's error about its input, which reaches us inside Ray's own errors.
 UNFIT = "the trainer can't use its input: "
+IN_VAIN = "twice, without a new checkpoint between"  # in the error that ends restarts
 
 
 def last_line(error: BaseException) -> str:

@@ -16,11 +16,10 @@ from urllib.parse import urlencode
 from cron.backends.launch.trainer_process import TrainerProcess
 from cron.errors import MissingClient
 from cron.local.child_environment import RAY, S3
+from cron.urls.artifact_name import TRAININGS
 from cron.urls.files import FileUrl
 from cron.urls.launchers import RayUrl
 from cron.urls.s3 import AWS, S3Url
-
-_TRAININGS = "trainings"
 
 
 def open_launcher(url: RayUrl, *, text_cache: Path, artifacts: FileUrl | S3Url) -> TrainerProcess:
@@ -39,11 +38,11 @@ def open_launcher(url: RayUrl, *, text_cache: Path, artifacts: FileUrl | S3Url) 
 def trainings_uri(artifacts: FileUrl | S3Url) -> str:
     """Return the place of trainings beside the artifacts, as the trainer names it."""
     if isinstance(artifacts, FileUrl):
-        return (artifacts.path / _TRAININGS).as_uri()
+        return (artifacts.path / TRAININGS).as_uri()
     options = {"region": artifacts.region}
     if artifacts.endpoint != AWS:
         scheme, _, host = artifacts.endpoint.partition("://")
         options |= {"scheme": scheme, "endpoint_override": host}
     if artifacts.ca is not None:
         options["tls_ca_file_path"] = str(artifacts.ca)
-    return f"s3://{artifacts.bucket}/{artifacts.prefix}{_TRAININGS}?{urlencode(options)}"
+    return f"s3://{artifacts.bucket}/{artifacts.prefix}{TRAININGS}?{urlencode(options)}"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from trainer.cluster.messages import IN_VAIN, UNFIT
+from trainer.machine.sentences import is_final
 from trainer.on_ray import join, sentence
 
 
@@ -47,3 +49,10 @@ def test_errors_of_the_input_and_of_the_cluster_are_told_apart() -> None:
     )
     assert sentence(RuntimeError(of_the_input)) == "trainer: on Ray: no-snapshot is not a snapshot"
     assert sentence(RuntimeError("lost\nnode 7 died")) == "trainer: machine: on Ray: node 7 died"
+
+
+def test_a_lost_cluster_is_tried_again_but_not_in_vain() -> None:
+    assert not is_final(sentence(RuntimeError("the head died"), has_joined=True))
+    assert is_final(sentence(RuntimeError("no such host")))
+    assert is_final(sentence(RuntimeError(f"node 7 died ({IN_VAIN})"), has_joined=True))
+    assert is_final(sentence(RuntimeError(f"{UNFIT}no events"), has_joined=True))
