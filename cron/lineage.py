@@ -202,7 +202,8 @@ class Run:
     """One turn of the cycle.
 
     `outcome` is None while it is under way. `count` is the number of equal skipped turns that are
-    stored as one row.
+    stored as one row. `device_s` are the seconds of all devices that trained, and `cost` what they
+    cost; None before a training.
     """
 
     run_id: int
@@ -216,6 +217,16 @@ class Run:
     ended_at: datetime | None
     count: int = 1
     seconds: Mapping[str, float] = field(default_factory=dict)  # by step, as far as recorded
+    device_s: float | None = None
+    cost: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spending:
+    """What trainings took: the seconds of all devices together, and their cost."""
+
+    device_s: float
+    cost: float
 
 
 Kind = Literal["fresh", "panel", "older"]

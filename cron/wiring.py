@@ -61,9 +61,7 @@ def open_services(settings: Settings) -> Services:
         histories=open_histories(settings.store.histories, keys_of(ledger).of_user),
         item_records=open_item_records(settings.store.histories),
         artifacts=artifacts,
-        launcher=open_launcher(
-            settings.store.launcher, text_cache=paths.texts, artifacts=settings.store.artifacts
-        ),
+        launcher=open_launchers(settings, text_cache=paths.texts),
         server=open_server(
             settings.store.server, var=paths.var, drain_timeout_s=settings.release.drain_timeout_s
         ),
@@ -144,6 +142,18 @@ def open_artifacts(url: str) -> ArtifactStore:
             return open_folder(path)
         case S3Url() as bucket:
             return _s3_artifacts(bucket)
+
+
+def open_launchers(settings: Settings, *, text_cache: Path) -> TrainLauncher:
+    """Open the launcher of the settings, or those that `worker.launchers` names."""
+    open_one = partial(open_launcher, text_cache=text_cache, artifacts=settings.store.artifacts)
+    if not settings.worker.launchers:
+        return open_one(settings.store.launcher)
+    from cron.backends.launch.by_size import LauncherBySize
+
+    return LauncherBySize(
+        settings.worker.launchers, otherwise=settings.store.launcher, open_one=open_one
+    )
 
 
 def open_launcher(url: str, *, text_cache: Path, artifacts: str | None = None) -> TrainLauncher:

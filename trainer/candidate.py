@@ -108,6 +108,7 @@ def make_candidate(job: Job) -> None:
             policy_gradient=learned.policy_gradient,
             bundle_digest=digest,
             seconds=progress.seconds,
+            device_s=progress.device_s,
         )
         write_report(complete, job.partial / "report.json")
         _publish(job)

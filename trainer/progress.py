@@ -30,7 +30,11 @@ class Progress:
 
     def __init__(self, folder: Path | None, facts: Mapping[str, object] | None = None) -> None:
         self._folder = folder
-        self._facts = {**(facts or {}), "starts": 1 + _num_starts(folder)}
+        before = _of_earlier_starts(folder)
+        self._facts = {**(facts or {}), "starts": 1 + int(before.get("starts", 0))}
+        self._num_ranks = int(str(self._facts.get("ranks", 1)))
+        self._device_s_before = float(before.get("device_s", 0.0))
+        self._created_s = time.monotonic()
         self._num_events, self._first_done = 0, 0
         self._bar: tqdm[NoReturn] | None = None
         self._written_s = -math.inf
@@ -74,6 +78,15 @@ class Progress:
         """End the last phase."""
         self.phase("")
 
+    @property
+    def device_s(self) -> float:
+        """The seconds of all ranks together, those of earlier starts included.
+
+        An earlier start counts up to the last time that its progress was written.
+        """
+        passed_s = time.monotonic() - self._created_s
+        return round(self._device_s_before + self._num_ranks * passed_s, 3)
+
     def _write(self, done: int, total: int, loss: float | None) -> None:
         if self._folder is None:
             return
@@ -85,6 +98,7 @@ class Progress:
             "done": done,
             "total": total,
             "loss": finite,
+            "device_s": self.device_s,
             **self._speed(done, total),
         }
         with suppress(OSError):  # when the disk is full, the training goes on unwatched
@@ -101,11 +115,12 @@ class Progress:
         }
 
 
-def _num_starts(folder: Path | None) -> int:
-    """Return how often this training was started before."""
+def _of_earlier_starts(folder: Path | None) -> Mapping[str, float]:
+    """Return the progress that an earlier start of this training left; empty without one."""
     if folder is None:
-        return 0
+        return {}
     try:
-        return int(json.loads((folder / PROGRESS).read_text(encoding="utf-8"))["starts"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return 0
+        found = json.loads((folder / PROGRESS).read_text(encoding="utf-8"))
+        return {name: float(found.get(name, 0)) for name in ("starts", "device_s")}
+    except (OSError, ValueError, TypeError, AttributeError):
+        return {}

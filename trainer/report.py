@@ -105,6 +105,7 @@ class Report:
     list_recall: float | None = None
     policy_gradient: PolicyGradientReport | None = None
     modalities: Evaluation | None = None
+    device_s: float = 0.0  # of all ranks together, earlier starts of the training included
     format: Literal[1] = 1
 
 

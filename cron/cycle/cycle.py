@@ -23,6 +23,7 @@ from cron.cycle.retention import drop_version, tidy, tidy_records
 from cron.cycle.run_plan import RunPlan, make_plan
 from cron.cycle.steps import Done, Packed, Trained, stored_value
 from cron.cycle.still_wanted import cancelled_when_unwanted, check_wanted
+from cron.cycle.training_cost import record_training_cost
 from cron.cycle.trials import settle_trial, try_on_users
 from cron.errors import Held, LeaseLost, Stopped, Superseded, Unavailable
 from cron.forgetting.erase_users import erase_forgotten
@@ -197,14 +198,24 @@ def _train(open_run: OpenRun) -> Trained:
     with suppress(Unavailable):
         check_room(services.server)
     try:
-        with cancelled_when_unwanted(services, run, lease):
-            return stages.train(services, run)
+        return _train_once(open_run)
     except Stopped:
         if services.stop.is_set():
             raise
     check_wanted(services.ledger, services.serving_lock, run, lease)
-    with cancelled_when_unwanted(services, run, lease):
-        return stages.train(services, run)  # the cancellation was meant for an earlier training
+    return _train_once(open_run)  # the cancellation was meant for an earlier training
+
+
+def _train_once(open_run: OpenRun) -> Trained:
+    """Train, and record what it took, however it ends."""
+    services, run, lease = open_run.services, open_run.run, open_run.lease
+    try:
+        with cancelled_when_unwanted(services, run, lease):
+            return stages.train(services, run)
+    finally:
+        folder = stages.folder_of(services.paths, run)
+        with suppress(LeaseLost, Unavailable):  # what ended the training is more important
+            record_training_cost(services, run, folder, lease)
 
 
 def _judge(open_run: OpenRun, plan: RunPlan) -> Verdict:

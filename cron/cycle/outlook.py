@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from datetime import timedelta
 
 import msgspec
 
@@ -55,6 +56,7 @@ def observe(
         settings_changed=manifest is not None and not has_shape(manifest, config),
         format_changed=manifest is not None and manifest.bundle_format != BUNDLE_FORMAT,
         force_full=force_full,
+        spent_day=run_rows.spent_since(ledger, ledger.now() - timedelta(days=1)).cost,
     )
 
 

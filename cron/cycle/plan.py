@@ -13,6 +13,8 @@ from cron.lineage import Hold, Manifest, Reason
 from cron.settings.tree import WorkerSettings
 from trainer.config import Mode
 
+_FIRST = "first_training"
+_BY_TIME = ("full_is_due", "full_is_cheap")  # full retrains in whose place an update may go
 MAX_BACKOFF = timedelta(hours=1)  # somebody who repaired the data should not wait longer
 
 
@@ -24,7 +26,8 @@ class PlanState:
     items whose pictures came since, if pictures are encoded.
     `settings_changed`: the live release was made with another encoder or model than the settings
     ask for now. `format_changed`: it was made by a version of this program whose bundles this one
-    cannot continue from. `last_full_s` is how long the last full retrain's training took.
+    cannot continue from. `last_full_s` is how long the last full retrain's training took, and
+    `spent_day` what the trainings of the last 24 hours cost.
 
     Since the last run that published: `num_refusals` counts the runs whose end says something about
     the model or its data (refused by the gate, or by the trainer itself); `num_unpublished` also
@@ -48,6 +51,7 @@ class PlanState:
     format_changed: bool = False
     num_new_pictures: int = 0
     force_full: bool = False
+    spent_day: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,9 +83,14 @@ def decide(state: PlanState, settings: WorkerSettings) -> Turn | Skip:
     if (wait := _backoff(state, settings)) is not None:
         return wait
     if state.live.mode == "baseline":
-        return _after_baseline(state, settings)
+        first = _after_baseline(state, settings)
+        too_dear = _over_budget(state, settings)
+        return _skip("budget", too_dear) if first.reason.name == _FIRST and too_dear else first
     needed = _needed_full(state, settings)
-    return needed if needed is not None else _by_what_waits(state, settings)
+    if needed is None:
+        return _by_what_waits(state, settings)
+    too_dear = _over_budget(state, settings)
+    return _without_full(needed, too_dear, state, settings) if too_dear else needed
 
 
 def backoff(num_unpublished: int, settings: WorkerSettings) -> timedelta:
@@ -97,13 +106,34 @@ def backoff(num_unpublished: int, settings: WorkerSettings) -> timedelta:
     )
 
 
+def _over_budget(state: PlanState, settings: WorkerSettings) -> str | None:
+    """Return why full retrains wait for the budget; None when they need not."""
+    budget = settings.budget_per_day
+    if budget is None or state.spent_day < budget:
+        return None
+    return (
+        f"a full retrain waits for the budget: the trainings of the last 24 hours cost "
+        f"{state.spent_day:.2f} of {budget:.2f}"
+    )
+
+
+def _without_full(
+    needed: Turn, why: str, state: PlanState, settings: WorkerSettings
+) -> Turn | Skip:
+    """Choose the turn while a full retrain waits: an update, unless none would help."""
+    instead = _by_what_waits(state, settings) if needed.reason.name in _BY_TIME else None
+    if not isinstance(instead, Turn):
+        return _skip("budget", why)
+    return _turn(instead.mode, instead.reason.name, f"{instead.reason.text}; {why}")
+
+
 def _after_baseline(state: PlanState, settings: WorkerSettings) -> Turn | Skip:
     """Choose the turn while only a baseline is live."""
     if state.num_new_events >= settings.min_events:
         text = (
             f"{state.num_new_events:,} events wait and only a baseline is live: the first training"
         )
-        return _turn("full", "first_training", text)
+        return _turn("full", _FIRST, text)
     if state.num_new_items + state.num_new_pictures:
         text = _new_items(state)
         return _baseline(state, settings, name="new_items", text=text)

@@ -10,7 +10,15 @@ import sqlalchemy as sa
 
 from cron.ledger import schema
 from cron.ledger.ledger import Ledger
-from cron.lineage import Lease, Outcome, Reason, Run, reasons_from_json, reasons_to_json
+from cron.lineage import (
+    Lease,
+    Outcome,
+    Reason,
+    Run,
+    Spending,
+    reasons_from_json,
+    reasons_to_json,
+)
 from trainer.config import Mode
 
 
@@ -140,6 +148,24 @@ def last_full(ledger: Ledger) -> Run | None:
         return next(iter(_runs(connection, query.limit(1))), None)
 
 
+def record_cost(ledger: Ledger, run_id: int, *, device_s: float, cost: float, lease: Lease) -> None:
+    """Store what a run's training has taken so far, in place of what was stored before."""
+    with ledger.write(lease) as connection:
+        _update(connection, run_id, {"device_s": device_s, "cost": cost})
+
+
+def spent_since(ledger: Ledger, since: datetime) -> Spending:
+    """Return what the trainings of runs took that have started since a time."""
+    runs = schema.runs.c
+    sums = sa.select(
+        sa.func.coalesce(sa.func.sum(runs.device_s), 0.0),
+        sa.func.coalesce(sa.func.sum(runs.cost), 0.0),
+    ).where(runs.started_at >= since.isoformat())
+    with ledger.read() as connection:
+        device_s, cost = connection.execute(sums).one()
+    return Spending(device_s=float(device_s), cost=float(cost))
+
+
 def allot_version(ledger: Ledger, run_id: int, *, lease: Lease) -> int:
     """Return a run's version; give it one if it has none.
 
@@ -223,4 +249,6 @@ def _run_from(row: schema.Row, seconds: Mapping[str, float]) -> Run:
         ended_at=datetime.fromisoformat(row.ended_at) if row.ended_at is not None else None,
         count=row._mapping["count"],
         seconds=dict(seconds),
+        device_s=row.device_s,
+        cost=row.cost,
     )

@@ -85,6 +85,8 @@ runs = sa.Table(
     sa.Column("started_at", sa.Text, nullable=False),
     sa.Column("ended_at", sa.Text),
     sa.Column("count", sa.Integer, nullable=False, server_default="1"),
+    sa.Column("device_s", sa.Float),
+    sa.Column("cost", sa.Float),
 )
 _IS_OPEN = runs.c.outcome.is_(None)
 sa.Index("open_runs", runs.c.run_id, sqlite_where=_IS_OPEN, postgresql_where=_IS_OPEN)

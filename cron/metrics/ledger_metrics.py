@@ -19,6 +19,7 @@ from cron.ledger.forgotten import oldest_pending
 from cron.ledger.ledger import Ledger
 from cron.ledger.pruning import count_by_outcome
 from cron.ledger.shown_pictures import PictureCounts
+from cron.lineage import Spending
 from cron.metrics.overview import Overview
 from cron.metrics.snapshot_metrics import LEFT_OUT, LIMITS, MIXES, SHIFT
 
@@ -94,6 +95,7 @@ class LedgerMetrics(Collector):
             yield from _trial(overview)
             yield _list_events(overview)
             yield _pictures(pictures)
+            yield from _spent(overview.spent)
             yield from _ledger_metrics(overview.metrics)
             waited_s = (
                 max(0.0, (overview.at - asked_at).total_seconds()) if asked_at is not None else 0.0
@@ -245,6 +247,17 @@ def _pictures(counts: PictureCounts) -> Metric:
     for state in ("ready", "failed", "waiting"):
         family.add_metric([state], getattr(counts, state))
     return family
+
+
+def _spent(spent: Spending) -> Iterable[Metric]:
+    yield gauge(
+        "freshet_training_device_seconds_of_day",
+        "Seconds of all devices in the trainings of the last 24 hours",
+        spent.device_s,
+    )
+    yield gauge(
+        "freshet_training_cost_of_day", "What the trainings of the last 24 hours cost", spent.cost
+    )
 
 
 def _ledger_metrics(metrics: Mapping[str, float]) -> Iterable[Metric]:

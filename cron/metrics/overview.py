@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import msgspec
@@ -31,7 +31,7 @@ from cron.ledger.event_rows import HourOfEvents
 from cron.ledger.ledger import Ledger
 from cron.ledger.posterior_rows import PosteriorState
 from cron.ledger.slate_rows import SlateCounts
-from cron.lineage import Decision, Hold, Quality, Release, Run
+from cron.lineage import Decision, Hold, Quality, Release, Run, Spending
 from cron.metrics.trial_reports import TrialReport, newest_trials, trial_json
 from cron.metrics.waiting import num_waiting_records
 from cron.ports import EventLog
@@ -96,6 +96,7 @@ class Overview:
     trials: tuple[TrialReport, ...]  # newest first
     posterior: PosteriorState | None  # of the rewards of shown items
     exploration: tuple[PlacementPrice, ...]
+    spent: Spending  # by the trainings of the last day
     metrics: Mapping[str, float]  # the ledger's counters and gauges
 
     @property
@@ -155,6 +156,7 @@ def look_at_ledger(
         trials=newest_trials(ledger, NUM_TRIALS),
         posterior=posterior_rows.state(ledger),
         exploration=exploration_rows.every(ledger),
+        spent=run_rows.spent_since(ledger, now - timedelta(days=1)),
         metrics=metric_rows.stored_metrics(ledger),
     )
 
@@ -248,9 +250,16 @@ def run_json(run: Run) -> dict[str, object]:
         "ended_at": _iso(run.ended_at),
         "count": run.count,
         "seconds": dict(run.seconds),
-        "figures": dict(run.metrics),
+        "figures": {**run.metrics, **_cost_json(run)},
         "reasons": reasons_json(run),
     }
+
+
+def _cost_json(run: Run) -> dict[str, float]:
+    """Render what a run's training took, if it trained."""
+    if run.device_s is None or run.cost is None:
+        return {}
+    return {"device_s": run.device_s, "cost": run.cost}
 
 
 def reasons_json(run: Run) -> list[Mapping[str, object]]:

@@ -35,6 +35,7 @@ from cron.settings.rules import (
     url_for,
 )
 from cron.urls import stores
+from cron.urls.launcher_table import parse_launchers, parse_prices
 from recommender.config import NEGATIVE_TYPES, POSITIVE_TYPES
 from recommender.records.images import MAX_IMAGES
 from trainer.config import MODALITIES, TrainConfig
@@ -79,6 +80,18 @@ class WorkerSettings:
     max_refusals: CountInt = 3  # this many refusals since the last release start a full retrain
     refusal_backoff_s: float = 120.0  # after a refused or failed run; doubled with each
     train_limit_s: PositiveFloat = 7_200.0
+    # other launchers than store.launcher, by what they train: full, update, or update_from_100000
+    # for updates of so many new events; none, because a shop begins with one machine
+    launchers: Annotated[Mapping[str, str], ParsedTable(parse_launchers)] = field(
+        default_factory=dict
+    )
+    # of a launcher, by the scheme of its URL: what an hour of one device costs, in any currency
+    price_per_device_hour: Annotated[Mapping[str, float], ParsedTable(parse_prices)] = field(
+        default_factory=dict
+    )
+    # while the trainings of the last 24 hours cost this much or more, full retrains wait; no limit,
+    # because it needs a price
+    budget_per_day: PositiveFloat | None = None
     poll_s: PositiveFloat = 1.0  # how often to check log, server default and followers
     lease_s: PositiveFloat = 30.0
     grace_s: float = 8.0  # after SIGTERM

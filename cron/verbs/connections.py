@@ -84,11 +84,9 @@ def _ledger(store: StoreSettings) -> str:
 
 
 def _launcher(settings: Settings) -> str:
-    wiring.open_launcher(
-        settings.store.launcher,
-        text_cache=Paths(var=var_folder(settings)).texts,
-        artifacts=settings.store.artifacts,
-    )
+    texts = Paths(var=var_folder(settings)).texts
+    for url in (settings.store.launcher, *settings.worker.launchers.values()):
+        wiring.open_launcher(url, text_cache=texts, artifacts=settings.store.artifacts)
     return "ok"
 
 

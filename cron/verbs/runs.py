@@ -50,4 +50,6 @@ def _outcome(run: Run) -> str:
         text += f", {run.count} times"
     if run.ended_at is not None and run.mode is not None:
         text += f", took {age(run.ended_at - run.started_at)}"
+    if run.cost:
+        text += f", cost {run.cost:.2f}"
     return text

@@ -40,7 +40,9 @@ def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
         show_json(to_json(overview) | {"experiments": experiments, "copy": copy_json(copy)})
     else:
         nodes = [node.address for node in parse_nodes(store.server)]
-        print("\n".join(_lines(overview, nodes, running, copy)))
+        budget = loaded.settings.worker.budget_per_day
+        lines = _lines(overview, nodes, running, copy)
+        print("\n".join([*lines[:1], *_spent(overview, budget), *lines[1:]]))
     return 0
 
 
@@ -183,6 +185,18 @@ def _pace(progress: RunProgress) -> str:
     if progress.starts > 1:
         parts.append(f"started again {count(progress.starts - 1, 'time')}")
     return "".join(f", {part}" for part in parts)
+
+
+def _spent(overview: Overview, budget: float | None) -> list[str]:
+    """Show what the trainings of the last day took, if they have a price or a budget."""
+    spent = overview.spent
+    if budget is None and spent.cost == 0:
+        return []
+    hours = f"{spent.device_s / 3600:.2f} device hours of training in the last day"
+    if budget is None:
+        return [f"cost     {spent.cost:.2f} for {hours}"]
+    waits = "; full retrains wait" if spent.cost >= budget else ""
+    return [f"cost     {spent.cost:.2f} of {budget:.2f} for {hours}{waits}"]
 
 
 def _trial(overview: Overview) -> list[str]:

@@ -121,6 +121,7 @@ def test_every_write_of_a_run_is_fenced(ledger: Ledger, lease: Lease) -> None:
         lambda: journal_rows.commit_segment(ledger, segment(1, 2), Cursor("x"), lease),
         lambda: run_rows.record_step(ledger, run.run_id, "train", "{}", seconds=1, lease=lease),
         lambda: run_rows.finish(ledger, run.run_id, "failed", reasons=[], metrics={}, lease=lease),
+        lambda: run_rows.record_cost(ledger, run.run_id, device_s=1, cost=1, lease=lease),
         lambda: run_rows.record_skip(ledger, reason("x", ok=False), lease=lease),
         lambda: run_rows.allot_version(ledger, run.run_id, lease=lease),
         lambda: release_rows.add(ledger, manifest(2), lease=lease),
@@ -321,3 +322,20 @@ def test_a_half_restored_ledger_is_one_of_our_errors(ledger: Ledger) -> None:
         connection.execute(schema.desk.delete())
     with pytest.raises(LedgerFailed, match="No row was found"):
         switches.serving(ledger)
+
+
+def test_what_trainings_cost_is_counted_by_day(ledger: Ledger, lease: Lease) -> None:
+    for number in (1, 2):
+        run = run_rows.start(
+            ledger, "full", reason=reason("asked_for", ok=True), supersedes=None, lease=lease
+        )
+        run_rows.record_cost(ledger, run.run_id, device_s=1.0, cost=0.5, lease=lease)
+        run_rows.record_cost(ledger, run.run_id, device_s=60.0, cost=number, lease=lease)
+        run_rows.finish(ledger, run.run_id, "failed", reasons=[], metrics={}, lease=lease)
+    untrained = run_rows.start(
+        ledger, "update", reason=reason("asked_for", ok=True), supersedes=None, lease=lease
+    )
+    assert run_rows.one(ledger, untrained.run_id).cost is None
+    spent = run_rows.spent_since(ledger, ledger.now() - timedelta(days=1))
+    assert (spent.device_s, spent.cost) == (120.0, 3.0)
+    assert run_rows.spent_since(ledger, ledger.now() + timedelta(days=1)).cost == 0.0

@@ -31,3 +31,19 @@ def test_it_says_where_and_how_fast_a_training_runs(tmp_path: Path) -> None:
         assert found["events_s"] > 0
         assert found["left_s"] == 0.0
         progress.end()
+
+
+def test_device_seconds_count_all_ranks_and_all_starts(tmp_path: Path) -> None:
+    (tmp_path / PROGRESS).write_text(json.dumps({"starts": 3, "device_s": 1000.0}))
+    progress = Progress(tmp_path, {"ranks": 2, "device": "cpu"})
+    progress.phase("train", 10)
+    found = json.loads((tmp_path / PROGRESS).read_text())
+    assert found["starts"] == 4
+    assert 1000.0 <= found["device_s"] <= progress.device_s < 1100.0
+    progress.end()
+
+
+def test_progress_that_is_damaged_counts_from_the_start(tmp_path: Path) -> None:
+    for damaged in ("", "[]", '{"starts": "x"}'):
+        (tmp_path / PROGRESS).write_text(damaged)
+        assert Progress(tmp_path).device_s < 100.0

@@ -204,3 +204,39 @@ def test_back_off_doubles_up_to_an_hour() -> None:
         3200,
         3600,
     ]
+
+
+DEAR = replace(SETTINGS, budget_per_day=10.0)
+OVER = replace(QUIET, spent_day=10.0, last_full_at=NOW - timedelta(days=2))
+
+
+def test_full_retrains_wait_for_the_budget_and_updates_do_not() -> None:
+    turn = decide(replace(OVER, num_new_events=500), DEAR)
+    assert isinstance(turn, Turn)
+    assert turn.mode == "update"
+    assert turn.reason.text.endswith("the trainings of the last 24 hours cost 10.00 of 10.00")
+    affordable = decide(replace(OVER, num_new_events=500, spent_day=9.99), DEAR)
+    assert isinstance(affordable, Turn)
+    assert affordable.mode == "full"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"num_new_events": 1},
+        {"num_new_events": 500, "settings_changed": True},
+        {"num_new_events": 500, "format_changed": True},
+        {"num_new_events": 500, "num_refusals": 3},
+        {"num_new_events": 500, "live": manifest(0, mode="baseline")},
+    ],
+)
+def test_a_turn_without_an_update_says_that_it_waits(changes: dict[str, object]) -> None:
+    turn = decide(replace(OVER, **changes), DEAR)  # type: ignore[arg-type]
+    assert isinstance(turn, Skip)
+    assert turn.reason.name == "budget"
+
+
+def test_a_person_may_ask_for_a_full_retrain_over_the_budget() -> None:
+    turn = decide(replace(OVER, force_full=True), DEAR)
+    assert isinstance(turn, Turn)
+    assert turn.mode == "full"
