@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from cron.backends.launch.by_size import launcher_url
 from cron.ledger import run_rows
 from cron.lineage import Lease, Run
 from cron.services import Services
-from cron.urls.launcher_table import price_of
+from cron.urls.launcher_table import launcher_url, price_of
 from trainer.candidate_files import PROGRESS, partial_of
 
 

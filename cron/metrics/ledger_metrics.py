@@ -95,7 +95,7 @@ class LedgerMetrics(Collector):
             yield from _trial(overview)
             yield _list_events(overview)
             yield _pictures(pictures)
-            yield from _spent(overview.spent)
+            yield from _spending(overview.spent)
             yield from _ledger_metrics(overview.metrics)
             waited_s = (
                 max(0.0, (overview.at - asked_at).total_seconds()) if asked_at is not None else 0.0
@@ -249,7 +249,7 @@ def _pictures(counts: PictureCounts) -> Metric:
     return family
 
 
-def _spent(spent: Spending) -> Iterable[Metric]:
+def _spending(spent: Spending) -> Iterable[Metric]:
     yield gauge(
         "freshet_training_device_seconds_of_day",
         "Seconds of all devices in the trainings of the last 24 hours",

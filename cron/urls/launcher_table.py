@@ -1,9 +1,11 @@
-"""Which launcher trains what: by the kind of training and its new events (`worker.launchers`)."""
+"""Which launcher trains what, by the kind of training and its new events."""
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
+from pathlib import Path
 
 from cron.urls.stores import parse_launcher
 from cron.urls.wrong_url import WrongUrl
@@ -59,6 +61,20 @@ def launcher_of(
         if best < from_events <= num_new_events:
             best, url = from_events, row_url
     return url
+
+
+def launcher_url(snapshot: Path, table: Mapping[str, str], *, otherwise: str) -> str:
+    """Return the URL of the launcher for a snapshot; `otherwise` if its manifest is missing."""
+    try:
+        manifest = json.loads((snapshot / "manifest.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:  # the trainer says what is wrong
+        return otherwise
+    return launcher_of(
+        table,
+        is_full=manifest["mode"] == "full",
+        num_new_events=manifest["num_targets"],
+        otherwise=otherwise,
+    )
 
 
 def price_of(prices: Mapping[str, float], url: str) -> float:

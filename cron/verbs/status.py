@@ -42,7 +42,7 @@ def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
         nodes = [node.address for node in parse_nodes(store.server)]
         budget = loaded.settings.worker.budget_per_day
         lines = _lines(overview, nodes, running, copy)
-        print("\n".join([*lines[:1], *_spent(overview, budget), *lines[1:]]))
+        print("\n".join([*lines[:1], *_spending(overview, budget), *lines[1:]]))
     return 0
 
 
@@ -187,7 +187,7 @@ def _pace(progress: RunProgress) -> str:
     return "".join(f", {part}" for part in parts)
 
 
-def _spent(overview: Overview, budget: float | None) -> list[str]:
+def _spending(overview: Overview, budget: float | None) -> list[str]:
     """Show what the trainings of the last day took, if they have a price or a budget."""
     spent = overview.spent
     if budget is None and spent.cost == 0:

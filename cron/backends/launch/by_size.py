@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from cron.ports import TrainLauncher
-from cron.urls.launcher_table import launcher_of
+from cron.urls.launcher_table import launcher_url
 from trainer.config import TrainConfig
 
 
@@ -63,17 +62,3 @@ class LauncherBySize:
             self._is_cancelled = True
             if self._current is not None:
                 self._current.cancel()
-
-
-def launcher_url(snapshot: Path, table: Mapping[str, str], *, otherwise: str) -> str:
-    """Return the URL of the launcher for a snapshot; `otherwise` if its manifest is missing."""
-    try:
-        manifest = json.loads((snapshot / "manifest.json").read_text(encoding="utf-8"))
-    except FileNotFoundError:  # the trainer says what is wrong
-        return otherwise
-    return launcher_of(
-        table,
-        is_full=manifest["mode"] == "full",
-        num_new_events=manifest["num_targets"],
-        otherwise=otherwise,
-    )

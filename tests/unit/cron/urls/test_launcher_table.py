@@ -16,15 +16,15 @@ TABLE = {
 }
 
 
-def chosen(*, is_full: bool, num_new_events: int) -> str:
+def chosen_url(*, is_full: bool, num_new_events: int) -> str:
     return launcher_of(TABLE, is_full=is_full, num_new_events=num_new_events, otherwise="process:")
 
 
 def test_the_row_with_the_most_events_that_are_there_is_taken() -> None:
-    assert chosen(is_full=False, num_new_events=99_999) == "process:"
-    assert chosen(is_full=False, num_new_events=100_000) == TABLE["update_from_100000"]
-    assert chosen(is_full=True, num_new_events=0) == TABLE["full"]
-    assert chosen(is_full=True, num_new_events=2_000_000) == TABLE["full_from_1000000"]
+    assert chosen_url(is_full=False, num_new_events=99_999) == "process:"
+    assert chosen_url(is_full=False, num_new_events=100_000) == TABLE["update_from_100000"]
+    assert chosen_url(is_full=True, num_new_events=0) == TABLE["full"]
+    assert chosen_url(is_full=True, num_new_events=2_000_000) == TABLE["full_from_1000000"]
 
 
 @given(st.dictionaries(st.integers(1, 10**9), st.just("process:")), st.integers(0, 10**9))
