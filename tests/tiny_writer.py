@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise, product
 from pathlib import Path
 
@@ -51,15 +52,23 @@ def write_tiny_causal_model(
     return folder
 
 
-def write_inviting_model(folder: Path) -> Path:
-    """Write a model that draws three sentences of INVITATIONS, whatever it is asked; its folder.
+# none of them is true of any brief of the panel
+LIES = (
+    ("New here. ", "Just added. "),
+    ("It is new. ", "A newcomer. "),
+    ("New and popular with everyone. ", "Brand-new and popular. "),
+)
+
+
+def write_inviting_model(folder: Path, *, sentences: Sequence[Sequence[str]] = INVITATIONS) -> Path:
+    """Write a model that draws one of each group of sentences, whatever it is asked; its folder.
 
     A token is a sentence. The layers add nothing, so the logits depend on the last token alone.
     """
     from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
     from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-    vocabulary = ["END", "?", *(one for group in INVITATIONS for one in group)]
+    vocabulary = ["END", "?", *(one for group in sentences for one in group)]
     places = {token: place for place, token in enumerate(vocabulary)}
     tokenizer = Tokenizer(models.WordLevel(places, "?"))
     tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(r"\S+\s*"), "isolated")
@@ -80,7 +89,7 @@ def write_inviting_model(folder: Path) -> Path:
         eos_token_id=0,
     )
     network = LlamaForCausalLM(config)
-    follows = [("?",), *INVITATIONS, ("END",)]
+    follows = [("?",), *sentences, ("END",)]
     with torch.no_grad():
         for weight in network.parameters():
             weight.zero_()

@@ -13,9 +13,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import httpx
+import pytest
 
 from cron.copy.release_writer import WriterRelease, release_writer
 from cron.copy.serving import roll_back_and_load
+from cron.copy_errors import WriterNotAccepted
 from cron.ports import ModelServer
 from cron.services import Services
 from cron.settings.copy_settings import CopySettings
@@ -24,7 +26,7 @@ from cron.worker.copy_job import copy_job
 from tests.component.gateway_process import gateway, settings_in
 from tests.system.machine import until
 from tests.system.torchserve import Running, free_ports, open_node, running_torchserve
-from tests.tiny_writer import write_inviting_model
+from tests.tiny_writer import LIES, write_inviting_model
 from tests.workshop import lease_of
 from trainer.archive import pack
 
@@ -43,9 +45,11 @@ class WritingShop:
         """The model `copy` on the node."""
         return self.services.copy_server()
 
-    def release(self, temperature: float) -> None:
-        """Release a writer; another temperature is another one."""
+    def release(self, temperature: float, *, model: Path | None = None) -> None:
+        """Release a writer; another temperature or model is another one."""
         settings = replace(self.services.settings.copy, temperature=temperature)
+        if model is not None:
+            settings = replace(settings, model=str(model))
         release_writer(
             WriterRelease(
                 settings=settings,
@@ -97,6 +101,7 @@ def worker_of(node: Running, version: int) -> int:
 
 def test_a_killed_writer_costs_templates_alone(tmp_path: Path, bundle: Path) -> None:
     write_inviting_model(tmp_path / "model")
+    write_inviting_model(tmp_path / "liar", sentences=LIES)
     ports = free_ports()
     with running_torchserve(tmp_path, ports=ports) as node, open_node(node) as recommender:
         recommender.register(1, pack(bundle=bundle, version=1, out=node.store).name)
@@ -115,6 +120,10 @@ def test_a_killed_writer_costs_templates_alone(tmp_path: Path, bundle: Path) -> 
                 shop.services.ledger, shop.services.copy_server, shop.services.artifacts
             )
             assert [(one.version, one.ready) for one in shop.copy_server.versions()] == [(1, True)]
+            assert shop.sources("i4") == {"writer"}
+            with pytest.raises(WriterNotAccepted, match="accepts 0%"):
+                shop.release(temperature=0.3, model=tmp_path / "liar")
+            assert [one.version for one in shop.copy_server.versions()] == [1]
             assert shop.sources("i4") == {"writer"}
     with running_torchserve(tmp_path, ports=ports) as node, writing_shop(tmp_path, node) as shop:
         assert shop.copy_server.versions() == ()
