@@ -21,6 +21,8 @@ log = logging.getLogger(__name__)
 
 AT_ONCE = 8  # briefs of one call
 TOLERANCE = 0.1  # of a share, on some 30 briefs
+# a writer that is slower writes fewer than ten texts in the ten minutes of an hour that are its own
+LEAST_TEXTS_PER_S = 1 / 60
 _LEAST_DISTINCT = 0.5  # a writer that says the same of everything says nothing
 
 
@@ -33,6 +35,7 @@ class WriterScores(msgspec.Struct, frozen=True, kw_only=True):
     distinct_share: float  # different texts among the accepted ones
     mean_chars: float
     texts_per_s: float
+    unsafe_share: float = 0.0  # briefs with a text that has an unsafe word, shown or not
 
 
 class WriterVerdict(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,7 +59,7 @@ def judge(
     `within_s` is the time of one call.
     """
     scores = measure(writer, briefs, within_s=within_s)
-    why = _objection(scores, least_precision, live)
+    why = objection(scores, least_precision, live)
     if why is not None:
         return WriterVerdict(is_accepted=False, why=why, scores=scores)
     good = f"the verifier accepts {scores.precision:.0%} of its first texts on the panel"
@@ -87,6 +90,16 @@ def measure(
         distinct_share=len(set(accepted)) / max(1, len(accepted)),
         mean_chars=sum(map(len, accepted)) / max(1, len(accepted)),
         texts_per_s=num_written / max(seconds, 1e-9),
+        unsafe_share=sum(map(_has_unsafe_word, texts)) / len(briefs),
+    )
+
+
+def _has_unsafe_word(text: VerifiedText) -> bool:
+    """Return whether a rejected text has an unsafe word; markup and addresses are no words."""
+    return any(
+        broken.rule == "unsafe" and broken.words.replace(" ", "").isalpha()
+        for one in text.rejected
+        for broken in one.violations
     )
 
 
@@ -105,7 +118,7 @@ def _texts_of_call(
     ]
 
 
-def _objection(
+def objection(
     scores: WriterScores, least_precision: float, live: WriterScores | None
 ) -> str | None:
     """Return why a writer is refused; None if nothing speaks against it."""
@@ -116,6 +129,13 @@ def _objection(
         )
     if scores.distinct_share < _LEAST_DISTINCT:
         return f"only {scores.distinct_share:.0%} of its accepted texts differ from each other"
+    if scores.unsafe_share > TOLERANCE:
+        return f"{scores.unsafe_share:.0%} of the panel had texts with unsafe words"
+    if scores.texts_per_s < LEAST_TEXTS_PER_S:
+        return (
+            f"it writes {3600 * scores.texts_per_s:.0f} texts an hour, and "
+            f"{3600 * LEAST_TEXTS_PER_S:.0f} are the least"
+        )
     if live is not None and scores.precision < live.precision - TOLERANCE:
         return (
             f"the verifier accepts {scores.precision:.0%} of its first texts, and "

@@ -7,7 +7,7 @@ import pytest
 from copywriter.brief import Brief
 from copywriter.templates.template import from_template
 from cron.copy.panel import panel
-from cron.copy.writer_gate import WriterScores, judge
+from cron.copy.writer_gate import WriterScores, judge, measure, objection
 from cron.errors import Unavailable
 from tests.planted_writer import PlantedWriter
 
@@ -97,3 +97,22 @@ def test_more_templates_than_with_the_live_one_are_refused() -> None:
     verdict = judge(PlantedWriter(text), PANEL, least_precision=0.3, live=live)
     assert not verdict.is_accepted
     assert "would get templates" in verdict.why
+
+
+def test_a_writer_with_unsafe_words_is_refused() -> None:
+    """Nobody would see them, but it is no writer for a shop."""
+
+    def text(brief: Brief, seed: int) -> str:
+        return from_template(brief) if int(brief.digest(), 16) % 4 else "Fucking good."
+
+    verdict = judge(PlantedWriter(text), PANEL, least_precision=0.3)
+    assert not verdict.is_accepted
+    assert "unsafe words" in verdict.why
+
+
+def test_a_writer_that_takes_minutes_for_a_text_is_refused() -> None:
+    clock = iter([0.0, 64 * 61.0])
+    scores = measure(HONEST, PANEL, within_s=60.0, monotonic=lambda: next(clock))
+    why = objection(scores, 0.3, None)
+    assert why is not None
+    assert "59 texts an hour" in why
