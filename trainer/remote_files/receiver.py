@@ -72,7 +72,9 @@ def local_files(store: FileStore, parent: Path | None = None) -> Iterator[LocalF
     They are in a folder of `parent`, by default the one for temporary files.
     """
     parent = parent or Path(tempfile.gettempdir())
-    sent = patiently(lambda: _content(store, SENT))
+    sent = patiently(lambda: store.text(SENT))
+    if sent is None:
+        raise FileNotFoundError(f"{store.root}: no training was sent here, or its run has ended")
     folder = parent / f"{_BEGINNING}{sent}"
     with file_lock(parent / f"{_BEGINNING}lock"):
         _delete_unused(parent)
@@ -169,11 +171,6 @@ def _written_ns(path: Path) -> int:
         return path.stat().st_mtime_ns
     except FileNotFoundError:
         return 0
-
-
-def _content(store: FileStore, name: str) -> str:
-    with store.files.open_input_stream(f"{store.root}/{name}") as reader:
-        return bytes(reader.read()).decode("ascii")
 
 
 def _use(folder: Path) -> TextIO:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
+import tempfile
 import threading
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -18,12 +19,29 @@ _LOOK_EVERY_S = 1.0
 
 
 def send(store: FileStore, *, snapshot: Path, config: Path) -> None:
-    """Store what a training reads; checkpoints of an earlier try stay."""
+    """Store what a training reads, unless it is there; checkpoints of an earlier try stay."""
+    sent = _digest(snapshot, config)
+    if patiently(lambda: store.text(SENT)) == sent:
+        return
     patiently(lambda: store.put_tree(snapshot, SNAPSHOT))
     patiently(lambda: store.put(config, CONFIG))
-    with durable_files.replacing(config.with_name(SENT), durable=False) as sent:
-        sent.write_text(uuid.uuid4().hex, encoding="ascii")
-    patiently(lambda: store.put(config.with_name(SENT), SENT))
+    with tempfile.NamedTemporaryFile("w", encoding="ascii") as file:
+        file.write(sent)
+        file.flush()
+        patiently(lambda: store.put(Path(file.name), SENT))
+
+
+def _digest(snapshot: Path, config: Path) -> str:
+    """Return what tells this sending from others: the files' names and sizes, and the settings.
+
+    A snapshot is not changed once it is made, and its manifest has a digest of its events.
+    """
+    digest = hashlib.sha256()
+    for path in sorted(path for path in snapshot.rglob("*") if path.is_file()):
+        digest.update(f"{path.relative_to(snapshot)} {path.stat().st_size}\n".encode())
+    for path in (snapshot / "manifest.json", config):
+        digest.update(path.read_bytes() if path.is_file() else b"")
+    return digest.hexdigest()
 
 
 def fetch(store: FileStore, out: Path) -> None:

@@ -72,6 +72,13 @@ class FileStore:
         for one in self.names(name):
             self.fetch(one, folder / one.removeprefix(f"{name}/"))
 
+    def text(self, name: str) -> str | None:
+        """Return the text of a small stored file; None if it is not there."""
+        if not self.has(name):
+            return None
+        with self.files.open_input_stream(f"{self.root}/{name}") as reader:
+            return bytes(reader.read()).decode()
+
     def names(self, name: str) -> list[str]:
         """Return the names of the stored files below one, in order; none if it is not there."""
         selector = FileSelector(f"{self.root}/{name}", recursive=True, allow_not_found=True)

@@ -119,3 +119,21 @@ def test_without_a_checkpoint_there_is_none(uri: str) -> None:
 def test_a_place_below_a_uri_keeps_its_options() -> None:
     assert below("s3://shop/trainings?region=eu-1", "17") == "s3://shop/trainings/17?region=eu-1"
     assert below("file:///srv/trainings/", "17") == "file:///srv/trainings/17"
+
+
+def test_the_same_is_not_sent_twice_and_a_change_is(store: FileStore, tmp_path: Path) -> None:
+    """A worker that starts again does not upload the snapshot again."""
+    snapshot, config = tmp_path / "sender" / "snapshot", tmp_path / "sender" / "config.json"
+    stored = tmp_path / "store" / "17" / "snapshot" / "events.parquet"
+    stored.write_bytes(b"marked")
+    send(store, snapshot=snapshot, config=config)
+    assert content(stored) == b"marked"
+    (snapshot / "manifest.json").write_text('{"data_digest": "another"}')
+    send(store, snapshot=snapshot, config=config)
+    assert content(stored) == b"events"
+
+
+def test_a_place_without_a_training_says_so(tmp_path: Path) -> None:
+    store = open_store((tmp_path / "nothing").as_uri())
+    with pytest.raises(FileNotFoundError, match="no training was sent here"):
+        local_files(store, tmp_path).__enter__()
