@@ -158,6 +158,7 @@ def open_launchers(settings: Settings, *, text_cache: Path) -> TrainLauncher:
 
 def open_launcher(url: str, *, text_cache: Path, artifacts: str | None = None) -> TrainLauncher:
     """Open the launcher of trainings, whose files may travel through the artifact store."""
+    store = _parse("artifacts", stores.parse_artifacts, artifacts or StoreSettings().artifacts)
     match _parse("launcher", stores.parse_launcher, url):
         case ProcessUrl():
             from cron.backends.launch import process
@@ -166,13 +167,10 @@ def open_launcher(url: str, *, text_cache: Path, artifacts: str | None = None) -
         case TorchrunUrl() as processes:
             from cron.backends.launch import torchrun
 
-            return torchrun.open_launcher(processes, text_cache=text_cache)
+            return torchrun.open_launcher(processes, text_cache=text_cache, artifacts=store)
         case RayUrl() as cluster:
             from cron.backends.launch import ray
 
-            store = _parse(
-                "artifacts", stores.parse_artifacts, artifacts or StoreSettings().artifacts
-            )
             return ray.open_launcher(cluster, text_cache=text_cache, artifacts=store)
 
 

@@ -17,8 +17,8 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
-from contextlib import nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NoReturn
@@ -39,6 +39,9 @@ from trainer.machine.meeting import LostRank, meet
 from trainer.machine.memory import keep_freed_memory
 from trainer.machine.preemption import Preempted, PreemptionNotice
 from trainer.machine.sentences import OF_THE_MACHINE, SENTENCE
+from trainer.remote_files.receiver import local_files
+from trainer.remote_files.sender import send
+from trainer.remote_files.store import below, open_store
 
 # The message of each says why in one sentence.
 CANNOT = (BundleError, EncoderError, SnapshotError, CannotStart, ValueError)
@@ -84,26 +87,38 @@ def train(arguments: Sequence[str] | None, notice: PreemptionNotice) -> None:
     parent = Parent()
     order, meeting = None if given.follows else _order(given), None
     if given.leads or given.follows:
-        meeting = meet(_for_others(order) if order is not None else None, parent.check)
+        message = _for_others(order, given) if order is not None else None
+        meeting = meet(message, parent.check)
         order = order or decode(meeting.order, _Order)
     assert order is not None
     torch.set_num_threads(order.config.num_threads)
     device = claim_device(order.config.device)
-    job = Job(
-        snapshot=Path(order.snapshot),
-        config=order.config,
-        out=Path(order.out),
-        text_cache=Path(order.text_cache) if order.text_cache is not None else None,
-        check=parent.check,
-        before_steps=keep_freed_memory,
-        notice=notice,
-        device=device,
-    )
-    with (
-        distributed.process_group(device, meeting),
-        candidate_lock(job.out) if distributed.rank() == 0 else nullcontext(),
-    ):
-        make_candidate(job)
+    with _snapshot_here(order.snapshot) as snapshot:
+        job = Job(
+            snapshot=snapshot,
+            config=order.config,
+            out=Path(order.out),
+            text_cache=Path(order.text_cache) if order.text_cache is not None else None,
+            check=parent.check,
+            before_steps=keep_freed_memory,
+            notice=notice,
+            device=device,
+        )
+        with (
+            distributed.process_group(device, meeting),
+            candidate_lock(job.out) if distributed.rank() == 0 else nullcontext(),
+        ):
+            make_candidate(job)
+
+
+@contextmanager
+def _snapshot_here(snapshot: str) -> Iterator[Path]:
+    """Yield the path of a snapshot, which is fetched if it is the place of one in a store."""
+    if "://" not in snapshot:
+        yield Path(snapshot)
+        return
+    with local_files(open_store(snapshot)) as here:
+        yield here.snapshot
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -116,6 +131,9 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--out", help="the candidate folder to make; OUT.partial and OUT.lock are made next to it"
     )
     parser.add_argument("--text-cache", help="a folder that caches text vectors between runs")
+    parser.add_argument(
+        "--store", help="with --leads: where other machines get the snapshot, without a shared one"
+    )
     role = parser.add_mutually_exclusive_group()
     role.add_argument(
         "--leads",
@@ -142,10 +160,18 @@ def _order(given: argparse.Namespace) -> _Order:
     )
 
 
-def _for_others(order: _Order) -> str:
-    """Return the message for ranks that follow, which need the same kind of device."""
+def _for_others(order: _Order, given: argparse.Namespace) -> str:
+    """Return the message for ranks that follow, which need the same kind of device.
+
+    With a store, the snapshot is there for them; the first rank of this machine sends it.
+    """
     device: Device = "cuda" if claim_device(order.config.device).type == "cuda" else "cpu"
-    return encode(replace(order, config=replace(order.config, device=device)))
+    snapshot = order.snapshot
+    if given.store is not None:
+        snapshot = below(given.store, Path(order.out).parent.name)
+        if os.environ.get("LOCAL_RANK", "0") == "0":
+            send(open_store(snapshot), snapshot=Path(order.snapshot), config=given.config)
+    return encode(replace(order, snapshot=snapshot, config=replace(order.config, device=device)))
 
 
 def leave(status: int) -> NoReturn:

@@ -40,6 +40,7 @@ class TorchrunUrl:
 
     num_processes: int
     nodes: Nodes | None = None
+    uses_store: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,9 +68,12 @@ def parse_process(url: str) -> ProcessUrl:
 def parse_torchrun(url: str) -> TorchrunUrl:
     """Parse a `torchrun:` URL; raise WrongUrl."""
     try:
-        options = _options(url, ("nproc", "nnodes", "rdzv"))
+        options = _options(url, ("nproc", "nnodes", "rdzv", "files"))
         num_processes = _whole("nproc", options.get("nproc", "1"))
-        return TorchrunUrl(num_processes=num_processes, nodes=_nodes(options))
+        nodes, uses_store = _nodes(options), _uses_store(options)
+        if uses_store and nodes is None:
+            raise ValueError("files=store is for several machines, with nnodes= and rdzv=")
+        return TorchrunUrl(num_processes=num_processes, nodes=nodes, uses_store=uses_store)
     except ValueError as error:
         raise WrongUrl(url, expected=_TORCHRUN, reason=str(error)) from error
 
@@ -85,15 +89,12 @@ def parse_ray(url: str) -> RayUrl:
         gpus = options.get("gpus", "0")
         if gpus not in ("0", "1"):
             raise ValueError("gpus= is 0 or 1, because a worker trains on one GPU")
-        files = options.get("files", "shared")
-        if files not in ("shared", "store"):
-            raise ValueError("files= is shared or store")
         return RayUrl(
             head=parts.netloc or None,
             least=least,
             most=most,
             needs_gpu=gpus == "1",
-            uses_store=files == "store",
+            uses_store=_uses_store(options),
         )
     except ValueError as error:
         raise WrongUrl(url, expected=_RAY, reason=str(error)) from error
@@ -106,6 +107,13 @@ def _options(url: str, known: Sequence[str]) -> dict[str, str]:
         if name not in known:
             raise ValueError(f"{name}= is not an option")
     return {name: values[-1] for name, values in options.items()}
+
+
+def _uses_store(options: Mapping[str, str]) -> bool:
+    files = options.get("files", "shared")
+    if files not in ("shared", "store"):
+        raise ValueError("files= is shared or store")
+    return files == "store"
 
 
 def _whole(option: str, text: str) -> int:

@@ -6,6 +6,7 @@ The other machine is a second agent on this one.
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -44,11 +45,19 @@ def url(meeting: str) -> str:
 
 
 @contextmanager
-def helper(meeting: str) -> Iterator[subprocess.Popen[bytes]]:
-    """Run `python -m trainer.join` as on another machine, for as long as the block runs."""
+def helper(meeting: str, temporary: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Run `python -m trainer.join` as on another machine, for as long as the block runs.
+
+    That machine has a folder for temporary files, and none of the training's.
+    """
+    temporary.mkdir()
     command = [sys.executable, "-m", "trainer.join", "--rdzv", meeting, "--nnodes", "1:2"]
     with subprocess.Popen(
-        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        command,
+        cwd=ROOT,
+        env={**os.environ, "TMPDIR": str(temporary)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
     ) as joined:
         try:
             yield joined
@@ -77,12 +86,17 @@ def training(launch: Callable[[], Path]) -> Iterator[list[BaseException]]:
 def test_a_machine_joins_hangs_and_is_gone(meeting: str, tmp_path: Path) -> None:
     """The training goes on each time, and its log says why it started again."""
     snapshot, out = small_snapshot(tmp_path / "snapshot"), tmp_path / "runs" / "candidate"
-    launcher = open_launcher(url(meeting), text_cache=tmp_path / "texts")
+    launcher = open_launcher(
+        f"{url(meeting)}&files=store",
+        text_cache=tmp_path / "texts",
+        artifacts=f"file:///{tmp_path}/archives",
+    )
     config = replace(ENDLESS, checkpoint_s=0.0, step_limit_s=STEP_LIMIT_S)
     with training(lambda: launcher.train(snapshot, config, out, limit_s=LIMIT_S)) as ended:
         alone = wait_for(out, num_ranks=1, after=0)
-        with helper(meeting) as joined:
+        with helper(meeting, tmp_path / "helper") as joined:
             together = wait_for(out, num_ranks=2, after=alone)
+            assert list((tmp_path / "helper").glob("freshet-training-*/snapshot/manifest.json"))
             machine = [psutil.Process(joined.pid), *psutil.Process(joined.pid).children(True)]
             for process in machine:
                 process.suspend()

@@ -11,15 +11,14 @@ from __future__ import annotations
 import importlib.util
 import sys
 from pathlib import Path
-from urllib.parse import urlencode
 
+from cron.backends.launch.places import trainings_uri
 from cron.backends.launch.trainer_process import TrainerProcess
 from cron.errors import MissingClient
 from cron.local.child_environment import RAY, S3
-from cron.urls.artifact_name import TRAININGS
 from cron.urls.files import FileUrl
 from cron.urls.launchers import RayUrl
-from cron.urls.s3 import AWS, S3Url
+from cron.urls.s3 import S3Url
 
 
 def open_launcher(url: RayUrl, *, text_cache: Path, artifacts: FileUrl | S3Url) -> TrainerProcess:
@@ -33,16 +32,3 @@ def open_launcher(url: RayUrl, *, text_cache: Path, artifacts: FileUrl | S3Url) 
     store = ("--store", trainings_uri(artifacts)) if url.uses_store else ()
     runner = (*driver, *address, *workers, *gpu, *store)
     return TrainerProcess(runner, text_cache=text_cache, also=(*RAY, *(S3 if store else ())))
-
-
-def trainings_uri(artifacts: FileUrl | S3Url) -> str:
-    """Return the place of trainings beside the artifacts, as the trainer names it."""
-    if isinstance(artifacts, FileUrl):
-        return (artifacts.path / TRAININGS).as_uri()
-    options = {"region": artifacts.region}
-    if artifacts.endpoint != AWS:
-        scheme, _, host = artifacts.endpoint.partition("://")
-        options |= {"scheme": scheme, "endpoint_override": host}
-    if artifacts.ca is not None:
-        options["tls_ca_file_path"] = str(artifacts.ca)
-    return f"s3://{artifacts.bucket}/{artifacts.prefix}{TRAININGS}?{urlencode(options)}"

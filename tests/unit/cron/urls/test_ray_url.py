@@ -13,8 +13,8 @@ from cron.urls.wrong_url import WrongUrl
 def test_a_ray_url_names_the_head_and_its_workers() -> None:
     assert parse_ray("ray:") == RayUrl(head=None, least=1, most=1)
     assert parse_ray("ray:?workers=2") == RayUrl(head=None, least=2, most=2)
-    assert parse_ray("ray://head:10001?workers=1:4&gpus=1") == RayUrl(
-        head="head:10001", least=1, most=4, needs_gpu=True
+    assert parse_ray("ray://head:10001?workers=1:4&gpus=1&files=store") == RayUrl(
+        head="head:10001", least=1, most=4, needs_gpu=True, uses_store=True
     )
 
 
@@ -32,6 +32,7 @@ def test_a_range_of_workers_survives_the_url(one: int, other: int) -> None:
         ("ray:?workers=1:2:3", "whole number"),
         ("ray:?workers=0:2", "whole number"),
         ("ray:?gpus=2", "gpus= is 0 or 1"),
+        ("ray:?files=mine", "files= is shared or store"),
         ("ray:?nproc=2", "nproc= is not an option"),
         ("ray://head?workers=2", "HOST and PORT"),
     ],

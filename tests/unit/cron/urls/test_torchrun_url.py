@@ -18,6 +18,14 @@ from cron.urls.wrong_url import WrongUrl
             TorchrunUrl(num_processes=2, nodes=Nodes(least=1, most=4, host="head", port=29400)),
         ),
         (
+            "nnodes=1:2&rdzv=head:1&files=store",
+            TorchrunUrl(
+                num_processes=1,
+                nodes=Nodes(least=1, most=2, host="head", port=1),
+                uses_store=True,
+            ),
+        ),
+        (
             "nnodes=2&rdzv=[::1]:29400",
             TorchrunUrl(num_processes=1, nodes=Nodes(least=2, most=2, host="::1", port=29400)),
         ),
@@ -38,6 +46,7 @@ def test_the_options_say_how_many_and_where(options: str, expected: TorchrunUrl)
         ("nnodes=1:2&rdzv=head", "rdzv= is HOST:PORT"),
         ("nnodes=1:2&rdzv=head:99999", "Port out of range"),
         ("nnodes=1:2&rdzv=user@head:1", "rdzv= is HOST:PORT"),
+        ("files=store", "files=store is for several machines"),
         ("nproc=0", "nproc= is a whole number of 1 or more"),
         ("workers=2", "workers= is not an option"),
     ],

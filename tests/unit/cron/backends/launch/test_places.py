@@ -1,10 +1,10 @@
-"""Where the files of a training on Ray travel."""
+"""Where the files of a training travel."""
 
 from __future__ import annotations
 
 import pytest
 
-from cron.backends.launch.ray import trainings_uri
+from cron.backends.launch.places import trainings_uri
 from cron.urls.stores import parse_artifacts
 from trainer.remote_files.store import open_store
 
