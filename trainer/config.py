@@ -67,9 +67,10 @@ class FusionConfig:
 class FactsConfig:
     """Whether the item tower reads the facts, and how. Branch [train.facts]."""
 
-    # off: one fold of MovieLens 100K alone was measured; there new films are ranked better among
-    # new ones, and no worse among all (docs/log.md)
-    model: Literal["off", "embeddings", "pretrained", "hop"] = "off"
+    # without facts there is no slot. With the graph of MovieLens 100K new films are ranked better,
+    # with a shuffled one they are not, and known films lose less than the interval. One hop is
+    # better than none by an interval (docs/log.md)
+    model: Literal["off", "embeddings", "pretrained", "hop"] = "hop"
     width: int = 32  # of the vectors of entities and relations; not searched
 
 

@@ -34,7 +34,7 @@ from cron.project_root import PROJECT_ROOT
 from deploy.machine.demo_graph import KG, demo_graph
 from recommender.ranking.ranker import Ranker
 from sources.formats import open_source
-from trainer.config import TrainConfig
+from trainer.config import FactsConfig, TrainConfig
 
 COMMAND = "python -m bench graph"
 SET = "ml-100k"
@@ -140,7 +140,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "--folds", type=int, default=USER_FOLDS, help="the number of folds; at most 10"
     )
     given = parser.parse_args(arguments)
-    data, config, triples = load_set(SET), CONFIGS[SET], read_triples()
+    data, triples = load_set(SET), read_triples()
+    config = replace(CONFIGS[SET], facts=FactsConfig(model="off"))  # facts are read as text alone
     folds = []
     for number in range(given.folds):
         decided_by = (code_digest("bench/ranking/*.py"), data_digest(data), config, number)

@@ -1,8 +1,9 @@
-"""What facts cost an update, by the size of the catalogue.
+"""What facts cost trainings, by the size of the catalogue.
 
 Each item has five facts, about one of a twentieth as many entities, drawn by a Zipf law. An update
 with a new item reads which terms all items have; one new fact makes it build the graph of all. An
-update of events alone does neither.
+update of events alone does neither. A full retrain also makes the first vectors of all terms. Facts
+are read with one hop, as by default.
 """
 
 from __future__ import annotations
@@ -18,8 +19,10 @@ import torch
 from bench.scale.costs import Cost, Size, peak_gib
 from recommender.catalogue.catalogue import Catalogue
 from recommender.catalogue.item_columns import CatalogueItem
+from trainer.config import FactsConfig
 from trainer.data.fact_table import graph_of_table
 from trainer.data.fact_terms import read_terms
+from trainer.data.principal_terms import principal_terms
 
 FACTS_AN_ITEM, ITEMS_AN_ENTITY, ZIPF_EXPONENT = 5, 20, 0.8
 RELATIONS = ("author", "brand", "category", "series", "subject")
@@ -36,12 +39,22 @@ def fact_costs(size: Size) -> list[Cost]:
     built = peak_gib()
     catalogue = Catalogue(CatalogueItem(item_id=f"i{row}") for row in range(size.num_items))
     catalogue = catalogue.with_graph(graph)
-    first, _ = seconds_of(lambda: read_terms(catalogue, (), None, hops=0))
+    first, _ = seconds_of(lambda: read_terms(catalogue, (), None, hops=1))
     assert first is not None
-    again, linked_s = seconds_of(lambda: read_terms(catalogue, (), first.names, hops=0))
+    again, linked_s = seconds_of(lambda: read_terms(catalogue, (), first.names, hops=1))
     assert again is not None
     assert len(again.names) == len(first.names)
+    links, names, width = first.links, first.names, FactsConfig().width
+    _, begun_s = seconds_of(lambda: principal_terms(links, names, width=width, seed=0))
     return [
+        Cost(
+            size=size,
+            what="the first vectors of all terms, in a full retrain",
+            value=begun_s,
+            unit="processor s",
+            peak_gib=peak_gib(),
+            note=f"{len(names):,} terms of {width} numbers",
+        ),
         Cost(
             size=size,
             what="the graph of all facts, after a new one",

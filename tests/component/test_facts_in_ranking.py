@@ -38,7 +38,7 @@ def knowing(tmp_path: Path) -> Iterator[Services]:
     """Return a workshop whose ranking reads facts, before its first release."""
     close_workshop(open_workshop(tmp_path))  # writes the text encoder
     settings = small_settings(Path((tmp_path / "encoder.txt").read_text()))
-    train = replace(settings.train, facts=FactsConfig(model="embeddings", width=4))
+    train = replace(settings.train, facts=FactsConfig(width=4))
     services = open_workshop(tmp_path, settings=replace(settings, train=train))
     yield services
     close_workshop(services)

@@ -102,7 +102,9 @@ def test_no_slots_are_made_of_nothing(tmp_path: Path) -> None:
 
 
 def test_slots_do_not_change_the_other_first_weights(tmp_path: Path) -> None:
-    plain = start(tmp_path / "plain", replace(CONFIG, fusion=FusionConfig(), facts=FactsConfig()))
+    plain = start(
+        tmp_path / "plain", replace(CONFIG, fusion=FusionConfig(), facts=FactsConfig(model="off"))
+    )
     slotted = start(tmp_path / "slotted")
     assert plain.manifest.slots == ()
     for name, weight in plain.model.state_dict().items():
