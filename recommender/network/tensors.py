@@ -163,7 +163,8 @@ class ItemSide:
 class HistoryBatch:
     """Histories padded on the right. `rows_BL` are rows of an ItemSide.
 
-    Unknown ratings and times are NaN.
+    Unknown ratings and times are NaN. `keys_B` (32-bit numbers) decide what dropout leaves out of
+    each history in training; None leaves nothing out.
     """
 
     rows_BL: Tensor
@@ -171,6 +172,7 @@ class HistoryBatch:
     ratings_BL: Tensor
     at_s_BL: Tensor  # float64
     length_B: Tensor
+    keys_B: Tensor | None = None
 
 
 def rows_at(whole_N: Tensor, rows_X: Tensor) -> Tensor:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from recommender.config import ModelConfig
+from recommender.network.dropout import Dropout, no_dropout
 from recommender.network.linear import linear, through, with_padding
 from recommender.network.tensors import last_of
 
@@ -54,10 +55,10 @@ class TransformerTower(nn.Module):
         self.layers = nn.ModuleList(_Layer(config) for _ in range(config.num_layers))
         self.norm = nn.LayerNorm(config.dim)
 
-    def forward(self, input_BSD: Tensor, at_s_BS: Tensor) -> Tensor:
+    def forward(self, input_BSD: Tensor, at_s_BS: Tensor, dropout: Dropout = no_dropout) -> Tensor:
         bias_BHSS, state_YD = self._prepare(input_BSD, at_s_BS)
         for layer in self.layers:
-            state_YD = layer(state_YD, bias_BHSS)
+            state_YD = layer(state_YD, bias_BHSS, dropout)
         normed_BSD: Tensor = self.norm(_without_padding(state_YD, input_BSD.shape))
         return normed_BSD
 
@@ -65,7 +66,7 @@ class TransformerTower(nn.Module):
         """Return state_BD after each whole history; the last layer computes only these."""
         bias_BHSS, state_YD = self._prepare(input_BSD, at_s_BS)
         for layer in self.layers[:-1]:
-            state_YD = layer(state_YD, bias_BHSS)
+            state_YD = layer(state_YD, bias_BHSS, no_dropout)
         bias_BHS = last_of(bias_BHSS.transpose(1, 2), length_B)
         last_layer = cast(_Layer, self.layers[-1])
         normed_BD: Tensor = self.norm(last_layer.last(state_YD, bias_BHS, length_B))
@@ -95,9 +96,8 @@ class _Layer(nn.Module):
         self.hidden_norm = nn.LayerNorm(config.dim)
         self.widen = nn.Linear(config.dim, 2 * config.dim)
         self.narrow = nn.Linear(2 * config.dim, config.dim)
-        self.dropout = nn.Dropout(config.dropout)
 
-    def forward(self, state_YD: Tensor, bias_BHSS: Tensor) -> Tensor:
+    def forward(self, state_YD: Tensor, bias_BHSS: Tensor, dropout: Dropout) -> Tensor:
         num_users, _, num_states, _ = bias_BHSS.shape
         shape = (num_users, num_states, self.num_heads, -1)
         query, key, value = (
@@ -105,9 +105,8 @@ class _Layer(nn.Module):
             for part in through(self.qkv, self.attention_norm(state_YD)).chunk(3, dim=1)
         )
         seen_BHSd = F.scaled_dot_product_attention(query, key, value, attn_mask=bias_BHSS)
-        return self._rest(
-            state_YD, with_padding(seen_BHSd.transpose(1, 2).flatten(0, 1).flatten(1))
-        )
+        seen_YD = with_padding(seen_BHSd.transpose(1, 2).flatten(0, 1).flatten(1))
+        return self._rest(state_YD, seen_YD, dropout)
 
     def last(self, state_YD: Tensor, bias_BHS: Tensor, length_B: Tensor) -> Tensor:
         """Return the layer's state_BD after each whole history: one query for each user."""
@@ -129,13 +128,14 @@ class _Layer(nn.Module):
             attn_mask=bias_BHS.unsqueeze(2),
         )
         state_BSD = _without_padding(state_YD, (num_users, num_states, width))
-        return self._rest(last_of(state_BSD, length_B), seen_BH1d.reshape(num_users, width))
+        seen_BD = seen_BH1d.reshape(num_users, width)
+        return self._rest(last_of(state_BSD, length_B), seen_BD, no_dropout)
 
-    def _rest(self, state_XD: Tensor, seen_XD: Tensor) -> Tensor:
+    def _rest(self, state_XD: Tensor, seen_XD: Tensor, dropout: Dropout) -> Tensor:
         """Return the layer's output from its input and what attention has read."""
-        state_XD = state_XD + self.dropout(through(self.merge, seen_XD))
+        state_XD = state_XD + dropout(through(self.merge, seen_XD))
         hidden_XD = through(self.narrow, F.gelu(through(self.widen, self.hidden_norm(state_XD))))
-        out_XD: Tensor = state_XD + self.dropout(hidden_XD)
+        out_XD: Tensor = state_XD + dropout(hidden_XD)
         return out_XD
 
 
@@ -147,12 +147,11 @@ class LstmTower(nn.Module):
         self.gap_embedding = nn.Embedding(NUM_TIME_BUCKETS, config.dim)
         nn.init.normal_(self.gap_embedding.weight, std=0.02)
         self.lstm = nn.LSTM(config.dim, config.dim, num_layers=1, batch_first=True)
-        self.dropout = nn.Dropout(config.dropout)
         self.norm = nn.LayerNorm(config.dim)
 
-    def forward(self, input_BSD: Tensor, at_s_BS: Tensor) -> Tensor:
+    def forward(self, input_BSD: Tensor, at_s_BS: Tensor, dropout: Dropout = no_dropout) -> Tensor:
         state_BSD, _ = self.lstm(input_BSD + self.gap_embedding(time_buckets(_gaps(at_s_BS))))
-        normed_BSD: Tensor = self.norm(input_BSD + self.dropout(state_BSD))
+        normed_BSD: Tensor = self.norm(input_BSD + dropout(state_BSD))
         return normed_BSD
 
     def last(self, input_BSD: Tensor, at_s_BS: Tensor, length_B: Tensor) -> Tensor:

@@ -21,6 +21,7 @@ from recommender.network.biases import (
     ratings_above_items,
     tastes,
 )
+from recommender.network.dropout import history_dropout
 from recommender.network.links import Links
 from recommender.network.slots import SlotAdapter, unit_variance
 from recommender.network.tensors import (
@@ -71,7 +72,6 @@ class TwoTowers(nn.Module):
         self.rating_input = nn.Linear(3, width)
         self.start = nn.Parameter(torch.randn(width) * 0.02)
         self.input_norm = nn.LayerNorm(width)
-        self.input_dropout = nn.Dropout(config.dropout)
         self.tower = LstmTower(config) if config.tower == "lstm" else TransformerTower(config)
         self.rating_key = nn.Linear(width, config.rating_factors)
         self.taste_prior = nn.Linear(width, config.rating_factors + 1)
@@ -193,7 +193,9 @@ class TwoTowers(nn.Module):
         The prior of the taste is predicted from the tower's output; ratings correct it.
         """
         vectors_BLD, off_BL = self._vectors_and_offsets(side, batch)
-        read_BSD: Tensor = self.tower(self._input(vectors_BLD, off_BL, batch), _times(batch))
+        dropout = history_dropout(batch, self.config.dropout)
+        input_BSD = dropout(self._input(vectors_BLD, off_BL, batch))
+        read_BSD: Tensor = self.tower(input_BSD, _times(batch), dropout)
         taste_BSF = tastes(
             self._rating_keys(vectors_BLD),
             off_BL,
@@ -234,9 +236,7 @@ class TwoTowers(nn.Module):
             vectors_BLD + self.type_embedding(batch.types_BL) + self.rating_input(rating_BL3)
         )
         start_B1D = self.start.expand(len(input_BLD), 1, -1)
-        input_BSD: Tensor = self.input_dropout(
-            self.input_norm(torch.cat([start_B1D, input_BLD], dim=1))
-        )
+        input_BSD: Tensor = self.input_norm(torch.cat([start_B1D, input_BLD], dim=1))
         return input_BSD
 
     def queries(self, state_XD: Tensor) -> Tensor:

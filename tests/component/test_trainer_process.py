@@ -13,16 +13,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import torch
 
-from recommender.bundle import load_bundle
-from recommender.ranking.ranker import HistoryElement, Ranker
 from tests.component.training import NAMELESS, ROOT, TrainingKilled, command, report, train
-from tests.planted import planted_slates, write_planted_snapshot, write_slates
+from tests.planted import write_planted_snapshot
 from trainer.__main__ import main
 from trainer.candidate import Job, make_candidate
 from trainer.candidate_files import PROGRESS
-from trainer.config import PolicyGradientConfig, TrainConfig
+from trainer.config import TrainConfig
 from trainer.machine.guard import CandidateInUse, candidate_lock
 
 
@@ -107,41 +104,6 @@ def running(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
     except FileNotFoundError:
         return False
-
-
-def test_one_rank_and_two_give_the_same_losses(tmp_path: Path, config: TrainConfig) -> None:
-    """With negatives, so that the ranks also have to agree on the items of each step.
-
-    They learn from served lists too, whose effective size they add up.
-    """
-    config = replace(
-        config,
-        full_epochs=2,
-        full_softmax_items=1,
-        num_negatives=8,
-        policy_gradient=PolicyGradientConfig(weight=1.0, list_size=2, min_effective_size=5.0),
-    )
-    snapshot = write_planted_snapshot(tmp_path / "snapshot", items=NAMELESS)
-    write_slates(snapshot / "slates.parquet", planted_slates())
-    one = train(tmp_path, snapshot, config, name="one")
-    arguments = command(tmp_path, snapshot, config, name="two")
-    ranks = [
-        start_rank(rank, "-m", "trainer", *arguments, rendezvous=tmp_path / "rendezvous")
-        for rank in range(2)
-    ]
-    errors = [rank.communicate(timeout=120)[1].decode() for rank in ranks]
-    assert [rank.returncode for rank in ranks] == [0, 0], errors
-    assert report(tmp_path / "two").losses == pytest.approx(report(one).losses, abs=1e-5)
-    learned, also_learned = (report(tmp_path / name).policy_gradient for name in ("one", "two"))
-    assert learned is not None
-    assert also_learned is not None
-    assert learned.num_epochs == 2
-    assert also_learned.effective_sizes == pytest.approx(learned.effective_sizes, rel=1e-4)
-    scores = []
-    for candidate in (one, tmp_path / "two"):
-        ranker = Ranker(load_bundle(candidate / "bundle"))
-        scores.append(ranker.scores(ranker.user_states([[], [HistoryElement(row=3, rating=4.0)]])))
-    assert torch.allclose(scores[0], scores[1], atol=1e-2)
 
 
 STAY = """

@@ -71,10 +71,14 @@ class Window:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Withheld:
-    """What is hidden from the model in a window's history; its targets stay the same."""
+    """What is hidden from the model in a window's history; its targets stay the same.
+
+    `dropout_key`, 32 bits, decides what dropout hides; None hides nothing.
+    """
 
     times: bool = False
     signals: bool = False  # types and ratings
+    dropout_key: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -232,10 +236,16 @@ def batches(
     return [groups[index] for index in generator.permutation(len(groups))]
 
 
-def draw_withheld(num_windows: int, generator: np.random.Generator) -> list[Withheld]:
+def draw_withheld(
+    num_windows: int, generator: np.random.Generator, *, dropout_seed: int
+) -> list[Withheld]:
     """Decide what is hidden from each window of a batch."""
     draws = generator.random((num_windows, 2)) < (TIMELESS_SHARE, BARE_SHARE)
-    return [Withheld(times=bool(times), signals=bool(signals)) for times, signals in draws]
+    keys = np.random.default_rng(dropout_seed).integers(-(2**31), 2**31, num_windows)
+    return [
+        Withheld(times=bool(times), signals=bool(signals), dropout_key=int(key))
+        for (times, signals), key in zip(draws, keys, strict=True)
+    ]
 
 
 def assemble(
@@ -279,6 +289,7 @@ def assemble(
             ratings_BL=torch.from_numpy(ratings),
             at_s_BL=torch.from_numpy(at_s),
             length_B=torch.tensor([window.stop - window.start for window in windows]),
+            keys_B=_dropout_keys(withheld),
         ),
         target_rows_BS=torch.from_numpy(target_rows),
         rated_rows_BS=torch.from_numpy(rated_rows),
@@ -288,6 +299,11 @@ def assemble(
         shown_row_X=shown_X3[:, 2],
         slates=_slate_batch(sequences, windows),
     )
+
+
+def _dropout_keys(withheld: Sequence[Withheld]) -> Tensor | None:
+    keys = [one.dropout_key for one in withheld if one.dropout_key is not None]
+    return torch.tensor(keys, dtype=torch.int32) if len(keys) == len(withheld) else None
 
 
 def _shown_in(sequences: Sequences, windows: Sequence[Window]) -> Iterator[tuple[int, int, int]]:

@@ -11,7 +11,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
 
 from trainer.config import TrainConfig
 from trainer.data.sampling import Sequences, batches, cut_windows, draw_withheld
@@ -127,10 +126,9 @@ def _run_epoch(course: _Course, reached: Reached) -> EpochResult | None:
     num_steps, first = course.schedule.epochs * len(groups), epoch * len(groups)
     progress.go_on(first + reached.num_steps)
     for number, group in enumerate(groups):
-        withheld = draw_withheld(len(group), generator)
+        withheld = draw_withheld(len(group), generator, dropout_seed=seed + number)
         if number < reached.num_steps:
             continue
-        torch.manual_seed(seed + number)  # of each step, so that it does not depend on those before
         done = epoch + number / len(groups)
         lr = course.schedule.lr_at(done / course.schedule.epochs)
         stepped = course.step.run(group, withheld, lr=lr)
