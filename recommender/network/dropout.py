@@ -1,7 +1,7 @@
 """Dropout of histories, the same however a batch is divided among processes.
 
 What is dropped follows from a key that each history has in training, and from the place in it. A
-generator for each history would take eight times as long; see docs/log.md. Letters as in
+generator for each history would take six times as long; see docs/log.md. Letters as in
 `recommender.network.model`.
 """
 
