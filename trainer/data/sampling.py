@@ -254,10 +254,8 @@ def assemble(
     """Turn windows into tensors."""
     length = max(window.stop - window.start for window in windows)
     shape = (len(windows), length)
-    rows, types = (
-        np.zeros(shape, dtype=np.int64),
-        np.full(shape, event_type_code(UNTYPED), dtype=np.int64),
-    )
+    rows = np.zeros(shape, dtype=np.int64)
+    types = np.full(shape, event_type_code(UNTYPED), dtype=np.int64)
     ratings, at_s = np.full(shape, math.nan, dtype=np.float32), np.full(shape, math.nan)
     target_rows = np.full((len(windows), length + 1), -1, dtype=np.int64)
     target_ratings = np.full((len(windows), length + 1), math.nan, dtype=np.float32)
