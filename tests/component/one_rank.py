@@ -1,4 +1,4 @@
-"""One rank of a test: it makes several candidates one after the other, in one group of ranks.
+"""One rank of a test: it makes several candidates, one after the other.
 
 python -m tests.component.one_rank TASKS.json
 """
