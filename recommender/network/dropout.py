@@ -43,11 +43,11 @@ class HistoryDropout:
     def __call__(self, value: Tensor) -> Tensor:
         """Return value_BSX, or value_YX with its padding, with the dropout of a layer."""
         num_numbers = self._num_states * value.shape[-1]  # of a history
-        hash_BP = hashed(
+        hash_BP = mix(
             self._keys_B.unsqueeze(1)
             + _STEP * torch.arange((num_numbers + 1) // 2, device=value.device, dtype=torch.int32)
         )
-        self._keys_B = hashed(self._keys_B + 1)
+        self._keys_B = mix(self._keys_B + 1)
         drawn = hash_BP.view(torch.int16)[:, :num_numbers].flatten()
         kept = (drawn >= _LEAST_DRAW + round(self._rate * _NUM_DRAWS)).to(value.dtype)
         padding = value.numel() - kept.numel()
@@ -55,7 +55,7 @@ class HistoryDropout:
         return value * scale.mul_(1.0 / (1.0 - self._rate)).view_as(value)
 
 
-def hashed(number: Tensor) -> Tensor:
+def mix(number: Tensor) -> Tensor:
     """Return 32-bit numbers mixed by `lowbias32` (Wellons 2018), in place."""
     number ^= (number >> 16) & 0xFFFF
     number *= 0x7FEB352D
