@@ -13,7 +13,9 @@ from recommender.network.dropout import HistoryDropout
 KEYS = st.lists(st.integers(-(2**31), 2**31 - 1), min_size=1, max_size=6)
 
 
-def dropped(keys: list[int], *, num_states: int, width: int, num_calls: int = 1) -> Tensor:
+def ones_after_dropout(
+    keys: list[int], *, num_states: int, width: int, num_calls: int = 1
+) -> Tensor:
     """Return value_BSX of ones after the last of some calls."""
     dropout = HistoryDropout(
         torch.tensor(keys, dtype=torch.int32), num_states=num_states, rate=0.25
@@ -28,21 +30,25 @@ def dropped(keys: list[int], *, num_states: int, width: int, num_calls: int = 1)
 def test_no_history_depends_on_the_others(keys: list[int], num_states: int, width: int) -> None:
     """Nor on how far it is padded."""
     for num_calls in (1, 3):
-        together_BSX = dropped(keys, num_states=9, width=width, num_calls=num_calls)
+        together_BSX = ones_after_dropout(keys, num_states=9, width=width, num_calls=num_calls)
         for number, key in enumerate(keys):
-            alone_SX = dropped([key], num_states=num_states, width=width, num_calls=num_calls)[0]
+            alone_SX = ones_after_dropout(
+                [key], num_states=num_states, width=width, num_calls=num_calls
+            )[0]
             assert torch.equal(alone_SX, together_BSX[number, :num_states])
 
 
 def test_a_share_is_dropped_and_the_mean_is_kept() -> None:
-    value_BSX = dropped(list(range(16)), num_states=100, width=64)
+    value_BSX = ones_after_dropout(list(range(16)), num_states=100, width=64)
     assert float((value_BSX == 0).float().mean()) == pytest.approx(0.25, abs=0.005)
     assert float(value_BSX.mean()) == pytest.approx(1.0, abs=0.01)
 
 
 def test_draws_of_places_keys_and_calls_are_independent() -> None:
-    first_BN = dropped([1, 2, 3, 4], num_states=200, width=64).flatten(1) - 1.0
-    later_BN = dropped([1, 2, 3, 4], num_states=200, width=64, num_calls=2).flatten(1) - 1.0
+    first_BN = ones_after_dropout([1, 2, 3, 4], num_states=200, width=64).flatten(1) - 1.0
+    later_BN = (
+        ones_after_dropout([1, 2, 3, 4], num_states=200, width=64, num_calls=2).flatten(1) - 1.0
+    )
     pairs = [
         (first_BN, later_BN),
         (first_BN[0], first_BN[1]),
