@@ -37,6 +37,9 @@ BENCHES: Mapping[str, Bench] = {
         room="scale", phrase="steps, lists, trainings, releases, cycles and peers by size of shop"
     ),
     "training": Bench(room="speed", phrase="training speed of Freshet and of RecTools' SASRec"),
+    "scaling": Bench(
+        room="speed", phrase="a training by launcher and ranks, and the loss of a rank"
+    ),
     "devices": Bench(room="speed", phrase="one training on a GPU and on the CPU (needs a GPU)"),
     "decoder": Bench(
         room="speed", phrase="a language model of 7B's shape as text encoder (needs a GPU)"

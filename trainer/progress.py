@@ -58,6 +58,10 @@ class Progress:
         if name:
             self._write(0, total, None)
 
+    def add_part(self, name: str, took_s: float) -> None:
+        """Note what a part of a phase took, whose own time includes it."""
+        self.seconds[name] = round(took_s, 3)
+
     def go_on(self, done: int) -> None:
         """Report that so many steps of this phase were done before, which count for no speed."""
         if not self._num_events:

@@ -100,7 +100,9 @@ class Report:
     data_digest: str
     bundle_digest: str
     versions: Mapping[str, str]
-    seconds: Mapping[str, float]  # per phase: read, encode, train, evaluate
+    seconds: Mapping[
+        str, float
+    ]  # per phase: read, encode, train, evaluate; of train: checkpoints, exchange
     older: Evaluation | None = None
     list_recall: float | None = None
     policy_gradient: PolicyGradientReport | None = None

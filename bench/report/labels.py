@@ -10,6 +10,7 @@ RATINGS = "global time 80/20"
 STREAM = "prequential"
 TRAINING = "training to the tuning event"
 DEVICES = "training on a device"
+LAUNCHERS = "training by launcher"
 
 # New items: the models,
 TEXT_ALONE = "Freshet, text alone"

@@ -60,6 +60,7 @@ class Checkpoints:
         self._every_s = every_s
         self._max_share = max_share
         self._due_s = time.monotonic() + every_s
+        self.took_s = 0.0  # all that were written, without those of earlier starts
 
     def is_due(self) -> bool:
         """Return whether it is time for the next one, on the first rank."""
@@ -75,6 +76,7 @@ class Checkpoints:
         except (OSError, SafetensorError) as error:
             log.warning("no checkpoint was written, the training goes on: %s", error)
         took_s = time.monotonic() - began_s
+        self.took_s += took_s
         self._due_s = began_s + max(self._every_s, took_s / self._max_share)
 
     def load(self, trainee: Trainee) -> Reached:

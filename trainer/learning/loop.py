@@ -18,6 +18,7 @@ from trainer.learning.checkpoint import Checkpoints, Reached
 from trainer.learning.learned import EpochResult, Learned
 from trainer.learning.step import Step
 from trainer.learning.trainee import Trainee
+from trainer.machine import distributed
 from trainer.machine.preemption import Preempted
 from trainer.progress import Progress
 
@@ -107,6 +108,10 @@ def train(
         if checkpoints is not None and not schedule.warm:
             checkpoints.save(trainee, reached)
     trainee.model.eval()
+    if checkpoints is not None:
+        watch.progress.add_part("checkpoints", checkpoints.took_s)
+    if distributed.num_ranks() > 1:
+        watch.progress.add_part("exchange", course.step.exchange_s)
     return Learned.of(reached.epochs, sequences, config)
 
 

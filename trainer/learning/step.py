@@ -7,6 +7,7 @@ same on one rank or several. Letters as in `recommender.network.model`; X rows o
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -81,6 +82,7 @@ class Step:
         self._all_N = torch.arange(len(facts.counts_N), device=self._device)
         self._terms = term_table(trainee, facts, self._learning_N)
         self._objective = objective_of(trainee.model, facts.counts_N, config)
+        self.exchange_s = 0.0  # in exchanges, with the waits for ranks that are not there yet
 
     def begin_epoch(self, measured: float | None = None) -> float | None:
         """Decide whether this epoch's steps learn from slates; return their effective size.
@@ -198,10 +200,15 @@ class Step:
         )
 
     def _add_up(self, tensors: Sequence[Tensor]) -> None:
+        began_s = time.monotonic()
         distributed.add_up(tensors, limit_s=self._config.step_limit_s)
+        self.exchange_s += time.monotonic() - began_s
 
     def _union(self, values_X: Tensor) -> Tensor:
-        return distributed.union(values_X, limit_s=self._config.step_limit_s)
+        began_s = time.monotonic()
+        union_X = distributed.union(values_X, limit_s=self._config.step_limit_s)
+        self.exchange_s += time.monotonic() - began_s
+        return union_X
 
     @torch.no_grad()
     def _effective_size(self) -> float:
