@@ -84,7 +84,8 @@ def lose_a_rank(url: str, snapshot: Path, config: TrainConfig, folder: Path) -> 
 def _state(out: Path) -> Mapping[str, int | str]:
     """Return the progress of a training; empty before it."""
     with suppress(OSError, ValueError):
-        state: dict[str, int | str] = json.loads((partial_of(out) / PROGRESS).read_text())
+        text = (partial_of(out) / PROGRESS).read_text(encoding="utf-8")
+        state: dict[str, int | str] = json.loads(text)
         return state
     return {}
 
