@@ -64,15 +64,15 @@ def lose_a_rank(url: str, snapshot: Path, config: TrainConfig, folder: Path) -> 
     config = replace(config, checkpoint_s=CHECKPOINT_S, full_epochs=config.full_epochs * 4)
     thread = threading.Thread(target=train, args=(url, snapshot, config, folder), daemon=True)
     thread.start()
-    while _done(out) < KILLED_AFTER_STEPS or last_checkpoint_ns(out) is None:
+    while _steps_done(out) < KILLED_AFTER_STEPS or last_checkpoint_ns(out) is None:
         time.sleep(LOOK_EVERY_S)
-    reached = _done(out)
+    reached = _steps_done(out)
     killed_s = time.monotonic()
     max(_ranks(out), key=lambda one: one.pid).kill()
-    while _state(out).get("starts") == 1 or not _done(out):
+    while _state(out).get("starts") == 1 or not _steps_done(out):
         time.sleep(LOOK_EVERY_S)
-    resumed = _done(out)
-    while _done(out) <= reached:
+    resumed = _steps_done(out)
+    while _steps_done(out) <= reached:
         time.sleep(LOOK_EVERY_S)
     recovery = Recovery(
         lost_s=time.monotonic() - killed_s, repeated_steps=max(0, reached - resumed + 1)
@@ -90,7 +90,7 @@ def _state(out: Path) -> Mapping[str, int | str]:
     return {}
 
 
-def _done(out: Path) -> int:
+def _steps_done(out: Path) -> int:
     """Return how many steps are done; 0 before the first, and after a start."""
     state = _state(out)
     return int(state["done"]) if state.get("phase") == "train" else 0
