@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import tempfile
 import threading
 import time
@@ -109,7 +110,11 @@ def _ranks(out: Path) -> list[psutil.Process]:
 def metrics_of(
     name: str, url: str, report: Report, one: Report, recovery: Recovery | None
 ) -> list[BenchMetric]:
-    """Return the rows of one launcher, compared with one process."""
+    """Return the rows of one launcher, compared with one process.
+
+    They say how many programs wanted a core, because all times are the clock's.
+    """
+    note = f"load {os.getloadavg()[2]:.0f}"  # of the last quarter of an hour
     seconds = report.seconds
     apart = max(abs(a - b) for a, b in zip(report.losses, one.losses, strict=True))
     values = {
@@ -127,7 +132,13 @@ def metrics_of(
         print(f"{name:8} {url:24} {metric:44} {value:.6g} {unit}", flush=True)
         rows.append(
             BenchMetric(
-                metric=metric, value=value, unit=unit, set=name, protocol=LAUNCHERS, model=url
+                metric=metric,
+                value=value,
+                unit=unit,
+                note=note,
+                set=name,
+                protocol=LAUNCHERS,
+                model=url,
             )
         )
     return rows
