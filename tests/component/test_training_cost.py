@@ -14,6 +14,7 @@ from cron.ledger import run_rows
 from cron.lineage import Lease
 from cron.metrics.overview import look_at_ledger, run_json
 from cron.services import Services
+from cron.verbs import runs, status
 from tests.releases import reason
 from tests.workshop import event_records, send
 from trainer.candidate_files import PROGRESS, partial_of
@@ -35,7 +36,14 @@ def test_a_dear_training_makes_full_retrains_wait(services: Services, lease: Lea
     assert run.cost is not None
     assert run.cost == pytest.approx(run.device_s / 3600 * 1e6)
     assert run_json(run)["figures"]["cost"] == run.cost  # type: ignore[index]
-    assert look_at_ledger(dear.ledger, now=dear.ledger.now()).spent.cost >= run.cost
+    overview = look_at_ledger(dear.ledger, now=dear.ledger.now())
+    assert overview.spent.cost >= run.cost
+    (line,) = status._spending(overview, 1.0)
+    assert line.startswith(f"cost     {overview.spent.cost:.2f} of 1.00 for ")
+    assert line.endswith("; full retrains wait")
+    (line,) = status._spending(overview, None)
+    assert "wait" not in line
+    assert any("cost " in line for line in runs.lines_of(run))
     retrains = replace(dear.settings.worker, full_every_s=1e-6)
     again = replace(dear, settings=replace(dear.settings, worker=retrains))
     send(again, event_records(441, 480))
@@ -51,6 +59,7 @@ def test_a_training_that_fails_is_paid_too(services: Services, lease: Lease) -> 
     folder = folder_of(services.paths, run)
     record_training_cost(services, run, folder, lease)
     assert run_rows.one(services.ledger, run.run_id).device_s is None, "nothing has begun"
+    assert status._spending(look_at_ledger(services.ledger, now=services.ledger.now()), None) == []
     progress = partial_of(folder / "candidate") / PROGRESS
     progress.parent.mkdir(parents=True)
     progress.write_text(json.dumps({"device_s": 7200.0}))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.contracts.test_train_launcher import until
 from trainer.candidate_files import (
     CHECKPOINT_BEFORE,
     NEWEST_CHECKPOINT,
@@ -104,6 +105,20 @@ def test_the_sender_gets_the_candidate_as_a_whole(store: FileStore, tmp_path: Pa
     assert (received / "report.json").read_text() == "[]"
     assert not partial_of(received).exists()
     assert store.names("") == []
+
+
+def test_a_store_that_was_away_gets_the_checkpoint_later(
+    store: FileStore, uri: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    out, place, moved = tmp_path / "m" / "candidate", tmp_path / "store" / "17", tmp_path / "away"
+    with stored_progress(store, out):
+        place.rename(moved)
+        place.write_bytes(b"not a folder")
+        write_checkpoint(out, b"\x01")
+        until(lambda: "the store does not take a checkpoint" in caplog.text)
+        place.unlink()
+        moved.rename(place)
+    assert newest_checkpoint(uri) == "checkpoint/000000001.safetensors"
 
 
 def test_a_training_that_fails_stores_no_candidate(store: FileStore, tmp_path: Path) -> None:
