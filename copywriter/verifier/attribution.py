@@ -67,6 +67,10 @@ _SAME_ROLE = re.compile(
 )
 # "You know Ann Lee from “Alien”"
 _FROM = re.compile(rf"(?P<name>[{MASKS}])(?:\s+\w+)?\s+(?:from|in|of|behind){_OPEN}")
+# "a thriller, with “Alien”"; "a “Titanic” story"
+_PART_OF = re.compile(rf",\s+with{_OPEN}", re.IGNORECASE)
+_AN = re.compile(rf"(?<!\w)an?{_OPEN}", re.IGNORECASE)
+_WORK = re.compile(rf"{_CLOSED}(?:stor(?:y|ies)|tales?|films?|movies?|kind|type|world)\b")
 # "After “Alien”, Ann Lee returns": a genre may return in any item, a person has been there
 _COMES_BACK = re.compile(
     r"\breturn(?:s|ed|ing)?\b|\bback\b|\bonce more\b|\breunit\w+|再[次度]|重[聚逢]"
@@ -135,6 +139,8 @@ def _says_too_much(reading: CopyReading, before: str, after: str) -> bool:
     if before.rstrip('“"《「 ').endswith(",") and _ALONE.match(after):
         return True  # "a thriller, “Alien”": nothing says how they are related
     of_known = _ROLE_OF_KNOWN.search(before)
+    if _PART_OF.search(before) or (_AN.search(before) and _WORK.match(after)):
+        return True
     person = _FROM.search(before)
     if person is not None and _has_unshared_person(reading, person["name"]):
         return True

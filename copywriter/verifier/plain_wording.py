@@ -13,17 +13,22 @@ from copywriter.verifier.names_of_brief import LATIN_WORD
 from copywriter.verifier.reading import MASKS, CopyReading
 from copywriter.verifier.verdict import Violation
 from copywriter.wording import phrasing_chinese, phrasing_english
-from copywriter.wording.genres import GENRES
+from copywriter.wording.genres import GENRES, genres_in
 
 _NAME = re.compile(f"[{MASKS}]+(?:['’]s\\b)?")
 _NUMBER = re.compile(r"['’]?\d[\d.,]*s?(?:年代|年)?")  # the rules on numbers and dates
 _HAN = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff]+")
+_STORY_OF = re.compile(
+    r"\b(?:stor(?:y|ies)|tales?) (?:of|about)\b(?P<what>[^.,;:!?]*)", re.IGNORECASE
+)
+_BEGINS = 3  # words in which what a story is of has to be named
 _LONGEST = 8  # characters of a Chinese phrase
 
 
 def wording(reading: CopyReading) -> Sequence[Violation]:
     """Return the words that are neither the brief's nor only phrase what it has."""
-    found = _han(reading) if reading.brief.language == "zh" else _latin(reading)
+    is_chinese = reading.brief.language == "zh"
+    found = [*_han(reading)] if is_chinese else [*_latin(reading), *_plots(reading)]
     return [Violation(rule="wording", words=one) for one in dict.fromkeys(found)]
 
 
@@ -35,6 +40,14 @@ def _latin(reading: CopyReading) -> Iterator[str]:
         parts = plain.removesuffix("'s").split("-")
         if plain not in allowed and not all(part in allowed or part in values for part in parts):
             yield word  # also a part of a title, which would say nothing by the other rules
+
+
+def _plots(reading: CopyReading) -> Iterator[str]:
+    """Yield what a story is of, if it is nothing of the brief: "a story of the world's end"."""
+    for found in _STORY_OF.finditer(reading.masked):
+        begins = " ".join(found["what"].split()[:_BEGINS])
+        if _NAME.search(begins) is None and not genres_in(begins):
+            yield reading.unmask(found[0])
 
 
 def _han(reading: CopyReading) -> Iterator[str]:

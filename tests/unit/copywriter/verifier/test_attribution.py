@@ -46,6 +46,8 @@ def test_a_known_item_may_be_why(text: str) -> None:
         "You know Irvin Kershner from “Alien”.",
         "After “Alien”, Irvin Kershner returns.",
         "Both films have Irvin Kershner.",
+        "A sci-fi film, with “Alien”.",
+        "“The Empire Strikes Back”, an “Alien” story.",
     ],
 )
 def test_what_the_reason_does_not_share_is_not_said_of_it(text: str) -> None:

@@ -49,3 +49,13 @@ def test_chinese_is_divided_into_allowed_words() -> None:
     assert "wording" not in broken_rules("喜欢《Alien》的你，不妨试试这部科幻片。", ZH)
     assert "wording" in broken_rules("一部关于复仇的科幻片。", ZH)
     assert "wording" in broken_rules("故事发生在海边小镇的科幻片。", ZH)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["A sci-fi film, a story of the end of the world.", "It is sci-fi, but also a story of love."],
+)
+def test_a_story_of_something_else_is_rejected(text: str) -> None:
+    """A small model made plots of words that only phrase."""
+    assert "wording" in broken_rules(text)
+    assert "wording" not in broken_rules("A sci-fi film, a story of war.")
