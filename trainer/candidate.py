@@ -30,6 +30,7 @@ from trainer.data.dataset import (
     read_events,
     read_manifest,
 )
+from trainer.data.encoding_team import EncodingTeam
 from trainer.data.pictures import read_pictures, with_pictures
 from trainer.data.sampling import Sequences, build_sequences
 from trainer.data.slate_sequences import read_slates
@@ -168,20 +169,15 @@ def _shared_bundle(
 ) -> Bundle:
     """Make the start bundle on the first rank and return a copy on every rank.
 
-    Only the first rank's bundle has the encoders.
+    The others encode their share of texts and pictures. Only the first rank's bundle has the
+    encoders.
     """
-    made = None
+    made, team = None, EncodingTeam()
     if distributed.rank() == 0:
-        source = StartSource(
-            snapshot=job.snapshot, mode=manifest.mode, config=job.config, cache=_cache(job)
-        )
-        pictured = with_pictures(
-            start_bundle(source, events, live),
-            read_pictures(job.snapshot),
-            job.config.pictures,
-            cache=_cache(job),
-        )
-        made = with_slots(pictured, live, job.config)
+        with team.lead():
+            made = _made_bundle(job, manifest, events, live, team)
+    else:
+        team.assist()
     shared = distributed.from_first(
         lambda: replace(made, encoder=None, picture_encoder=None) if made is not None else None
     )
@@ -189,6 +185,26 @@ def _shared_bundle(
     if made is None:
         return shared
     return replace(shared, encoder=made.encoder, picture_encoder=made.picture_encoder)
+
+
+def _made_bundle(
+    job: Job,
+    manifest: SnapshotManifest,
+    events: EventTable,
+    live: Bundle | None,
+    team: EncodingTeam,
+) -> Bundle:
+    source = StartSource(
+        snapshot=job.snapshot, mode=manifest.mode, config=job.config, cache=_cache(job), team=team
+    )
+    pictured = with_pictures(
+        start_bundle(source, events, live),
+        read_pictures(job.snapshot),
+        job.config.pictures,
+        cache=_cache(job),
+        team=team,
+    )
+    return with_slots(pictured, live, job.config)
 
 
 def _cache(job: Job) -> Path:

@@ -91,12 +91,16 @@ class TextEncoder:
         Texts of similar length share a batch. Texts longer than `max_tokens` are cut.
         """
         ids = [self._token_ids(text) for text in texts]
-        order = sorted(range(len(ids)), key=lambda index: len(ids[index]))
+        order = _by_length(ids)
         vectors_MT = torch.empty(len(ids), self.width)
         for start in range(0, len(order), BATCH_TEXTS):
             picked = order[start : start + BATCH_TEXTS]
             vectors_MT[picked] = self._encode_batch([ids[index] for index in picked]).cpu()
         return vectors_MT
+
+    def by_length(self, texts: Sequence[str]) -> list[int]:
+        """Return the places of the texts in the order in which `encode` cuts its batches."""
+        return _by_length([self._token_ids(text) for text in texts])
 
     def encode_for_gradients(self, texts: Sequence[str]) -> Tensor:
         """Return raw pooled vectors_MT of one batch, with gradients to the network's weights."""
@@ -201,6 +205,10 @@ def open_encoder(
     if config.model == HASHED_WORDS:
         return WordVectors(config)
     return load_encoder(config, folder, adapter=adapter)
+
+
+def _by_length(ids: Sequence[Sequence[int]]) -> list[int]:
+    return sorted(range(len(ids)), key=lambda place: len(ids[place]))
 
 
 def load_encoder(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,13 @@ import torch
 
 from recommender.bundle import Bundle
 from recommender.config import PictureEncoderConfig
-from recommender.encoder.picture_encoder import PictureEncoder, load_picture_encoder
+from recommender.encoder.encoder_source import EncoderError
+from recommender.encoder.picture_encoder import (
+    BATCH_PICTURES,
+    PictureEncoder,
+    load_picture_encoder,
+)
+from trainer.data.encoding_team import Encode, EncodingTeam
 from trainer.data.start import CannotStart
 from trainer.data.text_cache import KEY_BYTES, Keys, TextCache
 
@@ -25,8 +32,16 @@ Vectors = Mapping[str, torch.Tensor]
 class PictureEncoding:
     """The encoder of a bundle, loaded only if something is not in the cache or it is unknown."""
 
-    def __init__(self, *, bundle: Bundle, config: PictureEncoderConfig, cache: Path) -> None:
+    def __init__(
+        self,
+        *,
+        bundle: Bundle,
+        config: PictureEncoderConfig,
+        cache: Path,
+        team: EncodingTeam | None = None,
+    ) -> None:
         self._config = config
+        self._team = team or EncodingTeam()
         self._cache = cache
         self._folder = bundle.picture_encoder_folder
         self._known = bundle.manifest.picture_digest
@@ -53,7 +68,7 @@ class PictureEncoding:
             contents = {sha256: one for sha256, one in read.items() if one is not None}
             if not contents:
                 return {}
-            return dict(zip(contents, self._load().encode(list(contents.values())), strict=True))
+            return dict(zip(contents, self._encode(list(contents.values())), strict=True))
 
         return self._cached_vectors(f"pictures-{self.digest}", digests, encode)
 
@@ -95,6 +110,13 @@ class PictureEncoding:
         found = zip(digests, cache.places(_keys(digests)).tolist(), strict=True)
         return {sha256: cache.vectors_KR[at] for sha256, at in found if at >= 0}
 
+    def _encode(self, contents: Sequence[bytes]) -> torch.Tensor:
+        encoder = self._load()
+        place = _PictureEncoderPlace(
+            config=self._config, folder=self._folder, digest=encoder.digest
+        )
+        return self._team.encode(place, encoder.encode, contents, batch_size=BATCH_PICTURES)
+
     def _load(self) -> PictureEncoder:
         """Load the encoder once; raise CannotStart when it is not the parent bundle's."""
         if self.encoder is None:
@@ -105,6 +127,23 @@ class PictureEncoding:
                     "train with mode full"
                 )
         return self.encoder
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _PictureEncoderPlace:
+    """Where another rank loads the same picture encoder."""
+
+    config: PictureEncoderConfig
+    folder: Path | None
+    digest: str
+
+    def load(self) -> Encode:
+        encoder = load_picture_encoder(self.config, self.folder)
+        if encoder.digest != self.digest:
+            raise EncoderError(
+                f"picture encoder {self.config.model} has other weights than the first rank's"
+            )
+        return encoder.encode
 
 
 def _missing_from(cache: TextCache | None, digests: Sequence[str]) -> list[str]:

@@ -26,6 +26,7 @@ from recommender.retrieval.picture_vectors import (
     with_more_items,
 )
 from trainer.data.dataset import SnapshotError, read_items
+from trainer.data.encoding_team import EncodingTeam
 from trainer.data.picture_encoding import PictureEncoding
 from trainer.data.start import CannotStart
 
@@ -68,7 +69,12 @@ def read_pictures(snapshot: Path) -> SnapshotPictures:
 
 
 def with_pictures(
-    bundle: Bundle, pictures: SnapshotPictures, config: PictureEncoderConfig, *, cache: Path
+    bundle: Bundle,
+    pictures: SnapshotPictures,
+    config: PictureEncoderConfig,
+    *,
+    cache: Path,
+    team: EncodingTeam | None = None,
 ) -> Bundle:
     """Return the bundle with the vectors of changed pictures; raise CannotStart or EncoderError.
 
@@ -86,7 +92,7 @@ def with_pictures(
     wanted = sorted({sha256 for sha256 in rows.values() if sha256 is not None})
     if config.model is None or not (wanted or bundle.pictures is not None):
         return replace(bundle, manifest=manifest)
-    encoding = PictureEncoding(bundle=bundle, config=config, cache=cache)
+    encoding = PictureEncoding(bundle=bundle, config=config, cache=cache, team=team)
     vectors = encoding.of_pictures(wanted, pictures.content)
     grown = _grown(bundle, vectors)
     for row, sha256 in rows.items():

@@ -10,6 +10,7 @@ from recommender.catalogue.catalogue import Catalogue
 from trainer.config import Mode, TrainConfig
 from trainer.data.captions import with_captions
 from trainer.data.dataset import EventTable
+from trainer.data.encoding_team import EncodingTeam
 from trainer.data.pictures import read_pictures
 from trainer.data.start import Added, CannotStart, grown_bundle, new_bundle
 from trainer.data.texts import TextVectors
@@ -17,12 +18,16 @@ from trainer.data.texts import TextVectors
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartSource:
-    """A snapshot and how it is read; `cache` is the folder of texts that were encoded."""
+    """A snapshot and how it is read; `cache` is the folder of texts that were encoded.
+
+    `team` are the ranks that encode together.
+    """
 
     snapshot: Path
     mode: Mode
     config: TrainConfig
     cache: Path
+    team: EncodingTeam | None = None
 
 
 def start_bundle(source: StartSource, events: EventTable, live: Bundle | None) -> Bundle:
@@ -39,7 +44,7 @@ def start_bundle(source: StartSource, events: EventTable, live: Bundle | None) -
     )
     added = replace(added, items=items)
     if is_new:
-        texts = TextVectors(config.encoder, cache=cache)
+        texts = TextVectors(config.encoder, cache=cache, team=source.team)
         return new_bundle(added, config, texts, mode=source.mode)
     if live is None:
         raise CannotStart(
@@ -51,5 +56,6 @@ def start_bundle(source: StartSource, events: EventTable, live: Bundle | None) -
         digest=live.manifest.encoder_digest,
         folder=live.encoder_folder,
         adapter=live.adapter_file,
+        team=source.team,
     )
     return grown_bundle(live, added, config, texts, mode=source.mode)

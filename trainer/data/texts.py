@@ -8,6 +8,7 @@ The whitening is fitted once. The encoder is loaded only when a text is not in t
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +16,11 @@ import torch
 from torch import Tensor
 
 from recommender.config import HASHED_WORDS, EncoderConfig
-from recommender.encoder.encoder import TextEncoder, load_encoder
+from recommender.encoder.encoder import BATCH_TEXTS, TextEncoder, load_encoder
+from recommender.encoder.encoder_source import EncoderError
 from recommender.encoder.word_vectors import WordVectors
 from recommender.item_arrays import Whitening
+from trainer.data.encoding_team import Encode, EncoderPlace, EncodingTeam
 from trainer.data.text_cache import TextCache, keys_of
 
 # Relative to the greatest component's variance. Less is rounding noise, which whitening would scale
@@ -30,6 +33,7 @@ class TextVectors:
     """An encoder with a cache. Hashed words need none: they are made faster than they are read.
 
     `folder` is the parent bundle's packed encoder and `adapter` the adapter trained on it, if any.
+    `team` are the ranks that encode together.
     """
 
     def __init__(
@@ -40,8 +44,10 @@ class TextVectors:
         digest: str | None = None,
         folder: Path | None = None,
         adapter: Path | None = None,
+        team: EncodingTeam | None = None,
     ) -> None:
         self._config = config
+        self._team = team or EncodingTeam()
         self._cache = cache
         self._folder = folder
         self._adapter = adapter
@@ -86,7 +92,7 @@ class TextVectors:
             return cache.vectors_KR[known]
         _, firsts = np.unique(keys_M[missing], axis=0, return_index=True)
         new = missing[np.sort(firsts)]
-        fresh = self.encoder().encode([texts[place] for place in new])
+        fresh = self._encode_together([texts[place] for place in new])
         if cache is None:
             cache = TextCache(keys_K=keys_M[new], vectors_KR=fresh)
         else:
@@ -102,10 +108,48 @@ class TextVectors:
         for first in range(0, len(texts), _TEXTS_AT_ONCE):
             yield self.encode(texts[first : first + _TEXTS_AT_ONCE])
 
+    def _encode_together(self, texts: Sequence[str]) -> Tensor:
+        encoder = self.encoder()
+        place = _TextEncoderPlace(
+            config=self._config, folder=self._folder, adapter=self._adapter, digest=encoder.digest
+        )
+        return encode_by_length(self._team, place, encoder, texts)
+
     def _other_encoder(self) -> ValueError:
         return ValueError(
             f"encoder {self._config.model} is not the one of the live bundle; train with mode full"
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _TextEncoderPlace:
+    """Where another rank loads the same text encoder."""
+
+    config: EncoderConfig
+    folder: Path | None
+    adapter: Path | None
+    digest: str
+
+    def load(self) -> Encode:
+        encoder = load_encoder(self.config, self.folder, adapter=self.adapter)
+        if encoder.digest != self.digest:
+            raise EncoderError(
+                f"encoder {self.config.model} has other weights than the first rank's"
+            )
+        return encoder.encode
+
+
+def encode_by_length(
+    team: EncodingTeam, place: EncoderPlace, encoder: TextEncoder, texts: Sequence[str]
+) -> Tensor:
+    """Return the raw vectors_MR of texts, in their order, by all ranks of a team."""
+    order = encoder.by_length(texts)
+    sorted_MR = team.encode(
+        place, encoder.encode, [texts[at] for at in order], batch_size=BATCH_TEXTS
+    )
+    vectors_MR = torch.empty_like(sorted_MR)
+    vectors_MR[order] = sorted_MR
+    return vectors_MR
 
 
 def fit_whitening(raw_MR: Tensor, text_dim: int) -> Whitening:

@@ -24,10 +24,11 @@ from torch import Tensor, nn
 from recommender.bundle import Bundle
 from recommender.config import EncoderConfig
 from recommender.encoder.adapter import Adapter
-from recommender.encoder.encoder import EncoderError, TextEncoder, load_encoder
+from recommender.encoder.encoder import BATCH_TEXTS, EncoderError, TextEncoder, load_encoder
 from recommender.item_arrays import Whitening
 from recommender.network.model import ItemFacts
 from trainer.config import TrainConfig
+from trainer.data.encoding_team import joined, split
 from trainer.data.neighbour_names import encoder_text
 from trainer.machine import distributed
 from trainer.machine.device import CPU, to_device
@@ -63,7 +64,7 @@ class TextLearner:
         read = partial(encoder_text, bundle.catalogue, with_names=with_names)
         self._texts = {row: read(row) or "" for row in self._rows}
         self._untrained_NR = torch.zeros(len(bundle.catalogue), encoder.width)
-        self._untrained_NR[self._rows] = distributed.from_first(self._encode_all)
+        self._untrained_NR[self._rows] = self._encode_all()
         _prepare(encoder, seed)
         self._weights = {
             name: weight
@@ -112,7 +113,7 @@ class TextLearner:
         self._adam.zero_grad(set_to_none=True)
 
     def refresh(self) -> None:
-        """Encode all texts with the current weights, on the first rank for all."""
+        """Encode all texts with the current weights, each rank its share."""
         self._encode_again()
 
     def state(self) -> dict[str, Tensor]:
@@ -152,14 +153,22 @@ class TextLearner:
         return replace(bundle, facts=facts, encoder=encoder, whitening=whitening, manifest=manifest)
 
     def _encode_again(self) -> Whitening:
-        raw_NR = distributed.from_first(self._encode_all)
+        raw_NR = self._encode_all()
         drift_R = (raw_NR - self._untrained_NR[self._rows]).mean(0)
         whitening = replace(self._whitening, mean_R=self._whitening.mean_R + drift_R)
         self._facts.texts_NT[self._rows] = whitening.apply(raw_NR).to(self._facts.texts_NT.device)
         return whitening
 
     def _encode_all(self) -> Tensor:
-        return self._encoder.encode([self._texts[row] for row in self._rows])
+        """Return the raw vectors of all texts, the same on all ranks for any number of them."""
+        texts = [self._texts[row] for row in self._rows]
+        order = self._encoder.by_length(texts)
+        shares = split(len(order), BATCH_TEXTS, distributed.num_ranks())
+        mine = self._encoder.encode([texts[order[at]] for at in shares[distributed.rank()]])
+        sorted_NR = joined(shares, distributed.from_all(mine))
+        raw_NR = torch.empty_like(sorted_NR)
+        raw_NR[order] = sorted_NR
+        return raw_NR
 
 
 def text_learner(bundle: Bundle, config: TrainConfig) -> TextLearner | None:

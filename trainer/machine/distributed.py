@@ -21,7 +21,7 @@ from trainer.machine.meeting import LostRank, Meeting
 
 T = TypeVar("T")
 BACKENDS = {"cpu": "gloo", "cuda": "cpu:gloo,cuda:nccl"}
-# The other ranks wait while the first encodes texts and evaluates. The process that starts the
+# The other ranks wait while the first reads and evaluates. The process that starts the
 # training limits how long that may take.
 PATIENCE = timedelta(days=7)
 
@@ -132,3 +132,27 @@ def from_first(make: Callable[[], T]) -> T:
     made = box[0]
     assert made is not None
     return made
+
+
+def scatter(parts: Sequence[T] | None) -> T:
+    """Give each rank its part; the first one has them all, and the others pass None.
+
+    With one rank, return its own.
+    """
+    if not dist.is_initialized():
+        assert parts is not None
+        return parts[0]
+    box: list[T | None] = [None]
+    with _exchange():
+        dist.scatter_object_list(box, list(parts) if parts is not None else None, src=0)
+    return box[0]  # type: ignore[return-value]  # T may be None
+
+
+def from_all(mine: T) -> list[T]:
+    """Return the values of all ranks in their order, on every rank."""
+    if not dist.is_initialized():
+        return [mine]
+    boxes: list[T | None] = [None] * dist.get_world_size()
+    with _exchange():
+        dist.all_gather_object(boxes, mine)
+    return boxes  # type: ignore[return-value]  # T may be None
