@@ -62,7 +62,7 @@ class EncodingTeam:
         loaded: dict[EncoderPlace, Encode | None] = {}
         while (asked := _next_share()) is not None:
             if asked.values and asked.place not in loaded:
-                loaded[asked.place] = _loaded(asked.place)
+                loaded[asked.place] = _load(asked.place)
             encode = loaded.get(asked.place)
             distributed.from_all(encode(asked.values) if encode and asked.values else None)
 
@@ -96,7 +96,7 @@ class EncodingTeam:
                 self._able = [one for one in self._able if one != rank]
                 vectors = encode(wanted[rank])
             parts[rank] = vectors
-        return joined(list(shares.values()), [parts[rank] for rank in shares])
+        return join_shares(list(shares.values()), [parts[rank] for rank in shares])
 
 
 def split(num_values: int, batch_size: int, num_shares: int) -> list[list[int]]:
@@ -111,7 +111,7 @@ def split(num_values: int, batch_size: int, num_shares: int) -> list[list[int]]:
     ]
 
 
-def joined(shares: Sequence[Sequence[int]], vectors: Sequence[Tensor | None]) -> Tensor:
+def join_shares(shares: Sequence[Sequence[int]], vectors: Sequence[Tensor | None]) -> Tensor:
     """Return the vectors_MR of all shares, in the order of the values."""
     filled = [
         (share, one)
@@ -130,7 +130,7 @@ def _next_share() -> _Asked | None:
     return asked
 
 
-def _loaded(place: EncoderPlace) -> Encode | None:
+def _load(place: EncoderPlace) -> Encode | None:
     try:
         return place.load()
     except (EncoderError, OSError, ValueError) as error:

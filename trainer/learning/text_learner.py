@@ -28,7 +28,7 @@ from recommender.encoder.encoder import BATCH_TEXTS, EncoderError, TextEncoder, 
 from recommender.item_arrays import Whitening
 from recommender.network.model import ItemFacts
 from trainer.config import TrainConfig
-from trainer.data.encoding_team import joined, split
+from trainer.data.encoding_team import join_shares, split
 from trainer.data.neighbour_names import encoder_text
 from trainer.machine import distributed
 from trainer.machine.device import CPU, to_device
@@ -165,7 +165,7 @@ class TextLearner:
         order = self._encoder.by_length(texts)
         shares = split(len(order), BATCH_TEXTS, distributed.num_ranks())
         mine = self._encoder.encode([texts[order[at]] for at in shares[distributed.rank()]])
-        sorted_NR = joined(shares, distributed.from_all(mine))
+        sorted_NR = join_shares(shares, distributed.from_all(mine))
         raw_NR = torch.empty_like(sorted_NR)
         raw_NR[order] = sorted_NR
         return raw_NR
