@@ -35,7 +35,7 @@ class EncoderPlace(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Asked:
+class _EncodingShare:
     """What a rank is to encode: whole batches, the last of them perhaps smaller."""
 
     place: EncoderPlace
@@ -86,7 +86,7 @@ class EncodingTeam:
         wanted = [
             [values[at] for at in shares.get(rank, ())] for rank in range(distributed.num_ranks())
         ]
-        distributed.scatter([_Asked(place=place, values=one) for one in wanted])
+        distributed.scatter([_EncodingShare(place=place, values=one) for one in wanted])
         found = distributed.from_all(encode(wanted[0]))
         parts = {}
         for rank, share in shares.items():
@@ -125,8 +125,8 @@ def join_shares(shares: Sequence[Sequence[int]], vectors: Sequence[Tensor | None
     return vectors_MR
 
 
-def _next_share() -> _Asked | None:
-    asked: _Asked | None = distributed.scatter(None)
+def _next_share() -> _EncodingShare | None:
+    asked: _EncodingShare | None = distributed.scatter(None)
     return asked
 
 
