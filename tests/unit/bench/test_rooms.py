@@ -6,7 +6,7 @@ import re
 
 from cron.project_root import PROJECT_ROOT
 
-ROOMS = ("data", "report", "contestants", "ranking", "scale", "speed", "decisions")  # lowest first
+ROOMS = ("data", "report", "contestants", "scale", "ranking", "speed", "decisions")  # lowest first
 IMPORT = re.compile(r"^ *from bench\.(\w+)", re.MULTILINE)
 
 
