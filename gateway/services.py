@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -75,7 +74,7 @@ from gateway.shared_counts import SharedCounts, counts_folder
 from gateway.slates.recorder import SlateRecorder, running_recorder
 from gateway.waiting_queue import WaitingQueue
 
-ANSWERS_AT_ONCE = 64  # of all processes: two batches of the model, of which one fills meanwhile
+ANSWERS_AT_ONCE = 64  # two batches of the model: one is computed while the other fills
 RECORD_CALLS_AT_ONCE = 8  # each is a thread; the log takes one at a time
 PLAIN_CALLS_AT_ONCE = 64  # of at most 20 KiB; they share the transactions of two threads
 MAX_RECORDS_WAIT_S = 5.0  # a sender of events is a program, and would have to send them again
@@ -347,8 +346,7 @@ def _experiments(ledger: Ledger) -> ListExperiments:
 
 def _answer_queue(gateway: GatewaySettings) -> WaitingQueue:
     # a call that waited half of the model's time still answers within a client's patience
-    at_once = math.ceil(ANSWERS_AT_ONCE / gateway.processes)
-    return WaitingQueue(at_once=at_once, max_wait_s=gateway.inference_timeout_s / 2)
+    return WaitingQueue(at_once=ANSWERS_AT_ONCE, max_wait_s=gateway.inference_timeout_s / 2)
 
 
 def _keyring(gateway: GatewaySettings, ledger: Ledger) -> Keyring:
