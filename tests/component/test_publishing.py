@@ -134,7 +134,7 @@ def test_an_archive_is_signed_and_a_damaged_one_is_not_put(
 
 
 class LedgerLosingLauncher(HereLauncher):
-    """A trainer after which the ledger takes `writes_left` more writes."""
+    """A trainer after which the ledger takes `writes_left` more writes; the first is its cost."""
 
     def __init__(self, texts: Path, ledger: SwitchableLedger, writes_left: int) -> None:
         super().__init__(texts)
@@ -152,7 +152,7 @@ def test_a_manifest_names_the_settings_that_trained(
 ) -> None:
     send(services, event_records(401, 480))
     ledger = SwitchableLedger(services.ledger.engine)
-    launcher = LedgerLosingLauncher(services.paths.texts, ledger, writes_left=int(is_noted))
+    launcher = LedgerLosingLauncher(services.paths.texts, ledger, writes_left=2 if is_noted else 0)
     with pytest.raises(Unavailable):
         run_cycle(replace(services, ledger=ledger, launcher=launcher), lease)
     open_run = run_rows.open_run(services.ledger)
