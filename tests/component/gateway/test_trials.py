@@ -180,5 +180,6 @@ def test_an_experiment_keeps_its_arms_beside_a_canary(shop: TriedShop) -> None:
     experiment_rows.start(shop.ledger, "short-lists", draft, by="ann")
     until(lambda: "arm" in shop.client.get("/v1/recommendations/ann").json())
     until(lambda: {answer["experiment"] for answer in shop.ask()} == {"short-lists"})
-    found = {(answer["arm"], answer["model_version"]) for answer in shop.ask()}
-    assert found == {(arm, version) for arm in "ab" for version in (LIVE, CANDIDATE)}
+    expected = {(arm, version) for arm in "ab" for version in (LIVE, CANDIDATE)}
+    # on a busy machine a candidate that answers late gets a break of a second
+    until(lambda: expected == {(one["arm"], one["model_version"]) for one in shop.ask()})
