@@ -45,12 +45,24 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("markers", f"{kind}: stored in tests/{kind}")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark each test by its folder."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark each test by its folder; with --services, leave out contracts that use no server."""
     for item in items:
         kind = item.path.relative_to(PROJECT_ROOT / "tests").parts[0]
         if kind in KINDS:
             item.add_marker(kind)
+    if config.getoption("--services"):
+        embedded = [item for item in items if _is_embedded(item)]
+        config.hook.pytest_deselected(items=embedded)
+        items[:] = [item for item in items if not _is_embedded(item)]
+
+
+def _is_embedded(item: pytest.Item) -> bool:
+    """Return whether it is a contract that `make test` runs in just the same way."""
+    used = getattr(item, "fixturenames", ())
+    return item.get_closest_marker("contracts") is not None and not {"back_end", "servers"} & {
+        *used
+    }
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
