@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
@@ -21,7 +20,6 @@ from bench.speed.generator import HttpRequest, Measured, generator_name, measure
 from cron.settings.tree import Settings
 from cron.user_keys import hash_without_key
 from cron.wiring import open_histories
-from gateway.following import EVERY_S
 from gateway.model.questions import (
     BoostQuestion,
     QuestionElement,
@@ -57,11 +55,9 @@ def gateway_serving(
 ) -> list[BenchMetric]:
     """Measure lists of the model and of each gateway, which has a name in the rows, then events.
 
-    Each load lasts `seconds` in all. The gateways have the same stores.
+    Each load lasts `seconds` in all. The gateways have the same stores, with the placement.
     """
     histories_of_users = _histories(histories)
-    _put_placement(next(iter(gateway_ports.values())))
-    time.sleep(2 * EVERY_S)  # until every process knows the placement
     metrics: list[BenchMetric] = []
     for load, connections in itertools.product(_loads(histories_of_users), CONNECTIONS):
         found: dict[str, list[Measured]] = {MODEL: [], **{name: [] for name in gateway_ports}}
@@ -92,7 +88,7 @@ def _histories(url: str) -> Mapping[str, Sequence[QuestionElement]]:
     return found
 
 
-def _put_placement(port: int) -> None:
+def put_placement(port: int) -> None:
     """Write the placement of the lists with rules; the question of the model has the same rules."""
     placement = {
         "boosts": [

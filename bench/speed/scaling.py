@@ -31,6 +31,7 @@ from bench.report.kept import work_folder
 from bench.report.labels import LAUNCHERS
 from bench.report.rows import BenchMetric, save
 from cron.wiring import open_launcher
+from tests.component.at_work import until
 from trainer.candidate_files import PROGRESS, last_checkpoint_ns, partial_of
 from trainer.config import TrainConfig
 from trainer.report import Report, read_report
@@ -41,7 +42,6 @@ URLS = f"{ONE},torchrun:?nproc=1,torchrun:?nproc=2"
 LIMIT_S = 1_800.0
 CHECKPOINT_S = 2.0  # of the training whose rank is killed
 KILLED_AFTER_STEPS = 40
-LOOK_EVERY_S = 0.02
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,16 +65,16 @@ def lose_a_rank(url: str, snapshot: Path, config: TrainConfig, folder: Path) -> 
     config = replace(config, checkpoint_s=CHECKPOINT_S, full_epochs=config.full_epochs * 4)
     thread = threading.Thread(target=train, args=(url, snapshot, config, folder), daemon=True)
     thread.start()
-    while _steps_done(out) < KILLED_AFTER_STEPS or last_checkpoint_ns(out) is None:
-        time.sleep(LOOK_EVERY_S)
+    until(
+        lambda: _steps_done(out) >= KILLED_AFTER_STEPS and last_checkpoint_ns(out) is not None,
+        limit_s=LIMIT_S,
+    )
     reached = _steps_done(out)
     killed_s = time.monotonic()
     max(_ranks(out), key=lambda one: one.pid).kill()
-    while _state(out).get("starts") == 1 or not _steps_done(out):
-        time.sleep(LOOK_EVERY_S)
+    until(lambda: _state(out).get("starts") != 1 and _steps_done(out), limit_s=LIMIT_S)
     resumed = _steps_done(out)
-    while _steps_done(out) <= reached:
-        time.sleep(LOOK_EVERY_S)
+    until(lambda: _steps_done(out) > reached, limit_s=LIMIT_S)
     recovery = Recovery(
         lost_s=time.monotonic() - killed_s, repeated_steps=max(0, reached - resumed + 1)
     )

@@ -19,7 +19,7 @@ from pathlib import Path
 from bench.report.rows import BenchMetric, is_quick, save
 from bench.speed.freshness import CYCLE_LIMIT_S, running_machine
 from bench.speed.gateway_process import second_gateway
-from bench.speed.gateway_serving import gateway_serving
+from bench.speed.gateway_serving import gateway_serving, put_placement
 from bench.speed.load import load, metrics_of
 from bench.speed.made_up_serving import bundle_serving, made_up_serving
 from cron.ledger import release_rows, run_rows
@@ -101,6 +101,7 @@ def _demo(seconds: float) -> list[BenchMetric]:
             for connections in (1, 8):
                 metrics += _steady(machine, name, body, connections)
         metrics += _swapping(machine)
+        put_placement(machine.ports.gateway)  # the second gateway reads it at its start
         with second_gateway(machine.environment, num_processes=2) as second_port:
             metrics += gateway_serving(
                 machine.environment["FRESHET__STORE__HISTORIES"],

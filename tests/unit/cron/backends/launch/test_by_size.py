@@ -12,6 +12,7 @@ import pytest
 from cron.backends.launch.by_size import LauncherBySize
 from cron.backends.launch.trainer_process import TrainerProcess
 from cron.errors import Stopped
+from tests.component.at_work import until
 from trainer.config import TrainConfig
 
 TABLE = {"full": "ray://head:10001?workers=1:4"}
@@ -62,8 +63,7 @@ def test_stop_ends_the_training_that_runs(tmp_path: Path) -> None:
     by_size = launcher(tmp_path, [], wait)
 
     def stop() -> None:
-        while not started.exists():
-            threading.Event().wait(0.02)
+        until(started.exists)
         by_size.stop()
 
     thread = threading.Thread(target=stop, daemon=True)
