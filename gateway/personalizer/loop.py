@@ -98,14 +98,13 @@ class PersonalizerLoop:
         return await self._changes.take(change, size=1)
 
     def refresh(self) -> None:
-        """Learn what is due, or read what another gateway learned; raise as the ledger does."""
+        """Learn what is due and read what other gateways learned; raise as the ledger does."""
         with self._refreshing:
             if ranked_rows.has_due(self._ledger, self._reward_rules()):
                 self._learn()
-            else:
-                newest = ranked_rows.model(self._ledger, newer_than=self._learned.num_learned)
-                if newest is not None:
-                    self._learned = _from_row(newest)
+            newest = ranked_rows.model(self._ledger, newer_than=self._learned.num_learned)
+            if newest is not None:  # also when another gateway learned first what was due
+                self._learned = _from_row(newest)
 
     def status(self) -> PersonalizerStatus:
         """Return what was learned, and what the policies are worth."""

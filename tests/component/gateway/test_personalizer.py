@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
 import httpx
 import pytest
 from fastapi import FastAPI
+from pydantic import TypeAdapter
 
+from cron.ledger.ledger import open_ledger, utc_now
 from cron.project_root import PROJECT_ROOT
 from cron.settings.tree import PersonalizerSettings, Settings
 from gateway.app import create_app
-from gateway.bodies.personalizer import PersonalizerStatus
+from gateway.bodies.personalizer import PersonalizerStatus, RankRequest
+from gateway.personalizer.loop import PersonalizerLoop
 from tests.component.gateway_process import gateway, settings_in
 
 V1 = "/personalizer/v1.0"
@@ -144,6 +149,35 @@ def test_a_reward_may_come_to_another_gateway(tmp_path: Path) -> None:
             first.rank("here")
             second.reward("here", 1)
             assert {first.learn().learned, second.learn().learned} == {1}
+
+
+def test_what_another_gateway_learns_first_is_read(tmp_path: Path) -> None:
+    """It learns after this one has seen that there is something to learn."""
+    url = f"sqlite:///{tmp_path / 'ledger.db'}"
+    others: list[PersonalizerLoop] = []
+
+    def now() -> datetime:
+        if len(clock_read) == 1:
+            others[0].refresh()
+        clock_read.append(utc_now())
+        return clock_read[-1]
+
+    ledger, same_ledger = open_ledger(url, now=now), open_ledger(url)
+    first = PersonalizerLoop(ledger, PersonalizerSettings())
+    others.append(PersonalizerLoop(same_ledger, PersonalizerSettings()))
+    asyncio.run(ranked_and_rewarded(others[0]))
+    clock_read: list[datetime] = []
+    first.refresh()
+    assert first.status().learned == others[0].status().learned == 1
+    for one in (ledger, same_ledger):
+        one.close()
+
+
+async def ranked_and_rewarded(loop: PersonalizerLoop) -> None:
+    body = {"contextFeatures": CONTEXT, "actions": ACTIONS}
+    asked = TypeAdapter(RankRequest).validate_python(body)
+    answer = await loop.rank(asked)
+    assert await loop.reward(answer.event_id, {"": 1.0})
 
 
 def test_a_deferred_event_is_learned_once_it_is_activated(running: RunningLoop) -> None:
