@@ -19,7 +19,7 @@ from bench.report.rows import is_quick, results_folder, save
 from bench.scale.costs import Cost, Size, draw, in_own_process, metrics_of
 from bench.scale.cycle import cycle_costs
 from bench.scale.facts import fact_costs
-from bench.scale.ingestion import ingest_costs
+from bench.scale.ingestion import ingest_costs, store_costs
 from bench.scale.layer_chains import layer_costs
 from bench.scale.lists import list_costs
 from bench.scale.peers import peer_costs
@@ -116,8 +116,14 @@ PARTS: Mapping[str, ScalePart] = {
         small_sizes=(Size(num_items=2_000, num_events=10_000),),
     ),
     "ingest": ScalePart(
-        title="Events on their way into the stores",
+        title="Ingesting files",
         measure=ingest_costs,
+        sizes=_HISTORIES,
+        small_sizes=(Size(num_items=2_000, num_events=20_000),),
+    ),
+    "stores": ScalePart(
+        title="Events on their way into the stores",
+        measure=store_costs,
         sizes=_HISTORIES,
         small_sizes=(Size(num_items=2_000, num_events=20_000),),
     ),

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 from bench.data.planted import Shop
 from bench.data.shop_snapshots import PANEL_OF, shop_events, write_full, write_update
 from bench.scale.costs import Cost, Size, draw, metrics_of
-from bench.scale.ingestion import ingest_costs
+from bench.scale.ingestion import ingest_costs, store_costs
 from bench.scale.lists import BATCH_SIZES, list_costs
 from bench.scale.scale import PARTS
 from trainer.data.dataset import read_events, read_items, read_manifest
@@ -37,10 +37,13 @@ def test_a_cost_becomes_a_value_and_a_peak(tmp_path: Path) -> None:
 
 
 def test_the_way_of_events_is_measured_step_by_step() -> None:
-    costs = ingest_costs(Size(num_items=200, num_events=1_000))
+    size = Size(num_items=200, num_events=1_000)
+    costs = [*ingest_costs(size), *store_costs(size)]
     assert len({cost.what for cost in costs}) == len(costs)
     assert all(cost.value > 0 for cost in costs)
     assert [cost.what for cost in costs][:2] == ["ingest from CSV", "ingest from Parquet"]
+    collecting = [cost.what for cost in costs if cost.what.startswith("collecting")]
+    assert collecting == ["collecting, part 1 of 3", "collecting, part 3 of 3"]
 
 
 def test_the_small_version_needs_no_packages_of_peers() -> None:
