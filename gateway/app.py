@@ -38,6 +38,7 @@ from gateway.calls import (
 from gateway.http.cross_origin import CrossOrigin
 from gateway.http.head import HeadAsGet
 from gateway.http.problems import handle_problems
+from gateway.http.quick_calls import QuickCalls
 from gateway.metrics import CallMetrics
 from gateway.openapi import TAGS, describe_bodies
 from gateway.services import open_services
@@ -94,8 +95,10 @@ def create_app(settings: Settings) -> FastAPI:
             trusted_hosts=list(settings.gateway.trusted_proxies),
         )
     handle_problems(app)
-    routers = [*(calls.router for calls in _DESCRIBED), *personalizer.ROUTERS]
-    for router in (*routers, documentation.router, browser.router):
+    described = [*(calls.router for calls in _DESCRIBED), *personalizer.ROUTERS]
+    routers = [*described, documentation.router, browser.router]
+    for router in routers:
         app.include_router(router)
-    describe_bodies(app, [route for router in routers for route in router.routes])
+    describe_bodies(app, [route for router in described for route in router.routes])
+    app.router.routes.insert(0, QuickCalls([one for router in routers for one in router.routes]))
     return app

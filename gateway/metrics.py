@@ -179,5 +179,5 @@ class CallMetrics:
         finally:
             call = getattr(scope.get("route"), "path_format", "unknown")
             metrics: GatewayMetrics = scope["app"].state.services.metrics
-            metrics.requests.labels(call=call, status=str(status)).inc()
-            metrics.seconds.labels(call=call).observe(time.perf_counter() - began)
+            metrics.requests.labels(call, status).inc()
+            metrics.seconds.labels(call).observe(time.perf_counter() - began)

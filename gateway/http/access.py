@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from base64 import b64decode
+from functools import lru_cache
 from ipaddress import ip_address
 from typing import Annotated, cast
 from urllib.parse import urlsplit
@@ -168,6 +169,7 @@ def _refuse_other_sites(request: Request, gateway: GatewaySettings) -> None:
             )
 
 
+@lru_cache(maxsize=256)  # nearly all calls of this machine name it in the same way
 def _is_loopback(address: str, own_host: str) -> bool:
     """Return whether a Host (`name:port`) or an Origin (`scheme://name:port`) is this machine."""
     try:

@@ -2,8 +2,8 @@
 
 FastAPI resolves every dependency and parameter of each call: .25 ms, as much as all the rest of the
 gateway. Here a call without query parameters, or with whole numbers and plain words alone, such as
-`k=10&placement=home`, is passed on at once. Every other call, and every wrong one, takes FastAPI's
-way.
+`k=10&placement=home`, is passed on at once. `gateway.http.quick_calls` finds these calls; every
+other one, and every wrong one, takes FastAPI's way.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from inspect import iscoroutinefunction
 from fastapi import Depends, Request
 from fastapi.routing import APIRoute
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
 
 from gateway.http.access import caller_of, require_key, services_of
 from gateway.http.attributes import attribute_query
@@ -23,7 +22,8 @@ from gateway.http.query import limits_of_counts, names_of_texts, refuse_unknown_
 from gateway.http.shown import shown_query
 
 Handler = Callable[[Request], Coroutine[object, object, Response]]
-QuickAnswer = Callable[[Request], Awaitable[Response | None]]
+PlainValues = Mapping[str, int | str]
+_PlainAnswer = Callable[[Request, PlainValues], Awaitable[Response]]
 
 # What both ways do before a call, for a router to declare.
 CHECKS = [Depends(require_key), Depends(refuse_unknown_parameters)]
@@ -41,40 +41,43 @@ _COUNT = re.compile(r"[1-9][0-9]{0,5}")
 class QuickRoute(APIRoute):
     """A route of CHECKS. Its function takes texts of the path, counts, a request, and PLAIN."""
 
-    _answer_at_once: QuickAnswer | None = None
+    _answer: _PlainAnswer | None = None
+    _limits: Mapping[str, tuple[int, int]]
+    _texts: Collection[str]
 
     def get_route_handler(self) -> Handler:
         """Return FastAPI's handler; raise TypeError for checks that the quick way would skip."""
         if list(self.dependencies) != CHECKS:
             raise TypeError(f"{self.path}: a quick route has exactly the dependencies CHECKS")
         if iscoroutinefunction(self.endpoint):  # FastAPI calls others in a thread
-            self._answer_at_once = _quick_answer(self)
+            self._answer = _plain_answer(self)
+            self._limits, self._texts = limits_of_counts(self), names_of_texts(self)
         return super().get_route_handler()
 
-    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a call; what it raises has an answer of the application."""
-        response = None
-        if self._answer_at_once is not None and scope["method"] in (self.methods or ()):
-            response = await self._answer_at_once(Request(scope, receive, send))
-        if response is None:
-            await super().handle(scope, receive, send)
-        else:
-            await response(scope, receive, send)
+    @property
+    def is_quick(self) -> bool:
+        """Return whether the route's plain calls have a quick way."""
+        return self._answer is not None
+
+    def plain_values(self, query: bytes) -> PlainValues | None:
+        """Return the values of a plain query; None for another query."""
+        return plain_values(query, self._limits, self._texts)
+
+    async def answer_plain(self, request: Request, values: PlainValues) -> Response:
+        """Answer a call with the values of a plain query; raise as FastAPI's way does."""
+        assert self._answer is not None  # else `is_quick` is false
+        return await self._answer(request, values)
 
 
-def _quick_answer(route: QuickRoute) -> QuickAnswer:
-    """Return a function that answers a plain call, and returns None for another."""
+def _plain_answer(route: QuickRoute) -> _PlainAnswer:
+    """Return a function that makes the checks and calls the route's function."""
     call, request_name = route.endpoint, route.dependant.request_param_name
-    limits, texts = limits_of_counts(route), names_of_texts(route)
     named = [one for one in route.dependant.dependencies if one.name is not None]
     plain = {str(one.name): find for one in named for find in PLAIN if find is one.call}
     if len(plain) < len(named):
         raise TypeError(f"{route.path}: a quick route takes only PLAIN from dependencies")
 
-    async def answer(request: Request) -> Response | None:
-        values = plain_values(request.scope["query_string"], limits, texts)
-        if values is None:
-            return None
+    async def answer(request: Request, values: PlainValues) -> Response:
         await require_key(request, await services_of(request), None)
         given: dict[str, object] = {**request.path_params, **values}
         for name, find in plain.items():
@@ -89,7 +92,7 @@ def _quick_answer(route: QuickRoute) -> QuickAnswer:
 
 def plain_values(
     query: bytes, limits: Mapping[str, tuple[int, int]], texts: Collection[str]
-) -> Mapping[str, int | str] | None:
+) -> PlainValues | None:
     """Return the values of a query of whole numbers and plain words; None for another query.
 
     `limits` are those of the numbers, by name, and `texts` the names of the words.
