@@ -15,17 +15,6 @@ from gateway.http.quick_route import CHECKS, QuickRoute
 from tests.component.gateway_process import settings_in
 
 SEGMENTS = ["v1", "recommendations", "events", "items", "similar", "copy", "texts", "u 1", "", "\n"]
-    "v1",
-    "recommendations",
-    "events",
-    "items",
-    "similar",
-    "copy",
-    "texts",
-    "u 1",
-    "",
-    "é\n",
-]
 
 
 def call(method: str, path: str, query: bytes = b"") -> dict[str, object]:
