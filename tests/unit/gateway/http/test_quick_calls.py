@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 import pytest
 from fastapi import APIRouter, FastAPI
 from hypothesis import example, given
