@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from cron.epoch import micros
 from recommender.records.events import Item
 
 
@@ -14,3 +15,8 @@ class KnownItem:
 
     record: Item
     first_at: datetime
+
+    @property
+    def revision(self) -> str:
+        """Name the record among those of its item, as `ItemRecords.revisions_at_once` does."""
+        return f"{micros(self.record.at)} {self.record.event_id}"

@@ -24,8 +24,7 @@ from trainer.config import TrainConfig
 Cursor = NewType("Cursor", str)
 START = Cursor("")  # before the first record
 
-# The size of one batch. A batch of ordinary records has a quarter of it; as Python objects it takes
-# ten times as much.
+# of one batch: ordinary records have a quarter of it, and ten times as much as Python objects
 BATCH_BYTES = 8 << 20
 
 
@@ -207,8 +206,8 @@ class ItemRecords(Protocol):
 
     It is a projection of the log, seconds old, which can be rebuilt from the journal. The record
     with the greatest (at, event_id) counts. A deleted item cannot be read, nor a withdrawn fact,
-    until a later record brings it back. The counts of the events are the follower's alone, so each
-    record of the log counts once. An event sent again after it was collected is counted again.
+    until a later record brings it back. The follower alone counts events, each record of the log
+    once; an event sent again after it was collected is counted again.
     """
 
     def append(self, records: Sequence[Description]) -> None:
@@ -220,9 +219,8 @@ class ItemRecords(Protocol):
     ) -> bool:
         """Add records and counts, and move the follower's cursor from `after`, in one transaction.
 
-        When it is at `cursor` already, do nothing and return True: this call was made before. When
-        it is at another place, do nothing and return False: another follower was faster. Counts
-        of buckets that are no longer kept are deleted.
+        When it is at `cursor` already, do nothing and return True: this call was made before. At
+        another place, do nothing and return False. Counts of buckets not kept longer are deleted.
         """
         ...
 
@@ -230,12 +228,16 @@ class ItemRecords(Protocol):
         """Return the items with these ids, at most some thousands; unknown ones are left out."""
         ...
 
+    def revisions_at_once(self, item_ids: Sequence[str]) -> Mapping[str, str] | None:
+        """Return the `KnownItem.revision` of what `find` returns; None where that would block."""
+        ...
+
     def facts(
         self, heads: Sequence[str], *, relation: str | None = None, limit: int
     ) -> Mapping[str, tuple[Fact, ...]]:
-        """Return the first facts of these heads, at most some thousands, by relation and tail.
+        """Return the first facts of these heads, by relation and tail; heads without any are out.
 
-        `relation` selects those of one. `limit` is for each head. Heads without facts are left out.
+        `relation` selects those of one. `limit` is for each head, of at most some thousands.
         """
         ...
 

@@ -210,7 +210,8 @@ async def _follower(
 ) -> AsyncIterator[None]:
     """Run tasks again and again; at the end cancel them, then close."""
     publishing = follow(metrics.publish, what="counts of calls", every_s=PUBLISHED_EVERY_S)
-    following = asyncio.gather(*tasks, copy.ahead.keep_preparing(), publishing)
+    texts = follow(copy.refresh, what="texts about items")
+    following = asyncio.gather(*tasks, texts, copy.ahead.keep_preparing(), publishing)
     try:
         yield
     finally:

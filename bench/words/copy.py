@@ -1,6 +1,6 @@
 """Texts about items: whether they are true, and what they cost.
 
-    python -m bench copy [--parts lies,lists,writer]
+    python -m bench copy [--parts lies,lists,shown,writer]
 
 Each part has a page of results of its own.
 """
@@ -12,12 +12,14 @@ from collections.abc import Callable, Mapping, Sequence
 
 from bench.words.lies import measure_lies
 from bench.words.list_cost import measure_lists
+from bench.words.shown_lists import measure_shown
 from bench.words.writer import measure_writer
 
 COMMAND = "python -m bench copy"
 PARTS: Mapping[str, Callable[[str], None]] = {
     "lies": measure_lies,
     "lists": measure_lists,
+    "shown": measure_shown,
     "writer": measure_writer,
 }
 

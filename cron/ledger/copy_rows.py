@@ -18,7 +18,7 @@ from copywriter.brief import Brief
 from copywriter.ready_text import CopySource, ReadyText
 from copywriter.writing.verified import RejectedText, VerifiedText
 from cron.copy_errors import NotEdited, NothingToPin, UnknownCopy
-from cron.ledger import copy_cost_rows, schema
+from cron.ledger import copy_cost_rows, schema, text_changes, writer_rows
 from cron.ledger.ledger import Ledger
 
 EditAction = Literal["pin", "edit", "ban"]
@@ -76,9 +76,11 @@ def store(ledger: Ledger, writer: str, texts: Sequence[VerifiedText]) -> None:
     ]
     with ledger.write() as connection:
         is_old = (table.c.writer == writer) & table.c.brief.in_(list(final))
-        connection.execute(table.delete().where(is_old))
+        if connection.execute(table.delete().where(is_old)).rowcount > 0:
+            text_changes.count_decided(connection)
         if rows:
             connection.execute(table.insert(), rows)
+            text_changes.count_stored(connection)
         copy_cost_rows.count_rules(connection, texts)
 
 
@@ -88,7 +90,9 @@ def ready(ledger: Ledger, digests: Sequence[str]) -> Mapping[str, ReadyText]:
         return {}
     texts, edits = schema.copy_texts.c, schema.copy_edits.c
     written = sa.select(texts.brief, texts.text, sa.literal("writer")).where(
-        texts.brief.in_(digests), texts.writer.in_(_live_writer()), texts.text.is_not(None)
+        texts.brief.in_(digests),
+        texts.writer.in_(writer_rows.live_digest()),
+        texts.text.is_not(None),
     )
     edited = sa.select(edits.brief, edits.text, sa.literal("editor")).where(
         edits.brief.in_(digests)
@@ -154,7 +158,7 @@ def decide(ledger: Ledger, brief: str, action: EditAction, text: str | None, *, 
         content = _content_of(connection, brief)
         if action == "pin":
             live = sa.select(texts.text).where(
-                texts.brief == brief, texts.writer.in_(_live_writer())
+                texts.brief == brief, texts.writer.in_(writer_rows.live_digest())
             )
             text = connection.execute(live).scalar()
             if text is None:
@@ -169,6 +173,7 @@ def decide(ledger: Ledger, brief: str, action: EditAction, text: str | None, *, 
             "content": content,
         }
         connection.execute(table.insert().values(row))
+        text_changes.count_decided(connection)
 
 
 def undo(ledger: Ledger, brief: str) -> None:
@@ -177,6 +182,7 @@ def undo(ledger: Ledger, brief: str) -> None:
     with ledger.write() as connection:
         if connection.execute(table.delete().where(table.c.brief == brief)).rowcount == 0:
             raise NotEdited(brief)
+        text_changes.count_decided(connection)
 
 
 def brief_of(ledger: Ledger, digest: str) -> Brief:
@@ -190,17 +196,10 @@ def delete_old(ledger: Ledger, before: datetime) -> int:
     texts, edits = schema.copy_texts, schema.copy_edits
     is_old = (texts.c.made_at < before.isoformat()) & texts.c.brief.not_in(sa.select(edits.c.brief))
     with ledger.write() as connection:
-        return int(connection.execute(texts.delete().where(is_old)).rowcount)
-
-
-def _live_writer() -> sa.Select[tuple[str]]:
-    writers = schema.copy_writers.c
-    return (
-        sa.select(writers.digest)
-        .where(writers.live_at.is_not(None))
-        .order_by(writers.live_at.desc(), writers.digest)
-        .limit(1)
-    )
+        num_deleted = int(connection.execute(texts.delete().where(is_old)).rowcount)
+        if num_deleted:
+            text_changes.count_decided(connection)
+        return num_deleted
 
 
 def _content_of(connection: sa.Connection, digest: str) -> str:
@@ -218,13 +217,17 @@ def _writer_outcomes() -> sa.Select[tuple[object, ...]]:
     texts, edits = schema.copy_texts, schema.copy_edits.c
     columns = (texts, edits.action, edits.text.label("edited_text"), edits.edited_by)
     of_brief = texts.outerjoin(schema.copy_edits, texts.c.brief == edits.brief)
-    return sa.select(*columns).select_from(of_brief).where(texts.c.writer.in_(_live_writer()))
+    return (
+        sa.select(*columns)
+        .select_from(of_brief)
+        .where(texts.c.writer.in_(writer_rows.live_digest()))
+    )
 
 
 def _editor_decisions() -> sa.Select[tuple[object, ...]]:
     """Select what editors decided, with the live writer's outcomes."""
     texts, edits = schema.copy_texts.c, schema.copy_edits
-    of_live = (texts.brief == edits.c.brief) & texts.writer.in_(_live_writer())
+    of_live = (texts.brief == edits.c.brief) & texts.writer.in_(writer_rows.live_digest())
     return (
         sa.select(
             edits.c.brief,

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
-from cron.ledger import schema
+from cron.ledger import schema, text_changes
 from cron.ledger.ledger import Ledger
 
 
@@ -58,6 +58,7 @@ def set_live(ledger: Ledger, digest: str) -> None:
             at = max(at, datetime.fromisoformat(newest.live_at) + timedelta(microseconds=1))
         update = table.update().where(table.c.digest == digest)
         connection.execute(update.values(live_at=at.isoformat(timespec="microseconds")))
+        text_changes.count_decided(connection)
 
 
 def retire(ledger: Ledger, digest: str) -> None:
@@ -65,6 +66,7 @@ def retire(ledger: Ledger, digest: str) -> None:
     table = schema.copy_writers
     with ledger.write() as connection:
         connection.execute(table.update().where(table.c.digest == digest).values(live_at=None))
+        text_changes.count_decided(connection)
 
 
 def forget_archive(ledger: Ledger, digest: str) -> None:
@@ -73,6 +75,7 @@ def forget_archive(ledger: Ledger, digest: str) -> None:
     gone = {"archive": None, "version": None, "live_at": None}
     with ledger.write() as connection:
         connection.execute(table.update().where(table.c.digest == digest).values(gone))
+        text_changes.count_decided(connection)
 
 
 def live(ledger: Ledger) -> KnownWriter | None:
@@ -80,6 +83,17 @@ def live(ledger: Ledger) -> KnownWriter | None:
     with ledger.read() as connection:
         row = connection.execute(_by_time().limit(1)).first()
     return None if row is None else _writer(row)
+
+
+def live_digest() -> sa.Select[tuple[str]]:
+    """Select the digest of the live writer, for a query of more."""
+    table = schema.copy_writers.c
+    return (
+        sa.select(table.digest)
+        .where(table.live_at.is_not(None))
+        .order_by(table.live_at.desc(), table.digest)
+        .limit(1)
+    )
 
 
 def every(ledger: Ledger) -> tuple[KnownWriter, ...]:

@@ -116,6 +116,7 @@ async def decide_copy(
     def decide() -> CopyDecisionAnswer:
         copy_rows.decide(ledger, digest, body.action, body.text, by=by)
         decided = copy_rows.one(ledger, digest)
+        services.copy.refresh()
         violations = () if body.text is None else check(body.text, decided.brief).violations
         return CopyDecisionAnswer(shown=_as_text(decided), objections=_objections(violations))
 
@@ -130,6 +131,7 @@ async def undo_copy(digest: BriefDigest, services: UseServices) -> Response:
     def undo() -> CopyDecisionAnswer:
         before = copy_rows.one(ledger, digest)
         copy_rows.undo(ledger, digest)
+        services.copy.refresh()
         try:
             shown = copy_rows.one(ledger, digest)
         except UnknownCopy:  # no writer has written it

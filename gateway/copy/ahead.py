@@ -19,11 +19,11 @@ from copywriter.brief import Brief, BriefAttribute, Language
 from copywriter.list_briefs import CopyStyle
 from gateway.bodies.item_lists import NewItem, PopularItemAnswer
 from gateway.bodies.refusal import Refusal
-from gateway.copy.item_lists import ListedRow, listed_briefs
+from gateway.copy.item_lists import ListedRow, ids_of_list, listed_briefs
 from gateway.copy.lists import CopySources, briefs_of
 from gateway.copy.one_text import OneText
 from gateway.copy.questions import CopyQuestion
-from gateway.copy.reasons import ShownItem
+from gateway.copy.reasons import ShownItem, ids_to_read
 from gateway.model.recommendation_request import RecommendationRequest
 from gateway.placements.lists import PlacementLists
 
@@ -119,14 +119,16 @@ class ListsAhead:
                     await self._want_blurb(item, segment, language)
 
     def _want_of(self, items: Sequence[ShownItem], style: CopyStyle) -> None:
-        self._want(briefs_of(items, style, self._sources))
+        known = self._sources.items.read(ids_to_read(items))
+        self._want(briefs_of(items, style, known, self._sources.items.private))
 
     def _want_rows(self, language: Language) -> Sequence[PopularItemAnswer]:
         """Want the lines of both rows; return the popular items."""
         style = replace(self._sources.style, language=language)
         popular, new = self._rows.popular(ROW_LENGTH), self._rows.newest(ROW_LENGTH)
-        self._want(listed_briefs(popular, ListedRow(kind="popular"), style, self._sources))
-        self._want(listed_briefs(new, ListedRow(kind="new"), style, self._sources))
+        for items, row in ((popular, ListedRow(kind="popular")), (new, ListedRow(kind="new"))):
+            known = self._sources.items.read(ids_of_list(items, row))
+            self._want(listed_briefs(items, row, style, known))
         return popular
 
     async def _want_blurb(
@@ -153,5 +155,7 @@ class ListsAhead:
         """Note the briefs without a text as wanted, after all that were shown without one."""
         ready = self._sources.ready
         assert ready is not None
-        found = ready.texts([brief.digest() for brief in briefs])
-        ready.want([brief for brief in briefs if brief.digest() not in found], times=0)
+        by_digest = {brief.digest(): brief for brief in briefs}
+        found = ready.texts(list(by_digest))
+        lacking = {digest: brief for digest, brief in by_digest.items() if digest not in found}
+        ready.want(lacking, times=0)

@@ -10,8 +10,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Generic, Literal, TypeVar
 
-from starlette.concurrency import run_in_threadpool
-
 from copywriter.brief import Brief, Language
 from copywriter.list_briefs import CopyStyle, ListReason, item_brief, row_brief
 from copywriter.ready_text import ReadyText
@@ -23,6 +21,7 @@ from gateway.bodies.item_lists import (
     TrendingItem,
 )
 from gateway.bodies.search import FoundItem
+from gateway.copy.described_items import DescribedItem
 from gateway.copy.lists import CopySources, ready_or_template
 from gateway.copy.reasons import is_hidden, newest_item
 
@@ -66,19 +65,20 @@ class ItemListTexts:
         if language is None:
             return ListWithTexts(items=tuple(items))
         style = replace(self._sources.style, language=language)
-        texts = await run_in_threadpool(listed_texts, items, row, style, self._sources)
+        texts = await listed_texts(items, row, style, self._sources)
         lines = [ItemCopy(text=one.text, source=one.source) for one in texts]
         shown = [replace(item, copy=line) for item, line in zip(items, lines, strict=False)]
         title = lines[-1] if len(lines) > len(shown) else None
         return ListWithTexts(items=tuple(shown), row_title=title)
 
 
-def listed_texts(
+async def listed_texts(
     items: Sequence[AnyListed], row: ListedRow, style: CopyStyle, sources: CopySources
 ) -> Sequence[ReadyText]:
-    """Return a text for each item, and after them the list's title if it has one; it blocks."""
-    briefs = listed_briefs(items, row, style, sources)
-    texts = list(ready_or_template(briefs, sources.ready))
+    """Return a text for each item, and after them the list's title if it has one."""
+    known = await sources.items.find(ids_of_list(items, row))
+    briefs = listed_briefs(items, row, style, known)
+    texts = list(await ready_or_template(briefs, sources.ready))
     if sources.ready is not None:
         sources.ready.count_shown(texts)
     if row.kind in _TITLES and len(texts) == len(items):
@@ -86,17 +86,25 @@ def listed_texts(
     return texts
 
 
+def ids_of_list(items: Sequence[AnyListed], row: ListedRow) -> list[str]:
+    """Return the ids of the items, and of the item that the list is of."""
+    return [*(item.id for item in items), *([row.item_id] if row.item_id else [])]
+
+
 def listed_briefs(
-    items: Sequence[AnyListed], row: ListedRow, style: CopyStyle, sources: CopySources
+    items: Sequence[AnyListed],
+    row: ListedRow,
+    style: CopyStyle,
+    known: Mapping[str, DescribedItem],
 ) -> Sequence[Brief]:
-    """Return the brief of each item, and after them that of the title if it has one; it blocks."""
-    ids = [item.id for item in items]
-    known = sources.item_records.find([*ids, *([row.item_id] if row.item_id else [])])
-    private = sources.private_attributes
+    """Return the brief of each item, and after them that of the title if it has one.
+
+    `known` has the items of `ids_of_list`.
+    """
     reason = ListReason()
     if row.item_id is not None and not is_hidden(row.item_id, known):
-        reason = ListReason(nearest=[newest_item(row.item_id, None, known, private)])
-    described = [newest_item(item.id, item.title, known, private) for item in items]
+        reason = ListReason(nearest=[newest_item(row.item_id, None, known)])
+    described = [newest_item(item.id, item.title, known) for item in items]
     briefs = [item_brief(one, reason, style) for one in described]
     if row.kind == "similar":
         briefs.append(row_brief(described, [reason] * len(described), style))

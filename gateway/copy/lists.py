@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TypeVar
 
 from starlette.concurrency import run_in_threadpool
@@ -14,7 +15,6 @@ from copywriter.ready_text import ReadyText
 from copywriter.templates.template import from_template
 from cron.copy.ready_texts import ReadyTexts
 from cron.placement import CopyPolicy
-from cron.ports import ItemRecords
 from gateway.bodies.copy import ItemCopy
 from gateway.bodies.recommendations import (
     FallbackAnswer,
@@ -24,6 +24,7 @@ from gateway.bodies.recommendations import (
     RankedItem,
 )
 from gateway.bodies.refusal import Refusal
+from gateway.copy.described_items import DescribedItem, DescribedItems
 from gateway.copy.reasons import ShownItem, ids_to_read, reasoned_item
 from gateway.model.recommendation_request import RecommendationRequest
 from gateway.model.recommendations import Answered
@@ -34,12 +35,11 @@ Shown = TypeVar("Shown", bound=RankedItem | PinnedItem | FallbackItem)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CopySources:
-    """Where texts come from: the newest item records, ready texts if any, and the shop's style."""
+    """Where texts come from: the newest items, ready texts if any, and the shop's style."""
 
-    item_records: ItemRecords
+    items: DescribedItems
     style: CopyStyle
     ready: ReadyTexts | None = None
-    private_attributes: Collection[str] = ()
 
 
 class CopyLists:
@@ -67,9 +67,7 @@ class CopyLists:
             return _with_texts(answered, None, explain=request.explain)
         if "writer" in policies:
             self._note(request)
-        texts = await run_in_threadpool(
-            texts_of, answered.items, self._style(request), self._sources, policies
-        )
+        texts = await texts_of(answered.items, self._style(request), self._sources, policies)
         return _with_texts(answered, texts, explain=request.explain)
 
     def _style(self, request: RecommendationRequest) -> CopyStyle:
@@ -79,20 +77,20 @@ class CopyLists:
         )
 
 
-def texts_of(
+async def texts_of(
     items: Sequence[ShownItem],
     style: CopyStyle,
     sources: CopySources,
     policies: Sequence[CopyPolicy],
 ) -> Sequence[ReadyText | None]:
-    """Return a text for each item, and after them the title of the list; it blocks.
+    """Return a text for each item, and after them the title of the list.
 
     Each is by its policy; None for one without a text.
     """
-    briefs = briefs_of(items, style, sources)
-    pairs = list(zip(briefs, policies, strict=True))
+    known = await sources.items.find(ids_to_read(items))
+    pairs = list(zip(briefs_of(items, style, known, sources.items.private), policies, strict=True))
     written = iter(
-        ready_or_template([brief for brief, one in pairs if one == "writer"], sources.ready)
+        await ready_or_template([brief for brief, one in pairs if one == "writer"], sources.ready)
     )
     texts: list[ReadyText | None] = []
     for brief, policy in pairs:
@@ -100,7 +98,7 @@ def texts_of(
             case "none":
                 texts.append(None)
             case "template":
-                texts.append(_template(brief))
+                texts.append(_prepare(brief).template)
             case "writer":
                 texts.append(next(written))
     if sources.ready is not None:
@@ -109,32 +107,49 @@ def texts_of(
 
 
 def briefs_of(
-    items: Sequence[ShownItem], style: CopyStyle, sources: CopySources
+    items: Sequence[ShownItem],
+    style: CopyStyle,
+    known: Mapping[str, DescribedItem],
+    private: Collection[str],
 ) -> Sequence[Brief]:
-    """Return the brief of each item, and after them that of the list's title; it blocks."""
-    known = sources.item_records.find(ids_to_read(items))
-    reasoned = [reasoned_item(one, known, sources.private_attributes) for one in items]
+    """Return the brief of each item, and after them that of the list's title.
+
+    `known` has the items of `ids_to_read`.
+    """
+    reasoned = [reasoned_item(one, known, private) for one in items]
     briefs = [item_brief(one.item, one.reason, style) for one in reasoned]
     row = row_brief([one.item for one in reasoned], [one.reason for one in reasoned], style)
     return [*briefs, row]
 
 
-def ready_or_template(briefs: Sequence[Brief], ready: ReadyTexts | None) -> Sequence[ReadyText]:
+async def ready_or_template(
+    briefs: Sequence[Brief], ready: ReadyTexts | None
+) -> Sequence[ReadyText]:
     """Return the text that is ready for each brief, else its template."""
+    prepared = [_prepare(brief) for brief in briefs]
     if ready is None:
-        return [_template(brief) for brief in briefs]
-    digests = [brief.digest() for brief in briefs]
-    found = ready.texts(digests)
-    ready.want(
-        [brief for brief, digest in zip(briefs, digests, strict=True) if digest not in found]
-    )
-    return [
-        found.get(digest) or _template(brief) for digest, brief in zip(digests, briefs, strict=True)
-    ]
+        return [one.template for one in prepared]
+    digests = [one.digest for one in prepared]
+    found = ready.texts_at_once(digests)
+    if found is None:
+        found = await run_in_threadpool(ready.texts, digests)
+    ready.want({one.digest: one.brief for one in prepared if one.digest not in found})
+    return [found.get(one.digest) or one.template for one in prepared]
 
 
-def _template(brief: Brief) -> ReadyText:
-    return ReadyText(text=from_template(brief), source="template")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _PreparedBrief:
+    """A brief with all that a list needs of it: its digest, and its template."""
+
+    brief: Brief
+    digest: str
+    template: ReadyText
+
+
+@lru_cache(maxsize=8_192)  # of some 2 KB; the same items have the same reasons again and again
+def _prepare(brief: Brief) -> _PreparedBrief:
+    template = ReadyText(text=from_template(brief), source="template")
+    return _PreparedBrief(brief=brief, digest=brief.digest(), template=template)
 
 
 def _with_texts(

@@ -12,11 +12,13 @@ from starlette.concurrency import run_in_threadpool
 from copywriter.brief import Brief, BriefFact, BriefItem
 from copywriter.list_briefs import CopyStyle, ListReason, describe_item, item_brief, row_brief
 from copywriter.ready_text import ReadyText
+from copywriter.templates.template import from_template
+from cron.copy.ready_texts import ReadyTexts
 from cron.known_item import KnownItem
 from cron.ports import ItemRecords
 from gateway.bodies.recommendations import PinnedItem
 from gateway.bodies.refusal import Refusal
-from gateway.copy.lists import CopySources, ready_or_template
+from gateway.copy.lists import CopySources
 from gateway.copy.questions import ABOUT_ONE, CopyQuestion
 from gateway.copy.reasons import ids_to_read, reasoned_item
 from gateway.errors import UnknownItem
@@ -62,7 +64,7 @@ class OneText:
 
     async def text(self, brief: Brief, within_s: float) -> ReadyText:
         """Return the text of a brief: one that is ready, a model's within a time, a template."""
-        (text,) = await run_in_threadpool(ready_or_template, [brief], self._sources.ready)
+        text = await run_in_threadpool(_ready_or_template, brief, self._sources.ready)
         if text.source == "template" and self._write is not None and within_s > 0:
             text = await self._model_text(brief, within_s) or text
         if self._sources.ready is not None:
@@ -82,10 +84,19 @@ class OneText:
         return None
 
 
+def _ready_or_template(brief: Brief, ready: ReadyTexts | None) -> ReadyText:
+    """Return the stored text of a brief, else its template; it blocks."""
+    digest = brief.digest()
+    found = {} if ready is None else ready.texts([digest])
+    if ready is not None and digest not in found:
+        ready.want({digest: brief})
+    return found.get(digest) or ReadyText(text=from_template(brief), source="template")
+
+
 def brief_of(question: CopyQuestion, answered: Answered, sources: CopySources) -> Brief:
     """Return what a text may say, with the reasons of an answer; it blocks."""
-    private = sources.private_attributes
-    known = sources.item_records.find(question.item_ids)
+    private = sources.items.private
+    known = sources.items.records.find(question.item_ids)
     missing = [one for one in question.item_ids if one not in known or known[one].record.hidden]
     if missing:
         raise UnknownItem(missing[0], field="item_ids")
@@ -121,15 +132,15 @@ def _reasons(item_ids: Sequence[str], answered: Answered, sources: CopySources) 
     if isinstance(answered, Refusal):
         return [ListReason() for _ in item_ids]
     shown = [one for one in answered.items if not isinstance(one, PinnedItem)]
-    known = sources.item_records.find(ids_to_read(shown))
-    by_id = {one.id: reasoned_item(one, known, sources.private_attributes).reason for one in shown}
+    known = sources.items.read(ids_to_read(shown))
+    by_id = {one.id: reasoned_item(one, known, sources.items.private).reason for one in shown}
     return [by_id.get(one, ListReason()) for one in item_ids]
 
 
 def _item_with_facts(found: KnownItem, sources: CopySources) -> BriefItem:
-    facts = named_facts(found.record.item_id, sources.item_records)
+    facts = named_facts(found.record.item_id, sources.items.records)
     return describe_item(
-        found.record.title, found.record.attributes, facts, private=sources.private_attributes
+        found.record.title, found.record.attributes, facts, private=sources.items.private
     )
 
 

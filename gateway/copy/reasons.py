@@ -6,8 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from copywriter.brief import BriefItem, SharedFact
-from copywriter.list_briefs import ListReason, describe_item
-from cron.known_item import KnownItem
+from copywriter.list_briefs import ListReason
 from gateway.bodies.recommendations import (
     FactPath,
     FallbackItem,
@@ -15,6 +14,7 @@ from gateway.bodies.recommendations import (
     PinnedItem,
     RankedItem,
 )
+from gateway.copy.described_items import DescribedItem
 
 ShownItem = RankedItem | PinnedItem | FallbackItem
 NEAR_ITEMS = 2  # of the history, in a text
@@ -41,18 +41,18 @@ def ids_to_read(items: Sequence[ShownItem]) -> list[str]:
 
 
 def reasoned_item(
-    item: ShownItem, known: Mapping[str, KnownItem], private: Collection[str]
+    item: ShownItem, known: Mapping[str, DescribedItem], private: Collection[str]
 ) -> ReasonedItem:
     """Return an item with its reason, by the newest records; `known` has those of `ids_to_read`."""
     reason = reason_of(item)
-    described = newest_item(item.id, item.title, known, private)
+    described = newest_item(item.id, item.title, known)
     if reason is None:
         return ReasonedItem(item=described, reason=ListReason())
     near = [one for one in reason.nearest[:NEAR_ITEMS] if not is_hidden(one.id, known)]
     return ReasonedItem(
         item=described,
         reason=ListReason(
-            nearest=[newest_item(one.id, one.title, known, private) for one in near],
+            nearest=[newest_item(one.id, one.title, known) for one in near],
             facts=_shared_facts(reason, known, private),
             is_popular=reason.popular,
             is_new=reason.new,
@@ -65,24 +65,20 @@ def reason_of(item: ShownItem) -> ItemReason | None:
     return None if isinstance(item, PinnedItem) else item.reason
 
 
-def newest_item(
-    item_id: str, title: str | None, known: Mapping[str, KnownItem], private: Collection[str]
-) -> BriefItem:
+def newest_item(item_id: str, title: str | None, known: Mapping[str, DescribedItem]) -> BriefItem:
     """Return an item by its newest record, or by its title alone."""
     found = known.get(item_id)
-    if found is None:
-        return BriefItem(title=title)
-    return describe_item(found.record.title, found.record.attributes, private=private)
+    return BriefItem(title=title) if found is None else found.item
 
 
-def is_hidden(item_id: str, known: Mapping[str, KnownItem]) -> bool:
+def is_hidden(item_id: str, known: Mapping[str, DescribedItem]) -> bool:
     """Return whether the newest record of an item hides it."""
     found = known.get(item_id)
-    return found is not None and found.record.hidden
+    return found is not None and found.is_hidden
 
 
 def _shared_facts(
-    reason: ItemReason, known: Mapping[str, KnownItem], private: Collection[str]
+    reason: ItemReason, known: Mapping[str, DescribedItem], private: Collection[str]
 ) -> list[SharedFact]:
     """Return the facts that a text may state; an attribute that counts as a fact may be private."""
     found = []

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache, partial
 from threading import Event
 
-from copywriter.brief import BriefAttribute
+from copywriter.brief import Brief, BriefAttribute
 from copywriter.list_briefs import CopyStyle
+from copywriter.ready_text import ReadyText
 from cron import wiring
 from cron.copy.ask_now import write_now
 from cron.copy.live_writer import live_writer
 from cron.copy.ready_texts import ReadyTexts
 from cron.copy.write_ahead import CopyWork
+from cron.errors import FreshetError
 from cron.ledger.ledger import Ledger
 from cron.metrics.copy_report import CopyReport, copy_report
 from cron.ports import ItemRecords
@@ -21,6 +24,7 @@ from cron.settings.copy_settings import CopySettings
 from cron.settings.tree import Settings
 from gateway.bodies.item_lists import PopularItemAnswer
 from gateway.copy.ahead import ListsAhead, RowsAhead
+from gateway.copy.described_items import DescribedItems
 from gateway.copy.item_lists import ItemListTexts
 from gateway.copy.lists import CopyLists, CopySources
 from gateway.copy.one_text import OneText, WriteText
@@ -51,6 +55,7 @@ class CopyServices:
     one_text: OneText
     ahead: ListsAhead
     report: Callable[[], CopyReport]
+    refresh: Callable[[], None]  # reads which texts may be shown; it blocks
     close: Callable[[], None]
 
 
@@ -63,17 +68,17 @@ def copy_services(
 ) -> CopyServices:
     """Return the services of texts in the shop's style."""
     ready = ReadyTexts(ledger, has_writer=settings.copy.writer is not None)
+    ready.refresh()
     sources = CopySources(
-        item_records=item_records,
+        items=DescribedItems(item_records, settings.gateway.private_attributes),
         style=CopyStyle(
             language=settings.copy.language,
             tone=settings.copy.tone,
             max_chars=settings.copy.max_chars,
         ),
         ready=ready,
-        private_attributes=settings.gateway.private_attributes,
     )
-    one_text = OneText(lists, sources, write_text(settings, ledger))
+    one_text = OneText(lists, sources, _then_shown(write_text(settings, ledger), ready))
     rows = _rows_ahead(settings.copy, item_records, live)
     ahead = ListsAhead(lists, sources, one_text, rows, after_s=settings.copy.ahead_s)
     return CopyServices(
@@ -82,8 +87,22 @@ def copy_services(
         one_text=one_text,
         ahead=ahead,
         report=partial(copy_report, ledger, settings.copy),
+        refresh=ready.refresh,
         close=ready.close,
     )
+
+
+def _then_shown(write: WriteText, ready: ReadyTexts) -> WriteText:
+    """Return the same writing; what was stored is shown by the lists of this gateway at once."""
+
+    def write_and_read(brief: Brief, within_s: float) -> ReadyText | None:
+        text = write(brief, within_s)
+        if text is not None:
+            with suppress(FreshetError):  # else half a second later
+                ready.refresh()
+        return text
+
+    return write_and_read
 
 
 def _rows_ahead(settings: CopySettings, item_records: ItemRecords, live: LiveRelease) -> RowsAhead:

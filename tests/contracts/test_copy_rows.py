@@ -12,6 +12,7 @@ from copywriter.brief import Brief
 from copywriter.ready_text import ReadyText
 from copywriter.verifier.verdict import Violation
 from copywriter.writing.verified import RejectedText, VerifiedText
+from cron.copy.text_index import TextIndex
 from cron.copy_errors import NotEdited, NothingToPin, UnknownCopy
 from cron.ledger import (
     accepted_rows,
@@ -66,7 +67,11 @@ def template(brief: Brief) -> VerifiedText:
 
 def shown_texts(ledger: Ledger, *briefs: Brief) -> dict[str, tuple[str, str]]:
     """Return text and source of what is ready, by title."""
-    found = copy_rows.ready(ledger, [brief.digest() for brief in briefs])
+    digests = [brief.digest() for brief in briefs]
+    found = copy_rows.ready(ledger, digests)
+    index = TextIndex(ledger)
+    index.refresh()
+    assert index.find(digests) == found
     titles = {brief.digest(): str(brief.items[0].title) for brief in briefs}
     return {titles[digest]: (one.text, one.source) for digest, one in found.items()}
 

@@ -121,6 +121,15 @@ def test_of_records_of_one_time_the_greater_id_counts(records: ItemRecords) -> N
     assert records.find(["a"])["a"].record == late
 
 
+def test_a_revision_names_the_newest_record(records: ItemRecords) -> None:
+    for newest in (item(1, "a"), item(2, "a")):
+        records.append([newest, item(3, "b")])
+        found = records.find(["a", "unknown"])
+        assert found["a"].record == newest
+        expected = {"a": found["a"].revision}
+        assert records.revisions_at_once(["a", "unknown"]) in (expected, None)
+
+
 def test_a_deleted_item_is_gone_until_a_later_record(records: ItemRecords) -> None:
     records.append([item(1, "a"), item(1, "b")])
     records.append([replace(item(5, "a", hidden=True), deleted=True)])

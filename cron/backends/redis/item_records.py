@@ -154,6 +154,9 @@ class RedisItemRecords:
         """Return the items with these ids."""
         return {item.record.item_id: item for item in self._items(item_ids)}
 
+    def revisions_at_once(self, item_ids: Sequence[str]) -> None:
+        """Return None: the answer comes over the network."""
+
     def facts(
         self, heads: Sequence[str], *, relation: str | None = None, limit: int
     ) -> Mapping[str, tuple[Fact, ...]]:

@@ -5,10 +5,13 @@ They are a projection: the file may be deleted, and is then rebuilt from the jou
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
+
+import msgspec
 
 from cron.epoch import micros, moment
 from cron.item_counts import ALL_ITEMS, Bucket, EventCounts
@@ -20,6 +23,7 @@ from recommender.records.events import Description, Item, from_json, to_json
 from recommender.records.facts import Fact, key_of
 
 WRITE_WAIT_S = 2.0  # then a gateway goes on: the follower writes it later
+_BY_ID = msgspec.json.Decoder(dict[str, str])
 IDS_AT_ONCE = 500  # SQLite before 3.32 takes 999 values in a statement
 
 _SCHEMA = """
@@ -57,6 +61,11 @@ ORDER BY relation, tail LIMIT ?3
 _ADD_COUNT = """
 INSERT INTO counts VALUES (?, ?, ?) ON CONFLICT (bucket, item_id) DO UPDATE
 SET num = num + excluded.num
+"""
+# one row of JSON, as `read_at_once` needs it; `cron.known_item` names revisions the same way
+_REVISIONS = """
+SELECT json_group_object(item_id, at_us || ' ' || event_id) FROM records
+WHERE NOT deleted AND item_id IN (SELECT value FROM json_each(?))
 """
 _DROP_COUNTS = "DELETE FROM counts WHERE bucket >= ? AND bucket < ?"
 
@@ -112,6 +121,11 @@ class SqliteItemRecords:
                 for item in _items(db.execute(query, ids)):
                     found[item.record.item_id] = item
         return found
+
+    def revisions_at_once(self, item_ids: Sequence[str]) -> Mapping[str, str] | None:
+        """Return the revision of each item that `find` would return; None if it would block."""
+        row = self._file.read_at_once(_REVISIONS, (json.dumps(item_ids),))
+        return None if row is None else _BY_ID.decode(str(row[0]))
 
     def facts(
         self, heads: Sequence[str], *, relation: str | None = None, limit: int

@@ -15,6 +15,7 @@ from copywriter.list_briefs import CopyStyle
 from copywriter.ready_text import ReadyText
 from gateway.app import create_app
 from gateway.content.record_bodies import NDJSON
+from gateway.copy.described_items import DescribedItems
 from gateway.copy.lists import CopySources
 from gateway.copy.one_text import OneText
 from tests.component.gateway_process import RunningGateway, StandIn, gateway, settings_in
@@ -150,7 +151,7 @@ def test_a_late_model_is_not_waited_for(tmp_path: Path, story_ledger: Path) -> N
     app = create_app(settings)
     with gateway(settings, app=app) as client:
         services = app.state.services
-        style = CopySources(item_records=services.item_records, style=CopyStyle())
+        style = CopySources(items=DescribedItems(services.item_records), style=CopyStyle())
         late = OneText(services.lists, style, write_late)
         app.state.services = replace(services, copy=replace(services.copy, one_text=late))
         assert client.post("/v1/items", json=[STAR]).is_success

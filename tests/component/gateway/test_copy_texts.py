@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
+from copywriter.brief import Brief, BriefAttribute, BriefItem
+from copywriter.list_briefs import CopyStyle
 from copywriter.verifier.verdict import Violation
 from copywriter.writing.verified import RejectedText, VerifiedText
 from cron.ledger import copy_rows, writer_rows
 from cron.ledger.ledger import open_ledger
+from tests.component.at_work import until
 from tests.component.gateway_process import RunningGateway, StandIn, gateway, settings_in
 from tests.film_briefs import film_brief
 
@@ -96,3 +99,42 @@ def test_status_counts_texts_that_answers_had(running: RunningGateway) -> None:
     assert copy["rules"] == {"names": 2}
     assert copy["waiting"] == 0
     assert "freshet_copy_rejected_total" in running.client.get("/metrics").text
+
+
+def line_of(running: RunningGateway, title: str) -> tuple[str, str]:
+    """Return text and source of the line of a new item in a list."""
+    found = running.client.get("/v1/new?copy=true&k=5").json()["items"]
+    (line,) = [one["copy"] for one in found if one["title"] == title]
+    return line["text"], line["source"]
+
+
+def film_brief_of(film: Mapping[str, object]) -> Brief:
+    """Return the brief of a new item's line, as the gateway makes it."""
+    genre = BriefAttribute(name="genre", values=("Drama",))
+    item = BriefItem(title=str(film["title"]), attributes=(genre,))
+    return Brief(kind="reason_line", items=(item,), max_chars=CopyStyle().max_chars)
+
+
+def test_the_next_list_shows_what_was_decided(running: RunningGateway) -> None:
+    """Texts are kept in memory: a decision here counts at once, one elsewhere within a second."""
+    film = {"item_id": "1", "title": "Sea (1999)", "attributes": {"genre": ["Drama"]}}
+    assert running.client.post("/v1/items", json=[film]).is_success
+    assert line_of(running, "Sea (1999)")[1] == "template"
+    digest = running.client.post("/v1/copy", json={"item_ids": ["1"]}).json()["digest"]
+    ledger = open_ledger(running.settings.store.ledger)
+    brief = film_brief_of(film)
+    assert brief.digest() == digest
+    copy_rows.store(ledger, "w", [VerifiedText(brief=brief, text="A drama.", source="writer")])
+    until(lambda: line_of(running, "Sea (1999)") == ("A drama.", "writer"), limit_s=10.0)
+    edit = {"action": "edit", "text": "A quiet drama."}
+    assert running.client.put(f"/v1/copy/texts/{digest}", json=edit).is_success
+    assert line_of(running, "Sea (1999)") == ("A quiet drama.", "editor")
+    assert running.client.put(f"/v1/copy/texts/{digest}", json={"action": "ban"}).is_success
+    assert line_of(running, "Sea (1999)")[1] == "template"
+    assert running.client.delete(f"/v1/copy/texts/{digest}").is_success
+    assert line_of(running, "Sea (1999)") == ("A drama.", "writer")
+    copy_rows.decide(ledger, digest, "ban", None, by="another gateway")
+    until(lambda: line_of(running, "Sea (1999)")[1] == "template", limit_s=10.0)
+    running.client.patch("/v1/items/1", json={"attributes": {"genre": ["Comedy"]}})
+    assert "omedy" in line_of(running, "Sea (1999)")[0]
+    ledger.close()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from copywriter.brief import Brief
 from copywriter.ready_text import ReadyText
 from copywriter.writing.verified import VerifiedText
 from cron.copy.ready_texts import ReadyTexts
@@ -16,6 +17,10 @@ from cron.ledger.ledger import Ledger, open_ledger
 from tests.film_briefs import film_brief
 
 BLUE, RED = film_brief("Blue Train"), film_brief("Red Boat")
+
+
+def by_digest(*briefs: Brief) -> dict[str, Brief]:
+    return {brief.digest(): brief for brief in briefs}
 
 
 @pytest.fixture
@@ -36,8 +41,8 @@ def test_texts_come_from_the_ledger(ledger: Ledger) -> None:
 
 def test_wanted_briefs_are_stored_when_it_closes(ledger: Ledger) -> None:
     ready = ReadyTexts(ledger, flush_s=600.0)
-    ready.want([BLUE])
-    ready.want([BLUE, RED])
+    ready.want(by_digest(BLUE))
+    ready.want(by_digest(BLUE, RED))
     assert wanted_rows.count(ledger) == 0  # an answer does not wait for the ledger
     ready.close()
     assert wanted_rows.most_wanted(ledger, 5) == (BLUE, RED)
@@ -46,7 +51,7 @@ def test_wanted_briefs_are_stored_when_it_closes(ledger: Ledger) -> None:
 def test_shown_texts_are_counted_without_a_writer(ledger: Ledger) -> None:
     ready = ReadyTexts(ledger, has_writer=False, flush_s=600.0)
     ready.count_shown([ReadyText(text="A", source="template")] * 3)
-    ready.want([BLUE])
+    ready.want(by_digest(BLUE))
     ready.close()
     assert copy_cost_rows.shown_in(ledger, 1) == {"template": 3}
     assert wanted_rows.count(ledger) == 0
@@ -54,7 +59,7 @@ def test_shown_texts_are_counted_without_a_writer(ledger: Ledger) -> None:
 
 def test_wanted_briefs_are_stored_every_few_seconds(ledger: Ledger) -> None:
     ready = ReadyTexts(ledger, flush_s=0.01)
-    ready.want([BLUE])
+    ready.want(by_digest(BLUE))
     for _ in range(500):
         if wanted_rows.count(ledger):
             break
@@ -66,7 +71,7 @@ def test_wanted_briefs_are_stored_every_few_seconds(ledger: Ledger) -> None:
 def test_a_ledger_that_is_away_costs_no_answer(tmp_path: Path) -> None:
     opened = open_ledger(f"sqlite:///{tmp_path}/ledger.db")
     ready = ReadyTexts(opened, flush_s=600.0)
-    ready.want([BLUE])
+    ready.want(by_digest(BLUE))
     opened.close()
     (tmp_path / "ledger.db").unlink()
     (tmp_path / "ledger.db").mkdir()
