@@ -28,9 +28,11 @@ import torch
 from recommender.bundle import BundleError
 from recommender.encoder.encoder import EncoderError
 from trainer.candidate import Job, make_candidate
+from trainer.candidate_files import EVENTS
 from trainer.codec import decode, encode
 from trainer.config import Device, TrainConfig, load_config
 from trainer.data.dataset import SnapshotError
+from trainer.data.event_file import EventFile
 from trainer.data.start import CannotStart
 from trainer.machine import distributed
 from trainer.machine.device import claim_device
@@ -39,9 +41,10 @@ from trainer.machine.meeting import LostRank, meet
 from trainer.machine.memory import keep_freed_memory
 from trainer.machine.preemption import Preempted, PreemptionNotice
 from trainer.machine.sentences import OF_THE_MACHINE, SENTENCE
+from trainer.remote_files.names import SNAPSHOT
 from trainer.remote_files.receiver import local_files
 from trainer.remote_files.sender import send
-from trainer.remote_files.store import below, open_store
+from trainer.remote_files.store import FileStore, below, open_store
 
 # The message of each says why in one sentence.
 CANNOT = (BundleError, EncoderError, SnapshotError, CannotStart, ValueError)
@@ -78,10 +81,15 @@ class _Order:
     config: TrainConfig
 
 
-def train(arguments: Sequence[str] | None, notice: PreemptionNotice) -> None:
+def train(
+    arguments: Sequence[str] | None,
+    notice: PreemptionNotice,
+    events: EventFile | None = None,
+) -> None:
     """Run the command; raise an error of CANNOT or MACHINE.
 
-    The environment says whether this process is one rank of several.
+    The environment says whether this process is one rank of several. `events` is where the
+    snapshot's events are if they are elsewhere.
     """
     given = _parse(arguments)
     parent = Parent()
@@ -93,9 +101,10 @@ def train(arguments: Sequence[str] | None, notice: PreemptionNotice) -> None:
     assert order is not None
     torch.set_num_threads(order.config.num_threads)
     device = claim_device(order.config.device)
-    with _snapshot_here(order.snapshot) as snapshot:
+    with _snapshot_here(order.snapshot) as here:
         job = Job(
-            snapshot=snapshot,
+            snapshot=here.folder,
+            events=events or here.events,
             config=order.config,
             out=Path(order.out),
             text_cache=Path(order.text_cache) if order.text_cache is not None else None,
@@ -111,14 +120,28 @@ def train(arguments: Sequence[str] | None, notice: PreemptionNotice) -> None:
             make_candidate(job)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _SnapshotHere:
+    """The folder of a snapshot on this machine, and its events if they are elsewhere."""
+
+    folder: Path
+    events: EventFile | None = None
+
+
 @contextmanager
-def _snapshot_here(snapshot: str) -> Iterator[Path]:
-    """Yield the path of a snapshot, which is fetched if it is the place of one in a store."""
+def _snapshot_here(snapshot: str) -> Iterator[_SnapshotHere]:
+    """Yield a snapshot; of one in a store, what ranks that follow need is fetched."""
     if "://" not in snapshot:
-        yield Path(snapshot)
+        yield _SnapshotHere(folder=Path(snapshot))
         return
-    with local_files(open_store(snapshot)) as here:
-        yield here.snapshot
+    store = open_store(snapshot)
+    with local_files(store, is_first=False) as here:
+        yield _SnapshotHere(folder=here.snapshot, events=events_in(store))
+
+
+def events_in(store: FileStore) -> EventFile:
+    """Return the events of the snapshot that was sent through a store."""
+    return EventFile(files=store.files, path=f"{store.root}/{SNAPSHOT}/{EVENTS}")
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:

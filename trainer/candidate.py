@@ -22,15 +22,18 @@ from recommender.arrays.layers import load_arrays, save_arrays
 from recommender.bundle import Bundle, OtherFormat, bundle_digest, load_bundle, save_bundle
 from recommender.network.model import Baseline, Trained
 from recommender.ranking.ranker import Ranker
-from trainer.candidate_files import PROGRESS, checkpoints_of, partial_of
+from trainer.candidate_files import EVENTS, PROGRESS, checkpoints_of, partial_of
 from trainer.config import TrainConfig
 from trainer.data.dataset import (
     EventTable,
     SnapshotManifest,
     read_events,
     read_manifest,
+    read_share,
 )
 from trainer.data.encoding_team import EncodingTeam
+from trainer.data.event_counts import EventCounts
+from trainer.data.event_file import EventFile
 from trainer.data.pictures import read_pictures, with_pictures
 from trainer.data.sampling import Sequences, build_sequences
 from trainer.data.slate_sequences import read_slates
@@ -65,6 +68,7 @@ LIBRARIES = ("torch", "transformers", "safetensors", "numpy", "pyarrow")
 class Job:
     """The snapshot, the configuration and the output folder of a candidate.
 
+    A rank reads its shards of `events`, by default of the snapshot's file.
     `check` is called often and raises when the work should stop. `before_steps` is called once,
     before the first training step. `device` is where the training runs; everything else runs on the
     CPU.
@@ -78,6 +82,7 @@ class Job:
     before_steps: Callable[[], None] = lambda: None
     notice: PreemptionNotice = field(default_factory=PreemptionNotice)
     device: torch.device = CPU
+    events: EventFile | None = None
 
     @property
     def partial(self) -> Path:
@@ -96,7 +101,7 @@ def make_candidate(job: Job) -> None:
     progress = Progress(job.partial if is_first else None, facts)
     progress.phase("read")
     manifest = read_manifest(job.snapshot)
-    live = _load_parent(job.snapshot / "live", manifest)
+    live = _load_parent(job.snapshot / "live", manifest) if is_first else None
     learned = _make_bundle(job, manifest, live, progress)
     if is_first:
         progress.phase("evaluate", 2)
@@ -152,10 +157,12 @@ class _Start:
 
 
 def _start(job: Job, manifest: SnapshotManifest, live: Bundle | None, progress: Progress) -> _Start:
-    """Read the events, which memory holds no longer than needed, and make the start bundle."""
-    events = read_events(job.snapshot / "events.parquet")
+    """Read this rank's events and make the start bundle."""
+    file = job.events or EventFile.local(job.snapshot / EVENTS)
+    events = read_share(file, distributed.rank(), distributed.num_ranks())
+    counts = EventCounts.of_all_ranks(events, job.config.signals)
     progress.phase("encode")
-    bundle = _shared_bundle(job, manifest, events, live)
+    bundle = _shared_bundle(job, manifest, counts, live)
     if isinstance(bundle.model, Baseline) or manifest.mode == "items":
         return _Start(bundle=bundle, sequences=None)
     clipped = events.within(bundle.manifest.rating_scale)
@@ -165,7 +172,7 @@ def _start(job: Job, manifest: SnapshotManifest, live: Bundle | None, progress: 
 
 
 def _shared_bundle(
-    job: Job, manifest: SnapshotManifest, events: EventTable, live: Bundle | None
+    job: Job, manifest: SnapshotManifest, counts: EventCounts, live: Bundle | None
 ) -> Bundle:
     """Make the start bundle on the first rank and return a copy on every rank.
 
@@ -175,7 +182,7 @@ def _shared_bundle(
     made, team = None, EncodingTeam()
     if distributed.rank() == 0:
         with team.lead():
-            made = _made_bundle(job, manifest, events, live, team)
+            made = _made_bundle(job, manifest, counts, live, team)
     else:
         team.assist()
     shared = distributed.from_first(
@@ -190,7 +197,7 @@ def _shared_bundle(
 def _made_bundle(
     job: Job,
     manifest: SnapshotManifest,
-    events: EventTable,
+    counts: EventCounts,
     live: Bundle | None,
     team: EncodingTeam,
 ) -> Bundle:
@@ -198,7 +205,7 @@ def _made_bundle(
         snapshot=job.snapshot, mode=manifest.mode, config=job.config, cache=_cache(job), team=team
     )
     pictured = with_pictures(
-        start_bundle(source, events, live),
+        start_bundle(source, counts, live),
         read_pictures(job.snapshot),
         job.config.pictures,
         cache=_cache(job),
@@ -241,7 +248,7 @@ def _train(job: Job, manifest: SnapshotManifest, start: _Start, progress: Progre
             trainee,
             start.sequences,
             config=job.config,
-            schedule=_schedule(job.config, is_update=is_update),
+            schedule=Schedule.of(job.config, is_update=is_update),
             checkpoints=_checkpoints(job, manifest),
             watch=Watch(progress=progress, check=job.check, is_preempted=job.notice.is_given),
         )
@@ -276,11 +283,6 @@ def _trainee(
     if learns_texts:
         source = text_learner(replace(bundle, facts=facts), job.config)
     return Trainee(model=model, optimizer=optimizer, source=source or FixedFacts(facts))
-
-
-def _schedule(config: TrainConfig, *, is_update: bool) -> Schedule:
-    epochs = config.update_epochs if is_update else config.full_epochs
-    return Schedule(epochs=epochs, lr=config.lr(update=is_update), warm=is_update)
 
 
 def _checkpoints(job: Job, manifest: SnapshotManifest) -> Checkpoints:

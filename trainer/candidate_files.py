@@ -1,9 +1,10 @@
-"""Where the files of a candidate are while it is made. Imports no torch."""
+"""Names of files of a snapshot, and of a candidate while it is made. Imports no torch."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+EVENTS = "events.parquet"  # of a snapshot; each rank reads its shards of it
 PROGRESS = "progress.json"
 NEWEST_CHECKPOINT, CHECKPOINT_BEFORE = "newest.safetensors", "before.safetensors"
 

@@ -26,7 +26,7 @@ from typing import cast
 
 from pyarrow.fs import FileSystem
 
-from trainer.__main__ import CANNOT, MACHINE, train
+from trainer.__main__ import CANNOT, MACHINE, events_in, train
 from trainer.candidate_files import last_checkpoint_ns
 from trainer.cluster.messages import IN_VAIN, UNFIT, last_line
 from trainer.config import TrainConfig, load_config
@@ -258,11 +258,12 @@ def _rank(config: Mapping[str, object]) -> None:
 
 def _train_from_store(uri: str, notice: PreemptionNotice) -> None:
     store = open_store(uri)
-    with local_files(store) as here:
+    is_first = distributed.rank() == 0
+    with local_files(store, is_first=is_first) as here:
         files = {"--snapshot": here.snapshot, "--config": here.config, "--out": here.out}
         arguments = [word for option, path in files.items() for word in (option, str(path))]
-        with stored_progress(store, here.out) if distributed.rank() == 0 else nullcontext():
-            train(arguments, notice)
+        with stored_progress(store, here.out) if is_first else nullcontext():
+            train(arguments, notice, events_in(store))
 
 
 if __name__ == "__main__":

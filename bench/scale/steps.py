@@ -16,7 +16,8 @@ from recommender.config import ModelConfig
 from recommender.network.model import ItemFacts, TwoTowers
 from trainer.config import TrainConfig
 from trainer.data.dataset import Ints
-from trainer.data.sampling import Sequences, batches, cut_windows, draw_withheld
+from trainer.data.histories import GroupReader, Histories
+from trainer.data.sampling import Sequences, batches, draw_withheld
 from trainer.learning.optimizer import Optimizer
 from trainer.learning.step import Step
 from trainer.learning.trainee import FixedFacts, Trainee
@@ -66,13 +67,16 @@ def timed_steps(model: TwoTowers, facts: ItemFacts, items_E: Ints) -> tuple[Step
     sequences = made_up_sequences(items_E, generator)
     optimizer = Optimizer(model.train(), weight_decay=0.01)
     trainee = Trainee(model=model, optimizer=optimizer, source=FixedFacts(facts))
-    step = Step(trainee, sequences, TrainConfig(batch_size=WINDOWS))
-    windows = cut_windows(sequences, max_history=model.config.max_history, generator=generator)
-    groups = batches(windows, batch_size=WINDOWS, generator=generator)
+    histories = Histories(sequences)
+    step = Step(trainee, histories, TrainConfig(batch_size=WINDOWS))
+    windows = histories.cut(max_history=model.config.max_history, generator=generator)
+    groups = batches(windows.lengths_W, batch_size=WINDOWS, generator=generator)
+    reader = GroupReader(histories, windows, groups)
     seconds = []
-    for group in groups[: WARM_UP_STEPS + TIMED_STEPS]:
+    for number, chosen in enumerate(groups[: WARM_UP_STEPS + TIMED_STEPS]):
+        withheld = draw_withheld(len(chosen), generator, dropout_seed=0)
         began_s = time.process_time()
-        step.run(group, draw_withheld(len(group), generator, dropout_seed=0), lr=1e-3)
+        step.run(reader.read(number), withheld, lr=1e-3)
         seconds.append(time.process_time() - began_s)
     return step, seconds[WARM_UP_STEPS:]
 

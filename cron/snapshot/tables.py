@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -13,7 +14,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-_ROLE = "role"
+_ROLE, _USER = "role", "user_id"
+# A training may have as many ranks without any of them being idle while events are read.
+FEWEST_ROW_GROUPS = 32
+MOST_ROWS_IN_GROUP = 65_536
 
 
 class SnapshotTables:
@@ -46,7 +50,8 @@ class SnapshotTables:
             self._writers[name] = self._files.enter_context(writer)
         elif not rows.num_rows:
             return
-        self._writers[name].write_table(rows)
+        for part in _row_groups(rows):
+            self._writers[name].write_table(part)
         self._digest.add(f"{name}.parquet", rows)
         self._rows[name] += rows.num_rows
         if _ROLE in rows.column_names:
@@ -64,6 +69,24 @@ class SnapshotTables:
     def digest(self) -> str:
         """Return the sha256 of what all tables contain."""
         return self._digest.hexdigest()
+
+
+def _row_groups(rows: pa.Table) -> Iterator[pa.Table]:
+    """Yield the rows of each row group; with events in order, no user is in two of them.
+
+    So that every rank of a training reads its users' events alone.
+    """
+    if _USER not in rows.column_names or not rows.num_rows:
+        yield rows
+        return
+    codes = pc.run_end_encode(rows[_USER].combine_chunks())
+    ends = codes.run_ends.to_numpy()
+    size = min(max(-(-rows.num_rows // FEWEST_ROW_GROUPS), 1), MOST_ROWS_IN_GROUP)
+    begin = 0
+    while begin < rows.num_rows:
+        end = int(ends[np.searchsorted(ends, min(begin + size, rows.num_rows))])
+        yield rows.slice(begin, end - begin)
+        begin = end
 
 
 class ContentDigest:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 import torch
 
@@ -18,6 +19,7 @@ from tests.component.training import NAMELESS, ROOT, new_rows, report
 from tests.planted import planted_rows, planted_slates, write_planted_snapshot, write_slates
 from trainer.codec import encode
 from trainer.config import PolicyGradientConfig, TrainConfig
+from trainer.data.event_file import EventFile
 
 
 def run_ranks(num_ranks: int, tasks: Sequence[Task], folder: Path) -> None:
@@ -62,6 +64,7 @@ def test_ranks_that_come_and_go_do_not_change_the_result(
     update without events, end too.
     """
     snapshot = write_planted_snapshot(tmp_path / "snapshot", items=NAMELESS)
+    divide(snapshot / "events.parquet")
     write_slates(snapshot / "slates.parquet", planted_slates())
 
     def task(name: str, num_steps: int | None = None, data: Path = snapshot) -> Task:
@@ -89,6 +92,14 @@ def test_ranks_that_come_and_go_do_not_change_the_result(
     digests = [report(tmp_path / name).bundle_digest for name in ("two", "killed")]
     assert digests[0] == digests[1]
     assert report(tmp_path / "empty").losses == ()
+
+
+def divide(events: Path) -> None:
+    """Write an event file again in shards, so that no rank reads it all."""
+    table = pq.read_table(events)
+    pq.write_table(table, events, row_group_size=20)
+    file = EventFile.local(events)
+    assert 0 < file.share(0, 3).table().num_rows < table.num_rows / 2
 
 
 def assert_alike(found: Path, expected: Path) -> None:

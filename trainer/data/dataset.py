@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from recommender.catalogue.item_columns import CatalogueItem, read_attributes
 from recommender.catalogue.knowledge_graph import KnowledgeGraph
 from recommender.config import IMPRESSION, Signals
 from trainer.config import Mode
+from trainer.data.event_file import EventFile, EventRows
 from trainer.data.fact_table import graph_of_table
 from trainer.data.positives import mark_positive
 
@@ -157,32 +159,51 @@ def read_events(path: Path) -> EventTable:
 
     Events in another order are sorted, because everything depends on their order.
     """
+    with _naming(str(path)):
+        return _events_of(EventFile.local(path).rows())
+
+
+def read_share(file: EventFile, rank: int, num_ranks: int) -> EventTable:
+    """Read the shards of a rank as `read_events` reads a file; raise SnapshotError.
+
+    Together the ranks read all events, and their users in order.
+    """
+    with _naming(file.path):
+        return _events_of(file.share(rank, num_ranks))
+
+
+@contextmanager
+def _naming(path: str) -> Iterator[None]:
     try:
-        read = partial(_column, path)
-        if not _is_in_order(path):
-            read = pq.read_table(path).sort_by([(name, "ascending") for name in _ORDER]).column
-        users, user_E = _dictionary(read("user_id"))
-        items, item_E = _dictionary(read("item_id"))
-        types, type_E = _dictionary(read("type"))
-        roles, role_E = _dictionary(read("role"))
-        rating_E = read("rating").cast(pa.float32()).to_numpy()
-        return EventTable(
-            users=users,
-            items=items,
-            types=types,
-            roles=roles,
-            seq_E=read("seq").to_numpy().astype(np.int64, copy=False),
-            user_E=user_E,
-            item_E=item_E,
-            type_E=_smallest(type_E, types),
-            role_E=_smallest(role_E, roles),
-            rating_E=np.where(np.isfinite(rating_E), rating_E, np.float32(np.nan)),
-            at_s_E=read("at_us").to_numpy() / 1e6,
-            first_E=read("is_first").to_numpy(),
-            first_rating_E=read("is_first_rating").to_numpy(),
-        )
+        yield
     except (OSError, pa.ArrowException, KeyError) as error:
         raise SnapshotError(f"{path}: not a valid event file of a snapshot ({error})") from error
+
+
+def _events_of(rows: EventRows) -> EventTable:
+    read = rows.column
+    if not _is_in_order(rows):
+        read = rows.table().sort_by([(name, "ascending") for name in _ORDER]).column
+    users, user_E = _dictionary(read("user_id"))
+    items, item_E = _dictionary(read("item_id"))
+    types, type_E = _dictionary(read("type"))
+    roles, role_E = _dictionary(read("role"))
+    rating_E = read("rating").cast(pa.float32()).to_numpy()
+    return EventTable(
+        users=users,
+        items=items,
+        types=types,
+        roles=roles,
+        seq_E=read("seq").to_numpy().astype(np.int64, copy=False),
+        user_E=user_E,
+        item_E=item_E,
+        type_E=_smallest(type_E, types),
+        role_E=_smallest(role_E, roles),
+        rating_E=np.where(np.isfinite(rating_E), rating_E, np.float32(np.nan)),
+        at_s_E=read("at_us").to_numpy() / 1e6,
+        first_E=read("is_first").to_numpy(),
+        first_rating_E=read("is_first_rating").to_numpy(),
+    )
 
 
 def read_items(path: Path) -> Iterator[CatalogueItem]:
@@ -211,40 +232,22 @@ def _items_of(batch: pa.RecordBatch) -> Iterator[CatalogueItem]:
         yield CatalogueItem(**line, attributes=attributes)
 
 
-def event_items(events: EventTable) -> list[CatalogueItem]:
-    """Return the items that events name, by first appearance in the journal.
-
-    Only the id is set: that is all we know of an item without a record.
-    """
-    first_seq = np.full(len(events.items), np.iinfo(np.int64).max)
-    np.minimum.at(first_seq, events.item_E, events.seq_E)
-    return [
-        CatalogueItem(item_id=events.items[number])
-        for number in np.argsort(first_seq, kind="stable")
-    ]
-
-
-def _column(path: Path, name: str) -> pa.ChunkedArray:
-    """Return a column of a file; names, which have few distinct values, as a dictionary."""
-    return pq.read_table(path, columns=[name], read_dictionary=[name]).column(name)
-
-
-def _is_in_order(path: Path) -> bool:
+def _is_in_order(rows: EventRows) -> bool:
     """Return whether the rows are in `_ORDER`; to check takes less time than to sort.
 
     Event ids are read only where events of a user have the same time.
     """
-    users, user_E = _dictionary(_column(path, "user_id"))
+    users, user_E = _dictionary(rows.column("user_id"))
     user_steps = np.diff(user_E)
     if list(users) != sorted(users) or (user_steps < 0).any():
         return False
-    time_steps, is_same_user = np.diff(_column(path, "at_us").to_numpy()), user_steps == 0
+    time_steps, is_same_user = np.diff(rows.column("at_us").to_numpy()), user_steps == 0
     if (time_steps[is_same_user] < 0).any():
         return False
     tied = np.flatnonzero(is_same_user & (time_steps == 0))
     if not len(tied):
         return True
-    event_ids = pq.read_table(path, columns=["event_id"])["event_id"]
+    event_ids = rows.texts("event_id")
     return bool(pc.all(pc.less_equal(event_ids.take(tied), event_ids.take(tied + 1))).as_py())
 
 

@@ -180,13 +180,25 @@ def _last_events(keys_C: Ints, events_C: Ints, wanted_X: Ints) -> Ints:
 
 
 def cut_windows(
-    sequences: Sequences, *, max_history: int, generator: np.random.Generator
+    sequences: Sequences,
+    *,
+    max_history: int,
+    generator: np.random.Generator,
+    first_user: int = 0,
+    num_users: int | None = None,
 ) -> list[Window]:
     """Cover every learnable place once, cutting long histories at random places.
 
-    A window is filled with context up to `max_history` events.
+    A window is filled with context up to `max_history` events. Of `num_users` users the sequences
+    have those from `first_user` on, which are cut as they are among all; by default they have all.
     """
     context = int(max_history * CONTEXT_SHARE)
+    # The length of each user's first window; the others are as long as possible.
+    drawn_U = generator.integers(
+        context + 1,
+        max_history + 1,
+        len(sequences.user_bounds) - 1 if num_users is None else num_users,
+    )[first_user:]
     wanted = sequences.learnable & (sequences.positive | ~np.isnan(sequences.ratings))
     windows = []
     for user, (low, high) in enumerate(
@@ -198,8 +210,7 @@ def cut_windows(
         )
         if sequences.slates is not None:
             places = np.union1d(places, sequences.slates.places_of(user))
-        # The length of the first window; the others are as long as possible.
-        length = int(generator.integers(context + 1, max_history + 1))
+        length = int(drawn_U[user])
         done = 0
         while done < len(places):
             first = int(places[done])
@@ -219,17 +230,16 @@ def cut_windows(
     return windows
 
 
-def batches(
-    windows: Sequence[Window], *, batch_size: int, generator: np.random.Generator
-) -> list[list[Window]]:
-    """Return batches in random order, each of windows of similar length."""
-    order = generator.permutation(len(windows))
-    groups: list[list[Window]] = []
+def batches(lengths_W: Ints, *, batch_size: int, generator: np.random.Generator) -> list[Ints]:
+    """Return batches of windows, given by their lengths, in random order.
+
+    A batch is the numbers of windows of similar length.
+    """
+    order = generator.permutation(len(lengths_W))
+    groups: list[Ints] = []
     for start in range(0, len(order), batch_size * WINDOWS_A_SORT):
-        chosen = sorted(
-            (windows[index] for index in order[start : start + batch_size * WINDOWS_A_SORT]),
-            key=lambda one: one.stop - one.start,
-        )
+        drawn = order[start : start + batch_size * WINDOWS_A_SORT]
+        chosen = drawn[np.argsort(lengths_W[drawn], kind="stable")]
         groups.extend(
             chosen[begin : begin + batch_size] for begin in range(0, len(chosen), batch_size)
         )

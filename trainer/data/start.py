@@ -23,7 +23,8 @@ from recommender.config import ModelConfig
 from recommender.item_arrays import Whitening
 from recommender.network.model import Baseline, ItemFacts, Recommender, TwoTowers, new_model
 from trainer.config import Mode, TrainConfig
-from trainer.data.dataset import EventTable, Numbers, event_items, read_facts, read_items
+from trainer.data.dataset import Floats, Ints, read_facts, read_items
+from trainer.data.event_counts import EventCounts
 from trainer.data.neighbour_names import encoder_text, encoder_texts
 from trainer.data.texts import TextVectors, fit_whitening
 
@@ -42,17 +43,17 @@ class CannotStart(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Added:
-    """The items and events that a snapshot adds."""
+    """The items that a snapshot adds, and the counts of its events."""
 
     items: Iterable[CatalogueItem]  # read once
-    events: EventTable
+    counts: EventCounts
     facts: KnowledgeGraph | None = None  # all of them; None where the parent's still hold
 
     @classmethod
-    def in_snapshot(cls, snapshot: Path, events: EventTable) -> Added:
-        """Return what a snapshot adds beside these events; raise SnapshotError."""
+    def in_snapshot(cls, snapshot: Path, counts: EventCounts) -> Added:
+        """Return what a snapshot adds beside its events; raise SnapshotError."""
         items = read_items(snapshot / "items.parquet")
-        return cls(items=items, events=events, facts=read_facts(snapshot / "facts.parquet"))
+        return cls(items=items, counts=counts, facts=read_facts(snapshot / "facts.parquet"))
 
 
 def new_bundle(added: Added, config: TrainConfig, texts: TextVectors, *, mode: Mode) -> Bundle:
@@ -83,7 +84,7 @@ def new_bundle(added: Added, config: TrainConfig, texts: TextVectors, *, mode: M
         whitening=_whitening(own_texts, texts, model_config) if own_texts else no_whitening,
     )
     whole = _with_texts(_with_items(empty, catalogue, seed=config.seed), own_texts, texts)
-    bundle = _count_events(replace(whole, encoder=texts.loaded_encoder), added.events)
+    bundle = _count_events(replace(whole, encoder=texts.loaded_encoder), added.counts)
     if isinstance(bundle.model, TwoTowers):
         bundle.model.expect(bundle.facts)
     return bundle
@@ -99,7 +100,7 @@ def grown_bundle(
     """
     _check_parent(live, config, mode)
     named, changed = live.catalogue.with_items(added.items)
-    catalogue, anonymous = named.with_items(event_items(added.events))
+    catalogue, anonymous = named.with_items(added.counts.by_appearance())
     if added.facts is not None:
         catalogue = catalogue.with_graph(added.facts)
     grown = _with_items(live, catalogue, seed=config.seed)
@@ -112,7 +113,7 @@ def grown_bundle(
         grown = _with_texts(grown, own, texts)
     manifest = replace(grown.manifest, signals=config.signals, relations=config.relations or ())
     grown = replace(grown, manifest=manifest)
-    return _count_events(grown, added.events) if mode == "update" else grown
+    return _count_events(grown, added.counts) if mode == "update" else grown
 
 
 def _check_parent(live: Bundle, config: TrainConfig, mode: Mode) -> None:
@@ -135,7 +136,7 @@ def _every_item(added: Added) -> Iterator[CatalogueItem]:
     for item in added.items:
         known.add(item.item_id)
         yield item
-    yield from (item for item in event_items(added.events) if item.item_id not in known)
+    yield from (item for item in added.counts.by_appearance() if item.item_id not in known)
 
 
 def _texts_type(catalogue: Catalogue, config: TrainConfig) -> torch.dtype:
@@ -177,54 +178,51 @@ def _with_texts(bundle: Bundle, own_texts: OwnTexts, texts: TextVectors) -> Bund
     return bundle
 
 
-def _count_events(bundle: Bundle, events: EventTable) -> Bundle:
+def _count_events(bundle: Bundle, counts: EventCounts) -> Bundle:
     """Count the target events.
 
     The first ratings fix mean and standard deviation until the next full retrain. A user counts
     once for an item, and once among its ratings, no matter how many events they have with it.
     """
-    target_E = events.role_is("target") & events.attracts(bundle.manifest.signals)
-    rows_E = events.rows(bundle.catalogue)
-    rated_E = target_E & events.first_rating_E & ~np.isnan(events.rating_E)
-    met, rated, ratings = (
-        rows_E[target_E & events.first_E],
-        rows_E[rated_E],
-        events.rating_E[rated_E].astype(np.float64),
-    )
+    row_I = counts.rows(bundle.catalogue)
+    row_P, rating_P, count_P = row_I[counts.item_P], counts.rating_P, counts.count_P
     model, known = bundle.model, bundle.manifest.rating_scale
-    scale = _scale(ratings, known, float(bundle.facts.rating_count_N.sum()))
+    scale = _scale(rating_P, count_P, known, float(bundle.facts.rating_count_N.sum()))
     if scale is not None:
-        ratings = ratings.clip(*scale)
+        rating_P = rating_P.clip(*scale)
         if known is None:
-            model.rating_mean.fill_(float(ratings.mean()))
-            model.rating_std.fill_(float(ratings.std()) or 1.0)
+            mean = float(np.average(rating_P, weights=count_P))
+            variance = float(np.average((rating_P - mean) ** 2, weights=count_P))
+            model.rating_mean.fill_(mean)
+            model.rating_std.fill_(math.sqrt(variance) or 1.0)
     num_items = len(bundle.catalogue)
-    above = ratings - float(model.rating_mean)
+    above_P = (rating_P - float(model.rating_mean)) * count_P
     facts = replace(
         bundle.facts,
-        counts_N=bundle.facts.counts_N + _sums(met, np.ones(len(met)), num_items),
-        rating_sum_N=bundle.facts.rating_sum_N + _sums(rated, above, num_items),
-        rating_count_N=bundle.facts.rating_count_N + _sums(rated, np.ones(len(above)), num_items),
+        counts_N=bundle.facts.counts_N + _sums(row_I, counts.met_I, num_items),
+        rating_sum_N=bundle.facts.rating_sum_N + _sums(row_P, above_P, num_items),
+        rating_count_N=bundle.facts.rating_count_N + _sums(row_P, count_P, num_items),
     )
     return replace(bundle, facts=facts, manifest=replace(bundle.manifest, rating_scale=scale))
 
 
 def _scale(
-    ratings_R: np.ndarray[tuple[int], np.dtype[np.float64]],
-    known: tuple[float, float] | None,
-    num_known: float,
+    rating_P: Floats, count_P: Ints, known: tuple[float, float] | None, num_known: float
 ) -> tuple[float, float] | None:
     """Return the range of the new ratings and of those known before.
 
     The most extreme ratings at either end are left out, so that one mistake cannot stretch the
     scale for everybody.
     """
-    num = num_known + len(ratings_R)
+    num_new = int(count_P.sum())
+    num = num_known + num_new
     doubtful = math.ceil(DOUBTFUL_SHARE * num) if num >= MIN_DOUBTING else 0
-    sure_R = np.sort(ratings_R)[doubtful : len(ratings_R) - doubtful]
-    if not len(sure_R):
+    if num_new <= 2 * doubtful:
         return known
-    low, high = _shortest(sure_R[0]), _shortest(sure_R[-1])
+    order = np.argsort(rating_P, kind="stable")
+    ends_P = np.cumsum(count_P[order])  # ratings up to each pair, ascending
+    low_place, high_place = np.searchsorted(ends_P, [doubtful, num_new - doubtful - 1], "right")
+    low, high = _shortest(rating_P[order[low_place]]), _shortest(rating_P[order[high_place]])
     return (low, high) if known is None else (min(known[0], low), max(known[1], high))
 
 
@@ -233,11 +231,7 @@ def _shortest(rating: np.float64) -> float:
     return float(str(np.float32(rating)))
 
 
-def _sums(
-    rows: Numbers,
-    values: np.ndarray[tuple[int], np.dtype[np.float64]],
-    num_items: int,
-) -> Tensor:
+def _sums(rows: Ints, values: Ints | Floats, num_items: int) -> Tensor:
     return torch.from_numpy(np.bincount(rows, weights=values, minlength=num_items)).float()
 
 

@@ -9,8 +9,8 @@ from recommender.bundle import Bundle
 from recommender.catalogue.catalogue import Catalogue
 from trainer.config import Mode, TrainConfig
 from trainer.data.captions import with_captions
-from trainer.data.dataset import EventTable
 from trainer.data.encoding_team import EncodingTeam
+from trainer.data.event_counts import EventCounts
 from trainer.data.pictures import read_pictures
 from trainer.data.start import Added, CannotStart, grown_bundle, new_bundle
 from trainer.data.texts import TextVectors
@@ -30,11 +30,11 @@ class StartSource:
     team: EncodingTeam | None = None
 
 
-def start_bundle(source: StartSource, events: EventTable, live: Bundle | None) -> Bundle:
+def start_bundle(source: StartSource, counts: EventCounts, live: Bundle | None) -> Bundle:
     """Return a new bundle, or the live one with what the snapshot adds; raise CannotStart."""
     config, cache = source.config, source.cache
     is_new = source.mode in ("full", "baseline")
-    added = Added.in_snapshot(source.snapshot, events)
+    added = Added.in_snapshot(source.snapshot, counts)
     items = with_captions(
         added.items,
         read_pictures(source.snapshot),

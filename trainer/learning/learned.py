@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from trainer.config import TrainConfig
-from trainer.data.sampling import Sequences
+from trainer.data.histories import Histories
 from trainer.report import PolicyGradientReport
 
 
@@ -30,16 +30,17 @@ class Learned:
 
     @classmethod
     def of(
-        cls, epochs: Sequence[EpochResult], sequences: Sequences, config: TrainConfig
+        cls, epochs: Sequence[EpochResult], histories: Histories, config: TrainConfig
     ) -> Learned:
-        """Return what epochs over some sequences measured."""
+        """Return what epochs over some histories measured."""
         losses = tuple(one.loss for one in epochs)
-        if sequences.slates is None:
+        slates = histories.own.slates
+        if slates is None:
             return cls(losses=losses)
         sizes = [one.effective_size for one in epochs if one.effective_size is not None]
         policy_gradient = PolicyGradientReport(
-            num_slates=sequences.slates.num_logged,
-            num_learned=len(sequences.slates),
+            num_slates=slates.num_logged,
+            num_learned=histories.num_slates,
             min_effective_size=config.policy_gradient.min_effective_size,
             effective_sizes=tuple(sizes),
         )

@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from trainer.config import TrainConfig
-from trainer.data.sampling import Sequences, batches, cut_windows, draw_withheld
+from trainer.data.histories import GroupReader, Histories
+from trainer.data.sampling import Sequences, batches, draw_withheld
 from trainer.learning.checkpoint import Checkpoints, Reached
 from trainer.learning.learned import EpochResult, Learned
 from trainer.learning.step import Step
@@ -36,6 +37,12 @@ class Schedule:
     epochs: int
     lr: float
     warm: bool
+
+    @classmethod
+    def of(cls, config: TrainConfig, *, is_update: bool) -> Schedule:
+        """Return the schedule that a configuration asks for."""
+        epochs = config.update_epochs if is_update else config.full_epochs
+        return cls(epochs=epochs, lr=config.lr(update=is_update), warm=is_update)
 
     def lr_at(self, done: float) -> float:
         """Return the learning rate when a share `done` of the training is complete."""
@@ -66,7 +73,7 @@ class _Course:
     """What every epoch of a training needs."""
 
     trainee: Trainee
-    sequences: Sequences
+    histories: Histories
     config: TrainConfig
     schedule: Schedule
     checkpoints: Checkpoints | None
@@ -83,20 +90,21 @@ def train(
     checkpoints: Checkpoints | None,
     watch: Watch,
 ) -> Learned:
-    """Train in place and return what was measured.
+    """Train in place and return what was measured. The sequences are those of this rank's users.
 
     There are no losses when there is nothing to learn. What a checkpoint holds is not repeated;
     with None nothing is kept. Raise Preempted after a notice, with a checkpoint.
     """
     reached = checkpoints.load(trainee) if checkpoints is not None else Reached()
+    histories = Histories(sequences, limit_s=config.step_limit_s)
     course = _Course(
         trainee=trainee,
-        sequences=sequences,
+        histories=histories,
         config=config,
         schedule=schedule,
         checkpoints=checkpoints,
         watch=watch,
-        step=Step(trainee, sequences, config, is_preempted=watch.is_preempted),
+        step=Step(trainee, histories, config, is_preempted=watch.is_preempted),
     )
     watch.progress.phase("train", schedule.epochs)
     trainee.model.train()
@@ -112,7 +120,7 @@ def train(
         watch.progress.add_part("checkpoints", checkpoints.took_s)
     if distributed.num_ranks() > 1:
         watch.progress.add_part("exchange", course.step.exchange_s)
-    return Learned.of(reached.epochs, sequences, config)
+    return Learned.of(reached.epochs, histories, config)
 
 
 def _run_epoch(course: _Course, reached: Reached) -> EpochResult | None:
@@ -122,24 +130,26 @@ def _run_epoch(course: _Course, reached: Reached) -> EpochResult | None:
     max_history = trainee.model.config.max_history
     generator = np.random.default_rng([config.seed, epoch])
     seed = int(generator.integers(2**31))
-    windows = cut_windows(course.sequences, max_history=max_history, generator=generator)
-    if not windows:
+    windows = course.histories.cut(max_history=max_history, generator=generator)
+    if not len(windows):
         return None
-    groups = batches(windows, batch_size=config.batch_size, generator=generator)
+    groups = batches(windows.lengths_W, batch_size=config.batch_size, generator=generator)
     size = course.step.begin_epoch(reached.effective_size if reached.num_steps else None)
     reached = replace(reached, effective_size=size)
     num_steps, first = course.schedule.epochs * len(groups), epoch * len(groups)
     progress.go_on(first + reached.num_steps)
-    for number, group in enumerate(groups):
-        withheld = draw_withheld(len(group), generator, dropout_seed=seed + number)
+    reader = GroupReader(course.histories, windows, groups)
+    for number, chosen in enumerate(groups):
+        withheld = draw_withheld(len(chosen), generator, dropout_seed=seed + number)
         if number < reached.num_steps:
             continue
+        group = reader.read(number)
         done = epoch + number / len(groups)
         lr = course.schedule.lr_at(done / course.schedule.epochs)
         stepped = course.step.run(group, withheld, lr=lr)
         loss_sum = reached.loss_sum + stepped.loss
         reached = replace(reached, num_steps=number + 1, loss_sum=loss_sum)
-        num_events = sum(window.stop - window.first for window in group)
+        num_events = sum(window.stop - window.first for window in group.windows)
         progress.step(first + number, num_steps, stepped.loss, num_events=num_events)
         _look_up(course, reached, must_end=stepped.must_end)
     course.step.settle()

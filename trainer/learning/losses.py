@@ -22,7 +22,7 @@ from torch.nn import functional as F  # noqa: N812
 
 from recommender.network.model import ITEM_SHRINKAGE, ItemBlock, ItemFacts, ItemSide, TwoTowers
 from trainer.config import PolicyGradientConfig
-from trainer.data.sampling import Sequences, TrainBatch
+from trainer.data.sampling import TrainBatch
 from trainer.learning.negatives import Negatives
 from trainer.learning.policy_gradient import policy_loss, slate_probabilities
 
@@ -52,13 +52,14 @@ def counts(batch: TrainBatch) -> Tensor:
     return torch.stack([number.float() for number in numbers])
 
 
-def learning_rows(facts: ItemFacts, sequences: Sequences) -> Tensor:
+def learning_rows(facts: ItemFacts, shown_X: Tensor) -> Tensor:
     """Mark the rows whose residuals and biases learn: those that at least one user has met.
 
-    They learn as negatives too. The vector of every other item stays the one of its text.
+    `shown_X` are the rows of impressions. They learn as negatives too. The vector of every other
+    item stays the one of its text.
     """
     met_N = facts.counts_N > 0
-    met_N[torch.from_numpy(sequences.shown_rows).to(met_N.device)] = True
+    met_N[shown_X.to(met_N.device)] = True
     return met_N
 
 

@@ -8,7 +8,7 @@ same on one rank or several. Letters as in `recommender.network.model`; X rows o
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -19,15 +19,8 @@ from torch.nn.utils import clip_grad_norm_
 from recommender.network.model import ItemBlock, TwoTowers
 from recommender.network.tensors import rows_at
 from trainer.config import TrainConfig
-from trainer.data.sampling import (
-    Sequences,
-    TrainBatch,
-    Window,
-    Withheld,
-    assemble,
-    batches,
-    cut_windows,
-)
+from trainer.data.histories import Group, GroupReader, Histories
+from trainer.data.sampling import TrainBatch, Withheld, assemble, batches
 from trainer.learning.losses import LossSums, counts, learning_rows
 from trainer.learning.negatives import Negatives
 from trainer.learning.objective import objective_of
@@ -65,19 +58,21 @@ class Step:
     def __init__(
         self,
         trainee: Trainee,
-        sequences: Sequences,
+        histories: Histories,
         config: TrainConfig,
         *,
         is_preempted: Callable[[], bool] = lambda: False,
     ) -> None:
         facts = trainee.source.last_facts
         self._trainee = trainee
-        self._sequences = sequences
+        self._histories = histories
         self._config = config
         self._is_preempted = is_preempted
         self._learns_slates = False
         self._device = trainee.model.table.device
-        self._learning_N = learning_rows(facts, sequences)
+        shown_X = torch.from_numpy(histories.own.shown_rows)
+        shown_X = distributed.union(shown_X, limit_s=config.step_limit_s)
+        self._learning_N = learning_rows(facts, shown_X)
         self._mean_count = facts.counts_N.mean()
         self._all_N = torch.arange(len(facts.counts_N), device=self._device)
         self._terms = term_table(trainee, facts, self._learning_N)
@@ -90,19 +85,19 @@ class Step:
         It is None without slates. Below the floor the weights of a few choices would decide.
         `measured` is what was returned when an epoch began that goes on from a checkpoint.
         """
-        if self._sequences.slates is None:
+        if self._histories.own.slates is None:
             return None
         size = self._effective_size() if measured is None else measured
         self._learns_slates = size >= self._config.policy_gradient.min_effective_size
         return size
 
-    def run(self, group: list[Window], withheld: list[Withheld], *, lr: float) -> Stepped:
+    def run(self, group: Group, withheld: list[Withheld], *, lr: float) -> Stepped:
         """Take one step on a global batch, reading this rank's share."""
         trainee, batch = self._trainee, self._share(group, withheld)
         totals_4 = torch.zeros(4, device=self._device) if batch is None else counts(batch)
         self._add_up([totals_4])
         # The same on all ranks, no matter which other random numbers were drawn.
-        seed = group[0].first * 1_000_003 + group[-1].stop
+        seed = group.seed
         generator = torch.Generator().manual_seed(seed)
         negatives = self._objective.negatives(generator)
         rows_X = self._rows(batch, negatives)
@@ -145,12 +140,12 @@ class Step:
             for rows_X in torch.split(recent_X[learning[name][recent_X]], SETTLED_AT_ONCE):
                 table.catch_up(rows_X)
 
-    def _share(self, group: list[Window], withheld: list[Withheld]) -> TrainBatch | None:
+    def _share(self, group: Group, withheld: list[Withheld]) -> TrainBatch | None:
         """Return this rank's share of a global batch; None when it is empty."""
-        mine = distributed.share(list(zip(group, withheld, strict=True)))
+        mine = distributed.share(list(zip(group.windows, withheld, strict=True)))
         if not mine:
             return None
-        batch = assemble(self._sequences, [window for window, _ in mine], [one for _, one in mine])
+        batch = assemble(group.sequences, [window for window, _ in mine], [one for _, one in mine])
         if not self._learns_slates:
             batch = replace(batch, slates=None)
         return to_device(batch, self._device)
@@ -217,7 +212,7 @@ class Step:
         trainee.model.eval()
         self._learns_slates = True
         for number, group in enumerate(self._groups_with_slates()):
-            batch = self._share(group, [Withheld()] * len(group))
+            batch = self._share(group, [Withheld()] * len(group.windows))
             negatives = self._objective.negatives(torch.Generator().manual_seed(number))
             rows_X = self._rows(batch, negatives)
             trainee.optimizer.items.catch_up(rows_X[rows_at(self._learning_N, rows_X)])
@@ -235,20 +230,15 @@ class Step:
         total, squares = sums_2.tolist()
         return total**2 / squares if squares > 0 else 0.0
 
-    def _groups_with_slates(self) -> list[list[Window]]:
+    def _groups_with_slates(self) -> Iterator[Group]:
         """Cut the histories at the slates alone, in the same way each time."""
         generator = np.random.default_rng(self._config.seed)
-        none = np.zeros(0, np.int64)
-        slates_alone = replace(
-            self._sequences,
-            learnable=np.zeros_like(self._sequences.learnable),
-            shown_places=none,
-            shown_rows=none,
-            shown_users=none,
-        )
         max_history = self._trainee.model.config.max_history
-        windows = cut_windows(slates_alone, max_history=max_history, generator=generator)
-        return batches(windows, batch_size=self._config.batch_size, generator=generator)
+        windows = self._histories.cut_at_slates(max_history=max_history, generator=generator)
+        size = self._config.batch_size
+        groups = batches(windows.lengths_W, batch_size=size, generator=generator)
+        reader = GroupReader(self._histories, windows, groups)
+        return (reader.read(number) for number in range(len(groups)))
 
 
 def kept_modalities(known_X: Tensor, drawn_XS: Tensor, dropout: float) -> Tensor:

@@ -6,12 +6,15 @@ up gradients and counts, so that the result does not depend on the number of ran
 
 from __future__ import annotations
 
+import io
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
+import numpy as np
+import numpy.typing as npt
 import torch
 import torch.distributed as dist
 from torch import Tensor
@@ -20,6 +23,7 @@ from torch.nn import functional as F  # noqa: N812
 from trainer.machine.meeting import LostRank, Meeting
 
 T = TypeVar("T")
+Array = npt.NDArray[Any]
 BACKENDS = {"cpu": "gloo", "cuda": "cpu:gloo,cuda:nccl"}
 # The other ranks wait while the first reads and evaluates. The process that starts the
 # training limits how long that may take.
@@ -104,6 +108,25 @@ def union(values_X: Tensor, *, limit_s: float) -> Tensor:
     mine_X: Tensor = torch.unique(values_X)
     if not dist.is_initialized():
         return mine_X
+    union_X: Tensor = torch.unique(torch.cat(_gather(mine_X, limit_s)))
+    return union_X
+
+
+def arrays_of_all(arrays: Mapping[str, Array], *, limit_s: float) -> list[dict[str, Array]]:
+    """Return the named arrays of all ranks in their order, on every rank.
+
+    Raise LostRank as `add_up` does.
+    """
+    if not dist.is_initialized():
+        return [dict(arrays)]
+    packed = io.BytesIO()
+    np.savez(packed, allow_pickle=False, **arrays)
+    parts = _gather(torch.frombuffer(packed.getbuffer(), dtype=torch.uint8), limit_s)
+    return [dict(np.load(io.BytesIO(part.numpy().tobytes()))) for part in parts]
+
+
+def _gather(mine_X: Tensor, limit_s: float) -> list[Tensor]:
+    """Return the one-dimensional tensors of all ranks, whose lengths differ."""
     lengths = torch.zeros(dist.get_world_size(), dtype=torch.long, device=mine_X.device)
     lengths[dist.get_rank()] = len(mine_X)
     add_up([lengths], limit_s=limit_s)
@@ -112,9 +135,7 @@ def union(values_X: Tensor, *, limit_s: float) -> Tensor:
     parts = [torch.zeros_like(padded) for _ in lengths]
     with _exchange(limit_s):
         _wait(dist.all_gather(parts, padded, async_op=True), limit_s)
-    every = [part[:length] for part, length in zip(parts, lengths.tolist(), strict=True)]
-    union_X: Tensor = torch.unique(torch.cat(every))
-    return union_X
+    return [part[:length] for part, length in zip(parts, lengths.tolist(), strict=True)]
 
 
 def _wait(work: dist.Work | None, limit_s: float) -> None:

@@ -19,11 +19,13 @@ from typing import TextIO
 
 from trainer.candidate_files import (
     CHECKPOINT_BEFORE,
+    EVENTS,
     NEWEST_CHECKPOINT,
     PROGRESS,
     checkpoints_of,
     partial_of,
 )
+from trainer.machine import durable_files
 from trainer.machine.file_lock import file_lock
 from trainer.remote_files.names import (
     CANDIDATE,
@@ -37,6 +39,9 @@ from trainer.remote_files.names import (
 from trainer.remote_files.store import FileStore, patiently
 
 _BEGINNING = "freshet-training-"
+# Each rank places the slates of its users and loads the state of an update; both are small beside
+# the events.
+_OF_EVERY_RANK = ("manifest.json", "slates.parquet", "state/")
 _LOOK_EVERY_S = 0.5
 _KEPT = 2  # checkpoints
 
@@ -66,10 +71,14 @@ class LocalFiles:
 
 
 @contextmanager
-def local_files(store: FileStore, parent: Path | None = None) -> Iterator[LocalFiles]:
-    """Fetch snapshot and configuration, unless another rank of this machine has.
+def local_files(
+    store: FileStore, parent: Path | None = None, *, is_first: bool = True
+) -> Iterator[LocalFiles]:
+    """Fetch what a rank needs, unless another rank of this machine has.
 
-    They are in a folder of `parent`, by default the one for temporary files.
+    The first rank needs the whole snapshot but the events, the others a few small files. All read
+    their events in the store. The files are in a folder of `parent`, by default the one for
+    temporary files.
     """
     parent = parent or Path(tempfile.gettempdir())
     sent = patiently(lambda: store.text(SENT))
@@ -79,16 +88,30 @@ def local_files(store: FileStore, parent: Path | None = None) -> Iterator[LocalF
     with file_lock(parent / f"{_BEGINNING}lock"):
         _delete_unused(parent)
         user = _use(folder)
-        if not (folder / SENT).exists():
-            patiently(lambda: store.fetch_tree(SNAPSHOT, folder / SNAPSHOT))
-            patiently(lambda: store.fetch(CONFIG, folder / CONFIG))
-            (folder / SENT).touch()
+        for name in patiently(lambda: store.names(SNAPSHOT)):
+            if _is_needed(name.removeprefix(f"{SNAPSHOT}/"), is_first=is_first):
+                _fetch_once(store, name, folder / name)
+        _fetch_once(store, CONFIG, folder / CONFIG)
     try:
         yield LocalFiles(folder=folder)
     finally:
         with file_lock(parent / f"{_BEGINNING}lock"):
             user.close()
             _delete_unused(parent)
+
+
+def _is_needed(name: str, *, is_first: bool) -> bool:
+    """Return whether a rank needs a file of the snapshot on its machine."""
+    return name != EVENTS if is_first else name.startswith(_OF_EVERY_RANK)
+
+
+def _fetch_once(store: FileStore, name: str, target: Path) -> None:
+    """Fetch a file as a whole, unless it is there."""
+    if target.exists():
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with durable_files.replacing(target, durable=False) as unfinished:
+        patiently(lambda: store.fetch(name, unfinished))
 
 
 @contextmanager

@@ -10,16 +10,17 @@ import pytest
 
 from recommender.catalogue.catalogue import Catalogue
 from recommender.catalogue.item_columns import CatalogueItem
+from recommender.config import Signals
 from tests.planted import PlantedRow, write_planted_snapshot, write_rows
 from trainer.data.dataset import (
     EventTable,
     SnapshotError,
-    event_items,
     positive_events,
     read_events,
     read_items,
     read_manifest,
 )
+from trainer.data.event_counts import EventCounts
 
 
 def table(tmp_path: Path, rows: list[PlantedRow]) -> EventTable:
@@ -122,14 +123,15 @@ def test_items_of_events_come_by_first_appearance_in_the_journal(tmp_path: Path)
         PlantedRow(seq=1, user_id="b", item_id="y", at_us=2),
         PlantedRow(seq=3, user_id="b", item_id="x", at_us=3),
     ]
-    assert [item.item_id for item in event_items(table(tmp_path, rows))] == ["y", "x"]
+    counts = EventCounts.of(table(tmp_path, rows), Signals())
+    assert [item.item_id for item in counts.by_appearance()] == ["y", "x"]
 
 
 def test_an_empty_file_is_an_empty_table(tmp_path: Path) -> None:
     events = table(tmp_path, [])
     assert len(events) == 0
     assert events.rows(Catalogue()).tolist() == []
-    assert event_items(events) == []
+    assert EventCounts.of(events, Signals()).by_appearance() == []
     assert events.role_is("target").tolist() == []
 
 

@@ -12,7 +12,7 @@ import torch
 
 from recommender.bundle import Bundle, load_bundle, save_bundle
 from recommender.catalogue.item_columns import CatalogueItem
-from recommender.config import EncoderConfig, PictureEncoderConfig
+from recommender.config import EncoderConfig, PictureEncoderConfig, Signals
 from recommender.encoder.picture_encoder import PictureEncoder, load_picture_encoder
 from recommender.retrieval.picture_vectors import picture_cosines
 from tests.pictures import render
@@ -20,6 +20,7 @@ from tests.planted import planted_items, write_planted_snapshot
 from tests.vision_models import write_vision_model
 from trainer.config import TrainConfig
 from trainer.data.dataset import read_events, read_items
+from trainer.data.event_counts import EventCounts
 from trainer.data.pictures import SnapshotPictures, read_pictures, with_pictures
 from trainer.data.start import Added, CannotStart, grown_bundle, new_bundle
 from trainer.data.texts import TextVectors
@@ -41,7 +42,9 @@ def start_bundle(folder: Path) -> Bundle:
 
 def added_of(snapshot: Path) -> Added:
     events = read_events(snapshot / "events.parquet")
-    return Added(items=read_items(snapshot / "items.parquet"), events=events)
+    return Added(
+        items=read_items(snapshot / "items.parquet"), counts=EventCounts.of(events, Signals())
+    )
 
 
 def words(folder: Path) -> TextVectors:

@@ -13,12 +13,13 @@ from torch import Tensor
 from recommender.bundle import Bundle, load_bundle, save_bundle
 from recommender.catalogue.item_columns import CatalogueItem
 from recommender.catalogue.knowledge_graph import KnowledgeGraph
-from recommender.config import FACTS, EncoderConfig, ModelConfig, PictureEncoderConfig
+from recommender.config import FACTS, EncoderConfig, ModelConfig, PictureEncoderConfig, Signals
 from recommender.network.model import TwoTowers
 from recommender.retrieval.picture_vectors import vectors_of_pictures
 from tests.planted import planted_items, write_planted_snapshot
 from trainer.config import FactsConfig, FusionConfig, TrainConfig
 from trainer.data.dataset import read_events
+from trainer.data.event_counts import EventCounts
 from trainer.data.slots import with_slots
 from trainer.data.start import Added, CannotStart, grown_bundle, new_bundle
 from trainer.data.texts import TextVectors
@@ -44,7 +45,7 @@ def snapshot_parts(
 ) -> Added:
     events = read_events(snapshot_of(tmp_path) / "events.parquet")
     graph = KnowledgeGraph.of(facts) if facts is not None else None
-    return Added(items=items, events=events, facts=graph)
+    return Added(items=items, counts=EventCounts.of(events, Signals()), facts=graph)
 
 
 def texts(tmp_path: Path) -> TextVectors:

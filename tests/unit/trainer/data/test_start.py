@@ -9,14 +9,19 @@ import torch
 from recommender.bundle import Bundle
 from recommender.catalogue.item_columns import CatalogueItem
 from recommender.catalogue.knowledge_graph import KnowledgeGraph
-from recommender.config import EncoderConfig
+from recommender.config import EncoderConfig, Signals
 from tests.planted import planted_items, planted_rows, write_planted_snapshot, write_rows
 from trainer.config import TrainConfig
 from trainer.data.dataset import read_events, read_items
+from trainer.data.event_counts import EventCounts
 from trainer.data.start import Added, grown_bundle, new_bundle
 from trainer.data.texts import TextVectors
 
 WORDS = EncoderConfig(model="words")
+
+
+def counts_in(path: Path) -> EventCounts:
+    return EventCounts.of(read_events(path), Signals())
 
 
 def start_bundle(tmp_path: Path, *, num_items: int, whole_array_mb: float = 32.0) -> Bundle:
@@ -26,7 +31,7 @@ def start_bundle(tmp_path: Path, *, num_items: int, whole_array_mb: float = 32.0
     )
     added = Added(
         items=read_items(snapshot / "items.parquet"),
-        events=read_events(snapshot / "events.parquet"),
+        counts=counts_in(snapshot / "events.parquet"),
     )
     config = TrainConfig(encoder=WORDS, whole_array_mb=whole_array_mb)
     return new_bundle(added, config, TextVectors(WORDS, cache=tmp_path), mode="full")
@@ -44,15 +49,15 @@ def test_items_of_events_follow_the_items_with_a_record(tmp_path: Path) -> None:
 
 def test_facts_are_kept_until_a_snapshot_has_others(tmp_path: Path) -> None:
     snapshot = write_planted_snapshot(tmp_path / "snapshot")
-    events, config = read_events(snapshot / "events.parquet"), TrainConfig(encoder=WORDS)
+    counts, config = counts_in(snapshot / "events.parquet"), TrainConfig(encoder=WORDS)
     texts = TextVectors(WORDS, cache=tmp_path)
     first = KnowledgeGraph.of([("i1", "genre", "x")])
-    added = Added(items=planted_items(), events=events, facts=first)
+    added = Added(items=planted_items(), counts=counts, facts=first)
     live = new_bundle(added, config, texts, mode="full")
     config = replace(config, relations=("brand",))
     assert live.catalogue.graph is first
     for facts in (None, KnowledgeGraph.of([])):
-        added = Added(items=[CatalogueItem(item_id="new")], events=events, facts=facts)
+        added = Added(items=[CatalogueItem(item_id="new")], counts=counts, facts=facts)
         grown = grown_bundle(live, added, config, texts, mode="items")
         assert grown.catalogue.graph is (first if facts is None else facts)
         assert grown.manifest.relations == ("brand",)
@@ -71,7 +76,7 @@ def test_a_scale_has_the_ratings_as_they_were_sent(tmp_path: Path) -> None:
     """Ratings are read in single precision, where .7 is .699999988."""
     rows = [replace(row, rating=0.7 if row.rating == 2.0 else row.rating) for row in planted_rows()]
     write_rows(tmp_path / "events.parquet", rows)
-    added = Added(items=planted_items(), events=read_events(tmp_path / "events.parquet"))
+    added = Added(items=planted_items(), counts=counts_in(tmp_path / "events.parquet"))
     texts = TextVectors(WORDS, cache=tmp_path)
     bundle = new_bundle(added, TrainConfig(encoder=WORDS), texts, mode="full")
     assert bundle.manifest.rating_scale == (0.7, 4.5)

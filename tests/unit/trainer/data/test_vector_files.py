@@ -13,10 +13,11 @@ import torch
 from recommender.bundle import Bundle, load_bundle, save_bundle
 from recommender.catalogue.catalogue import Catalogue
 from recommender.catalogue.item_columns import CatalogueItem
-from recommender.config import EncoderConfig, ModelConfig
+from recommender.config import EncoderConfig, ModelConfig, Signals
 from tests.planted import planted_items, write_planted_snapshot
 from trainer.config import FusionConfig, TrainConfig
 from trainer.data.dataset import read_events
+from trainer.data.event_counts import EventCounts
 from trainer.data.slots import with_slots
 from trainer.data.start import Added, CannotStart, grown_bundle, new_bundle
 from trainer.data.texts import TextVectors
@@ -39,7 +40,8 @@ def sounds(num: int) -> list[list[float]]:
 def parts_of(tmp_path: Path, items: list[CatalogueItem]) -> Added:
     folder = tmp_path / "snapshot"
     snapshot = folder if folder.exists() else write_planted_snapshot(folder)
-    return Added(items=items, events=read_events(snapshot / "events.parquet"), facts=None)
+    events = read_events(snapshot / "events.parquet")
+    return Added(items=items, counts=EventCounts.of(events, Signals()), facts=None)
 
 
 def config_of(file: Path) -> TrainConfig:

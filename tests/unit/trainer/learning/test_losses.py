@@ -4,7 +4,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
-import numpy as np
 import pytest
 import torch
 from torch.nn import functional as F  # noqa: N812
@@ -12,7 +11,7 @@ from torch.nn import functional as F  # noqa: N812
 from recommender.config import ModelConfig
 from recommender.network.model import HistoryBatch, ItemBlock, ItemFacts, TwoTowers
 from trainer.config import PolicyGradientConfig
-from trainer.data.sampling import Sequences, TrainBatch
+from trainer.data.sampling import TrainBatch
 from trainer.learning.losses import batch_losses, counts, learning_rows
 from trainer.learning.negatives import NegativeSampler
 
@@ -108,8 +107,7 @@ def test_what_was_shown_in_vain_is_punished_at_its_place() -> None:
 def test_rows_that_nobody_has_met_do_not_learn() -> None:
     known = facts(4)
     met = replace(known, counts_N=torch.tensor([2.0, 0.0, 0.0, 1.0]))
-    rows = np.zeros(0, np.int64)
-    empty = dict.fromkeys(Sequences.__dataclass_fields__, rows)
-    assert learning_rows(met, Sequences(**empty)).tolist() == [True, False, False, True]  # type: ignore[arg-type]
-    shown = Sequences(**{**empty, "shown_rows": np.array([2])})  # type: ignore[arg-type]
+    none = torch.zeros(0, dtype=torch.long)
+    assert learning_rows(met, none).tolist() == [True, False, False, True]
+    shown = torch.tensor([2])
     assert learning_rows(met, shown).tolist() == [True, False, True, True], "what was shown was met"

@@ -9,6 +9,7 @@ from recommender.config import ModelConfig
 from recommender.network.model import ItemBlock, ItemFacts, TwoTowers
 from tests.unit.trainer.learning.test_losses import batch
 from trainer.config import PolicyGradientConfig, TrainConfig
+from trainer.data.histories import Group, Histories
 from trainer.data.sampling import Sequences, Window, Withheld
 from trainer.learning.losses import batch_losses
 from trainer.learning.negatives import NegativeSampler
@@ -95,7 +96,9 @@ def test_a_step_moves_named_rows_and_met_negatives() -> None:
     optimizer = Optimizer(model, weight_decay=0.0)
     trainee = Trainee(model=model, optimizer=optimizer, source=FixedFacts(facts))
     window = Window(user=0, start=0, first=0, stop=len(ROWS))
-    Step(trainee, sequences(), CONFIG).run([window], [Withheld()], lr=1e-2)
+    Step(trainee, Histories(sequences()), CONFIG).run(
+        Group.of(sequences(), [window]), [Withheld()], lr=1e-2
+    )
     moved_X = (model.table.detach() != before_NE).any(dim=1).nonzero().squeeze(1)
     assert facts.counts_N[moved_X[moved_X != 250]].min() > 0  # 250 was shown, so it was met
     assert {7, 499, 250} <= set(moved_X.tolist())
@@ -108,10 +111,13 @@ def test_every_met_row_has_taken_every_step_when_settled() -> None:
     model, facts = large_model(2 * SETTLED_AT_ONCE)
     optimizer = Optimizer(model, weight_decay=0.0)
     step = Step(
-        Trainee(model=model, optimizer=optimizer, source=FixedFacts(facts)), sequences(), CONFIG
+        Trainee(model=model, optimizer=optimizer, source=FixedFacts(facts)),
+        Histories(sequences()),
+        CONFIG,
     )
     for stop in (2, 3, 5):  # other windows draw other negatives
-        step.run([Window(user=0, start=0, first=0, stop=stop)], [Withheld()], lr=1e-2)
+        window = Window(user=0, start=0, first=0, stop=stop)
+        step.run(Group.of(sequences(), [window]), [Withheld()], lr=1e-2)
     step.settle()
     met_N = facts.counts_N > 0
     met_N[250] = True  # it was shown

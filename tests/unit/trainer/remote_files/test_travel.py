@@ -32,6 +32,7 @@ def store(uri: str, tmp_path: Path) -> FileStore:
     """A store to which a training was sent."""
     snapshot, config = tmp_path / "sender" / "snapshot", tmp_path / "sender" / "config.json"
     (snapshot / "live").mkdir(parents=True)
+    (snapshot / "manifest.json").write_text("{}")
     (snapshot / "events.parquet").write_bytes(b"events")
     (snapshot / "live" / "manifest.json").write_bytes(b"{}")
     config.write_text("{}")
@@ -56,12 +57,24 @@ def content(file: Path) -> bytes:
 def test_a_machine_gets_what_was_sent_and_leaves_nothing(store: FileStore, tmp_path: Path) -> None:
     (tmp_path / "machine").mkdir()
     with local_files(store, tmp_path / "machine") as here:
-        assert content(here.snapshot / "events.parquet") == b"events"
         assert content(here.snapshot / "live" / "manifest.json") == b"{}"
         with local_files(store, tmp_path / "machine") as other:  # another rank
             assert other.folder == here.folder
         assert here.config.is_file()
+        assert not (here.snapshot / "events.parquet").exists(), "ranks read their shards"
     assert not here.folder.exists()
+
+
+def test_a_machine_without_the_first_rank_gets_small_files(
+    store: FileStore, tmp_path: Path
+) -> None:
+    """The first rank may come to it later, and then fetches what is missing."""
+    with local_files(store, tmp_path, is_first=False) as here:
+        found = [path for path in here.folder.rglob("*") if path.is_file()]
+        assert {path.name for path in found} == {"manifest.json", "config.json", "in-use"}
+        assert not (here.snapshot / "live").exists()
+        with local_files(store, tmp_path) as first:
+            assert content(first.snapshot / "live" / "manifest.json") == b"{}"
 
 
 def test_what_a_killed_rank_left_is_deleted(store: FileStore, tmp_path: Path) -> None:
