@@ -162,7 +162,8 @@ def _start(job: Job, manifest: SnapshotManifest, live: Bundle | None, progress: 
     events = read_share(file, distributed.rank(), distributed.num_ranks())
     counts = EventCounts.of_all_ranks(events, job.config.signals)
     progress.phase("encode")
-    bundle = _shared_bundle(job, manifest, counts, live)
+    team = EncodingTeam(progress.alive)
+    bundle = _shared_bundle(job, manifest, counts, live, team)
     if isinstance(bundle.model, Baseline) or manifest.mode == "items":
         return _Start(bundle=bundle, sequences=None)
     clipped = events.within(bundle.manifest.rating_scale)
@@ -172,14 +173,18 @@ def _start(job: Job, manifest: SnapshotManifest, live: Bundle | None, progress: 
 
 
 def _shared_bundle(
-    job: Job, manifest: SnapshotManifest, counts: EventCounts, live: Bundle | None
+    job: Job,
+    manifest: SnapshotManifest,
+    counts: EventCounts,
+    live: Bundle | None,
+    team: EncodingTeam,
 ) -> Bundle:
     """Make the start bundle on the first rank and return a copy on every rank.
 
     The others encode their share of texts and pictures. Only the first rank's bundle has the
     encoders.
     """
-    made, team = None, EncodingTeam()
+    made = None
     if distributed.rank() == 0:
         with team.lead():
             made = _made_bundle(job, manifest, counts, live, team)
@@ -294,7 +299,7 @@ def _checkpoints(job: Job, manifest: SnapshotManifest) -> Checkpoints:
 def _key(job: Job, manifest: SnapshotManifest) -> str:
     """Return the digest of everything that decides the result; it identifies the checkpoint."""
     # these may change between two tries
-    config = replace(job.config, checkpoint_s=0.0, step_limit_s=0.0)
+    config = replace(job.config, checkpoint_s=0.0, step_limit_s=0.0, silence_limit_s=0.0)
     whole = json.dumps([asdict(manifest), asdict(config)], sort_keys=True)
     return hashlib.sha256(whole.encode()).hexdigest()
 

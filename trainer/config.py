@@ -129,6 +129,9 @@ class TrainConfig:
     # seconds after which a rank that takes no part in a step is given up, and the training
     # starts again; much longer than a step, since the first rank may be writing a checkpoint
     step_limit_s: float = 600.0
+    # seconds without any progress, in whatever part, after which a training is started again; more
+    # than the longest part that says nothing meanwhile: an evaluation, or reading a large snapshot
+    silence_limit_s: float = 3_600.0
     weight_decay: float = 0.01  # AdamW's own default; not searched
     seed: int = 0
     device: Device = "auto"  # a GPU if there is one for each rank

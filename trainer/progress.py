@@ -38,6 +38,7 @@ class Progress:
         self._num_events, self._first_done = 0, 0
         self._bar: tqdm[NoReturn] | None = None
         self._written_s = -math.inf
+        self._reached: tuple[int, int, float | None] = (0, 1, None)
         self._phase = ""
         self._started_s = time.monotonic()
         self.seconds: dict[str, float] = {}
@@ -78,6 +79,11 @@ class Progress:
         if done == total or time.monotonic() - self._written_s > EVERY_S:
             self._write(done, total, loss)
 
+    def alive(self) -> None:
+        """Report that a long step goes on, at most twice a second."""
+        if time.monotonic() - self._written_s > EVERY_S:
+            self._write(*self._reached)
+
     def end(self) -> None:
         """End the last phase."""
         self.phase("")
@@ -94,7 +100,7 @@ class Progress:
     def _write(self, done: int, total: int, loss: float | None) -> None:
         if self._folder is None:
             return
-        self._written_s = time.monotonic()
+        self._written_s, self._reached = time.monotonic(), (done, total, loss)
         finite = loss if loss is not None and math.isfinite(loss) else None
         state = {
             **self._facts,

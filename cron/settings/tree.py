@@ -351,6 +351,7 @@ _TRAIN_RULES: dict[str, Rule] = {
     "whole_array_mb": POSITIVE,
     "checkpoint_s": NOT_NEGATIVE,
     "step_limit_s": POSITIVE,
+    "silence_limit_s": POSITIVE,
     "encoder.max_tokens": AT_LEAST_ONE,
     "encoder.lora_rank": AT_LEAST_ONE,
     "encoder.lora_alpha": AT_LEAST_ONE,

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 _ROLE, _USER = "role", "user_id"
-# A training may have as many ranks without any of them being idle while events are read.
+# A training may have as many ranks with events of their own.
 FEWEST_ROW_GROUPS = 32
 MOST_ROWS_IN_GROUP = 65_536
 

@@ -43,10 +43,14 @@ class _EncodingShare:
 
 
 class EncodingTeam:
-    """All ranks of a training. Alone, or when the first does not lead, it encodes by itself."""
+    """All ranks of a training. Alone, or when the first does not lead, it encodes by itself.
 
-    def __init__(self) -> None:
+    `alive` is called often while it encodes.
+    """
+
+    def __init__(self, alive: Callable[[], None] = lambda: None) -> None:
         self._able: list[int] = [0]
+        self._alive = alive
 
     @contextmanager
     def lead(self) -> Iterator[None]:
@@ -73,7 +77,7 @@ class EncodingTeam:
 
         It cuts batches of `batch_size` in the order given.
         """
-        if len(values_M) < len(self._able) * FEWEST_BATCHES * batch_size or self._able == [0]:
+        if len(values_M) < len(self._able) * FEWEST_BATCHES * batch_size:
             return encode(values_M)
         at_once = len(self._able) * BATCHES_AT_ONCE * batch_size
         sections = [values_M[first : first + at_once] for first in range(0, len(values_M), at_once)]
@@ -82,6 +86,9 @@ class EncodingTeam:
     def _section(
         self, place: EncoderPlace, encode: Encode, values: Sequence[Any], batch_size: int
     ) -> Tensor:
+        self._alive()
+        if self._able == [0]:
+            return encode(values)
         shares = dict(zip(self._able, split(len(values), batch_size, len(self._able)), strict=True))
         wanted = [
             [values[at] for at in shares.get(rank, ())] for rank in range(distributed.num_ranks())

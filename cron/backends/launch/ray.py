@@ -19,6 +19,8 @@ from cron.local.child_environment import RAY, S3
 from cron.urls.files import FileUrl
 from cron.urls.launchers import RayUrl
 from cron.urls.s3 import S3Url
+from trainer.remote_files.sender import newest_checkpoint
+from trainer.remote_files.store import below
 
 
 def open_launcher(url: RayUrl, *, text_cache: Path, artifacts: FileUrl | S3Url) -> TrainerProcess:
@@ -29,6 +31,21 @@ def open_launcher(url: RayUrl, *, text_cache: Path, artifacts: FileUrl | S3Url) 
     driver = (sys.executable, "-m", "trainer.on_ray")
     workers = ("--workers", str(url.most), "--least", str(url.least))
     gpu = ("--gpu",) if url.needs_gpu else ()
-    store = ("--store", trainings_uri(artifacts)) if url.uses_store else ()
-    runner = (*driver, *address, *workers, *gpu, *store)
-    return TrainerProcess(runner, text_cache=text_cache, also=(*RAY, *(S3 if store else ())))
+    runner = (*driver, *address, *workers, *gpu)
+    if not url.uses_store:
+        return TrainerProcess(runner, text_cache=text_cache, also=RAY)
+    store = trainings_uri(artifacts)
+    return TrainerProcess(
+        (*runner, "--store", store),
+        text_cache=text_cache,
+        also=(*RAY, *S3),
+        last_checkpoint=lambda out: _newest(below(store, out.parent.name)),
+    )
+
+
+def _newest(uri: str) -> str | None:
+    """Return the name of the newest stored checkpoint; None without one, or without the store."""
+    try:
+        return newest_checkpoint(uri)
+    except OSError:
+        return None

@@ -12,12 +12,14 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
+from cron.backends.launch.silence import Silence, silent_sentence
 from cron.errors import Stopped, TrainerDied, TrainingFailed
 from cron.local.child_environment import MODEL, RANKS, SYSTEM, only
 from trainer.candidate_files import last_checkpoint_ns
@@ -37,6 +39,7 @@ _CRASH = (
 )  # of C++, of Python's fault handler, and of torchrun, such as a port in use
 _POLL_S = 0.1
 _GONE_WITHIN_S = 10.0
+SILENT = -1000  # the status of a training that was ended since it made no progress
 _GRACE_S = 5.0  # for a training that is stopped to finish a step and write a checkpoint
 
 
@@ -46,7 +49,8 @@ class TrainerProcess:
     `runner` is the command before the trainer's arguments.
     The trainer gets no password: only the variables that any program needs, those of torch, and
     those named in `also`. `settings` are variables of the runner itself. A runner that `restarts`
-    ranks is stopped when one of them says that starting again does not help.
+    ranks is stopped when one of them says that starting again does not help. `last_checkpoint`
+    tells the newest checkpoint of a candidate from others, None without one.
     """
 
     def __init__(
@@ -57,11 +61,13 @@ class TrainerProcess:
         also: Sequence[str] = (),
         settings: Mapping[str, str] | None = None,
         restarts: bool = False,
+        last_checkpoint: Callable[[Path], object] = last_checkpoint_ns,
     ) -> None:
         self._runner = tuple(runner)
         self._also = tuple(also)
         self._settings = dict(settings or {})
         self._restarts = restarts
+        self._last_checkpoint = last_checkpoint
         self._text_cache = text_cache
         self._stopping = threading.Event()
         self._cancelled = threading.Event()
@@ -86,12 +92,19 @@ class TrainerProcess:
         out.parent.mkdir(parents=True, exist_ok=True)
         dump_config(config, out.parent / "config.json")
         trainer_log = out.parent / "trainer.log"
-        ends_at = time.monotonic() + limit_s
-        last_ns, is_second = None, False
+        ends_at_s = time.monotonic() + limit_s
+        newest: object = None
+        is_second = False
         while True:
-            status, printed = self._try(
-                self._command(snapshot, out), self._environment(config), trainer_log, ends_at
+            watch = _Watch(
+                ends_at_s=ends_at_s,
+                silence=Silence(out, limit_s=config.silence_limit_s),
+                printed=_NewLines(trainer_log),
             )
+            status = self._try(self._command(snapshot, out), self._environment(config), watch)
+            printed = watch.printed.all()
+            if status == SILENT:
+                printed += f"{silent_sentence(config.silence_limit_s)}\n"
             if _is_candidate(out):
                 return out
             message = decisive(printed.splitlines())
@@ -100,27 +113,21 @@ class TrainerProcess:
             failed = kind(
                 exit_status=status, limit_s=limit_s, log=trainer_log, tail=_last_words(printed)
             )
-            before_ns, last_ns = last_ns, last_checkpoint_ns(out)
-            has_advanced = last_ns is not None and last_ns != before_ns
+            before, newest = newest, self._last_checkpoint(out)
+            has_advanced = newest is not None and newest != before
             may_repeat = message is None or not is_final(message)
-            if status is None or not may_repeat or (is_second and not has_advanced):
+            # a silence takes so long that it may be repeated until the wall limit
+            is_vain = is_second and not has_advanced and status != SILENT
+            if status is None or not may_repeat or is_vain:
                 raise failed
             is_second = True
             log.warning("%s; resuming from its checkpoint, if it wrote one", failed)
 
     def _try(
-        self,
-        command: Sequence[str],
-        environment: Mapping[str, str],
-        trainer_log: Path,
-        ends_at: float,
-    ) -> tuple[int | None, str]:
-        """Start the trainer once; return its status and what it printed.
-
-        The status is None when the wall limit ended it.
-        """
-        with trainer_log.open("ab") as stream:
-            begin = stream.tell()
+        self, command: Sequence[str], environment: Mapping[str, str], watch: _Watch
+    ) -> int | None:
+        """Start the trainer once and return its status: None when the wall limit ended it."""
+        with watch.printed.file.open("ab") as stream:
             child = subprocess.Popen(
                 command,
                 cwd=_ROOT,
@@ -131,8 +138,7 @@ class TrainerProcess:
                 start_new_session=True,
                 preexec_fn=die_with_parent,  # noqa: PLW1509 - only a system call
             )
-            status = self._wait(child, ends_at, _NewLines(trainer_log, begin))
-        return status, trainer_log.read_bytes()[begin:].decode(errors="replace")
+            return self._wait(child, watch)
 
     def stop(self) -> None:
         """See the port."""
@@ -163,10 +169,8 @@ class TrainerProcess:
         fixed = {"PYTHONUNBUFFERED": "1", "PYTHONFAULTHANDLER": "1"}
         return {**kept, **threads, **fixed, **self._settings}
 
-    def _wait(
-        self, child: subprocess.Popen[bytes], ends_at: float, printed: _NewLines
-    ) -> int | None:
-        """Return the child's status; None when the wall limit ended it."""
+    def _wait(self, child: subprocess.Popen[bytes], watch: _Watch) -> int | None:
+        """Return the child's status; SILENT, or None when the wall limit ended it."""
         grace_s = 0.0
         try:
             while True:
@@ -177,9 +181,11 @@ class TrainerProcess:
                 if self._is_stopping():
                     grace_s = _GRACE_S
                     raise Stopped
-                if time.monotonic() >= ends_at:
+                if time.monotonic() >= watch.ends_at_s:
                     return None
-                if self._restarts and any(map(is_final, printed.read())):
+                if watch.silence.is_over():
+                    return SILENT
+                if self._restarts and any(map(is_final, watch.printed.read())):
                     grace_s = _GRACE_S
                     return 1  # as the rank that said so
         finally:
@@ -187,19 +193,32 @@ class TrainerProcess:
 
 
 class _NewLines:
-    """The lines of a growing file from a place on, each read once."""
+    """The lines that are added to a growing file from now on, each read once."""
 
-    def __init__(self, file: Path, begin: int) -> None:
-        self._file = file
-        self._place = begin
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        self._begin = self._place = file.stat().st_size if file.exists() else 0
 
     def read(self) -> list[str]:
         """Return the whole lines that were added since the last call."""
-        with self._file.open("rb") as stream:
+        with self.file.open("rb") as stream:
             stream.seek(self._place)
             whole, _, _ = stream.read().rpartition(b"\n")
         self._place += len(whole) + 1 if whole else 0
         return whole.decode(errors="replace").splitlines()
+
+    def all(self) -> str:
+        """Return everything that was added."""
+        return self.file.read_bytes()[self._begin :].decode(errors="replace")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Watch:
+    """What ends one try of a training."""
+
+    ends_at_s: float
+    silence: Silence
+    printed: _NewLines
 
 
 def _end_group(child: subprocess.Popen[bytes], *, grace_s: float) -> None:

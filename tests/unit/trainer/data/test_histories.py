@@ -27,7 +27,7 @@ def sequences(lengths: list[int], seed: int) -> Sequences:
         rows=rng.integers(100, size=num_events),
         types=rng.integers(3, size=num_events),
         ratings=np.where(rng.random(num_events) < 0.5, 3.0, np.nan),
-        at_s=np.arange(num_events) * 60.0,
+        at_s=np.arange(num_events, dtype=np.float64),
         positive=rng.random(num_events) < 0.8,
         learnable=rng.random(num_events) < 0.8,
         user_bounds=bounds,
