@@ -32,7 +32,7 @@ from trainer.data.dataset import (
     read_share,
 )
 from trainer.data.encoding_team import EncodingTeam
-from trainer.data.event_counts import EventCounts
+from trainer.data.event_counts import StartCounts
 from trainer.data.event_file import EventFile
 from trainer.data.pictures import read_pictures, with_pictures
 from trainer.data.sampling import Sequences, build_sequences
@@ -160,10 +160,16 @@ def _start(job: Job, manifest: SnapshotManifest, live: Bundle | None, progress: 
     """Read this rank's events and make the start bundle."""
     file = job.events or EventFile.local(job.snapshot / EVENTS)
     events = read_share(file, distributed.rank(), distributed.num_ranks())
-    counts = EventCounts.of_all_ranks(events, job.config.signals)
+    counts = StartCounts.of_all_ranks(events, job.config.signals)
     progress.phase("encode")
-    team = EncodingTeam(progress.alive)
-    bundle = _shared_bundle(job, manifest, counts, live, team)
+    source = StartSource(
+        snapshot=job.snapshot,
+        mode=manifest.mode,
+        config=job.config,
+        cache=_cache(job),
+        team=EncodingTeam(progress.alive),
+    )
+    bundle = _shared_bundle(source, counts, live)
     if isinstance(bundle.model, Baseline) or manifest.mode == "items":
         return _Start(bundle=bundle, sequences=None)
     clipped = events.within(bundle.manifest.rating_scale)
@@ -172,13 +178,7 @@ def _start(job: Job, manifest: SnapshotManifest, live: Bundle | None, progress: 
     return _Start(bundle=bundle, sequences=replace(sequences, slates=slates))
 
 
-def _shared_bundle(
-    job: Job,
-    manifest: SnapshotManifest,
-    counts: EventCounts,
-    live: Bundle | None,
-    team: EncodingTeam,
-) -> Bundle:
+def _shared_bundle(source: StartSource, counts: StartCounts, live: Bundle | None) -> Bundle:
     """Make the start bundle on the first rank and return a copy on every rank.
 
     The others encode their share of texts and pictures. Only the first rank's bundle has the
@@ -186,10 +186,10 @@ def _shared_bundle(
     """
     made = None
     if distributed.rank() == 0:
-        with team.lead():
-            made = _made_bundle(job, manifest, counts, live, team)
+        with source.team.lead():
+            made = _made_bundle(source, counts, live)
     else:
-        team.assist()
+        source.team.assist()
     shared = distributed.from_first(
         lambda: replace(made, encoder=None, picture_encoder=None) if made is not None else None
     )
@@ -199,24 +199,15 @@ def _shared_bundle(
     return replace(shared, encoder=made.encoder, picture_encoder=made.picture_encoder)
 
 
-def _made_bundle(
-    job: Job,
-    manifest: SnapshotManifest,
-    counts: EventCounts,
-    live: Bundle | None,
-    team: EncodingTeam,
-) -> Bundle:
-    source = StartSource(
-        snapshot=job.snapshot, mode=manifest.mode, config=job.config, cache=_cache(job), team=team
-    )
+def _made_bundle(source: StartSource, counts: StartCounts, live: Bundle | None) -> Bundle:
     pictured = with_pictures(
         start_bundle(source, counts, live),
-        read_pictures(job.snapshot),
-        job.config.pictures,
-        cache=_cache(job),
-        team=team,
+        read_pictures(source.snapshot),
+        source.config.pictures,
+        cache=source.cache,
+        team=source.team,
     )
-    return with_slots(pictured, live, job.config)
+    return with_slots(pictured, live, source.config)
 
 
 def _cache(job: Job) -> Path:

@@ -16,7 +16,7 @@ from recommender.config import ModelConfig
 from recommender.network.model import ItemFacts, TwoTowers
 from trainer.config import TrainConfig
 from trainer.data.dataset import Ints
-from trainer.data.histories import GroupReader, Histories
+from trainer.data.histories import GroupReader, SharedHistories
 from trainer.data.sampling import Sequences, batches, draw_withheld
 from trainer.learning.optimizer import Optimizer
 from trainer.learning.step import Step
@@ -67,7 +67,7 @@ def timed_steps(model: TwoTowers, facts: ItemFacts, items_E: Ints) -> tuple[Step
     sequences = made_up_sequences(items_E, generator)
     optimizer = Optimizer(model.train(), weight_decay=0.01)
     trainee = Trainee(model=model, optimizer=optimizer, source=FixedFacts(facts))
-    histories = Histories(sequences)
+    histories = SharedHistories(sequences)
     step = Step(trainee, histories, TrainConfig(batch_size=WINDOWS))
     windows = histories.cut(max_history=model.config.max_history, generator=generator)
     groups = batches(windows.lengths_W, batch_size=WINDOWS, generator=generator)

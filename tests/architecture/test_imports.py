@@ -171,6 +171,8 @@ ALLOWED: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
             "trainer.machine.elastic_agent",
             "trainer.machine.sentences",
             "trainer.machine.retries",
+            "trainer.remote_files.sender",
+            "trainer.remote_files.store",
         ),
     ),
     (

@@ -1,4 +1,4 @@
-"""What the start of a training has to know of the events: counts of items and of their ratings.
+"""Counts of events by item, and of ratings: what the start of a training knows of them.
 
 Counts of parts of the events add up exactly, so they do not depend on how the events are divided
 among ranks.
@@ -23,7 +23,7 @@ _NO_ROW = -1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EventCounts:
+class StartCounts:
     """Counts of events by item.
 
     `first_seq_I` is the number of an item's first event of any kind. The rest counts targets that
@@ -39,7 +39,7 @@ class EventCounts:
     count_P: Ints
 
     @classmethod
-    def of(cls, events: EventTable, signals: Signals) -> EventCounts:
+    def of(cls, events: EventTable, signals: Signals) -> StartCounts:
         """Count some events; a user counts once for an item, and once among its ratings."""
         target_E = events.role_is("target") & events.attracts(signals)
         rated_E = target_E & events.first_rating_E & ~np.isnan(events.rating_E)
@@ -61,14 +61,14 @@ class EventCounts:
         )
 
     @classmethod
-    def of_all_ranks(cls, events: EventTable, signals: Signals) -> EventCounts:
+    def of_all_ranks(cls, events: EventTable, signals: Signals) -> StartCounts:
         """Return the counts of all ranks' events on the first rank; on others, those of theirs."""
         mine = cls.of(events, signals)
         every = distributed.from_all(mine)
         return cls.added_up(every) if distributed.rank() == 0 else mine
 
     @classmethod
-    def added_up(cls, parts: Sequence[EventCounts]) -> EventCounts:
+    def added_up(cls, parts: Sequence[StartCounts]) -> StartCounts:
         """Return the counts of all parts together."""
         if len(parts) == 1:
             return parts[0]
@@ -98,8 +98,12 @@ class EventCounts:
 
     def rows(self, catalogue: Catalogue) -> Ints:
         """Return the row of each item in a catalogue; −1 where the catalogue lacks it."""
-        found = (catalogue.row(item_id) for item_id in self.items)
-        return np.array([_NO_ROW if row is None else row for row in found], np.int64)
+        row_I = np.full(len(self.items), _NO_ROW, np.int64)
+        for number, item_id in enumerate(self.items):
+            row = catalogue.row(item_id)
+            if row is not None:
+                row_I[number] = row
+        return row_I
 
     def by_appearance(self) -> list[CatalogueItem]:
         """Return the items by first appearance in the journal.

@@ -1,4 +1,4 @@
-"""An event file of a snapshot, local or in a store, and the shards of it that each rank reads.
+"""An event file of a snapshot, local or in a store, and its shards, some for each rank.
 
 A shard is some row groups, one after the other, with all events of their users. Shards are in the
 order of the users. Each rank has some shards in a row, so that all ranks together read the file in

@@ -1,4 +1,4 @@
-"""The histories of all ranks: each rank holds those of its users, and gets the others' by windows.
+"""The histories of all ranks: each holds those of its users and exchanges windows of them.
 
 The windows of an epoch are those of one rank that holds everything, in the same order. The events
 of some batches are exchanged together, before the first of them is needed.
@@ -62,7 +62,7 @@ class Windows:
         return lengths_W
 
 
-class Histories:
+class SharedHistories:
     """The sequences of this rank's users, and what it has to know of those of other ranks."""
 
     def __init__(self, own: Sequences, *, limit_s: float = _NO_LIMIT_S) -> None:
@@ -120,7 +120,7 @@ class Histories:
         mine_W4 -= [self._first_user, *[self._first_place] * 3]
         excerpt = excerpt_of(self.own, _as_windows(mine_W4))
         every = distributed.arrays_of_all(_arrays(excerpt), limit_s=self._limit_s)
-        whole = _joined(every, self.own.slates)
+        whole = _join(every, self.own.slates)
         user_W = np.empty(len(chosen_W4), np.int64)
         user_W[np.argsort(owner_W, kind="stable")] = np.arange(len(chosen_W4))
         start_W = whole.user_bounds[user_W]
@@ -132,7 +132,9 @@ class Histories:
 class GroupReader:
     """Reads the groups of an epoch one after the other; all ranks read the same ones."""
 
-    def __init__(self, histories: Histories, windows: Windows, groups: Sequence[Ints]) -> None:
+    def __init__(
+        self, histories: SharedHistories, windows: Windows, groups: Sequence[Ints]
+    ) -> None:
         self._histories = histories
         self._windows = windows
         self._groups = groups
@@ -220,7 +222,7 @@ def _arrays(excerpt: Sequences) -> dict[str, Array]:
     return arrays
 
 
-def _joined(parts: Sequence[dict[str, Array]], own_slates: SlatePlaces | None) -> Sequences:
+def _join(parts: Sequence[dict[str, Array]], own_slates: SlatePlaces | None) -> Sequences:
     """Return the excerpts of all ranks as one, with the histories in the order of the ranks."""
     users = np.cumsum([0, *(len(one["user_bounds"]) - 1 for one in parts)])
     places = np.cumsum([0, *(len(one["rows"]) for one in parts)])

@@ -24,7 +24,7 @@ from recommender.item_arrays import Whitening
 from recommender.network.model import Baseline, ItemFacts, Recommender, TwoTowers, new_model
 from trainer.config import Mode, TrainConfig
 from trainer.data.dataset import Floats, Ints, read_facts, read_items
-from trainer.data.event_counts import EventCounts
+from trainer.data.event_counts import StartCounts
 from trainer.data.neighbour_names import encoder_text, encoder_texts
 from trainer.data.texts import TextVectors, fit_whitening
 
@@ -46,11 +46,11 @@ class Added:
     """The items that a snapshot adds, and the counts of its events."""
 
     items: Iterable[CatalogueItem]  # read once
-    counts: EventCounts
+    counts: StartCounts
     facts: KnowledgeGraph | None = None  # all of them; None where the parent's still hold
 
     @classmethod
-    def in_snapshot(cls, snapshot: Path, counts: EventCounts) -> Added:
+    def in_snapshot(cls, snapshot: Path, counts: StartCounts) -> Added:
         """Return what a snapshot adds beside its events; raise SnapshotError."""
         items = read_items(snapshot / "items.parquet")
         return cls(items=items, counts=counts, facts=read_facts(snapshot / "facts.parquet"))
@@ -178,7 +178,7 @@ def _with_texts(bundle: Bundle, own_texts: OwnTexts, texts: TextVectors) -> Bund
     return bundle
 
 
-def _count_events(bundle: Bundle, counts: EventCounts) -> Bundle:
+def _count_events(bundle: Bundle, counts: StartCounts) -> Bundle:
     """Count the target events.
 
     The first ratings fix mean and standard deviation until the next full retrain. A user counts

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from recommender.bundle import Bundle
@@ -10,7 +10,7 @@ from recommender.catalogue.catalogue import Catalogue
 from trainer.config import Mode, TrainConfig
 from trainer.data.captions import with_captions
 from trainer.data.encoding_team import EncodingTeam
-from trainer.data.event_counts import EventCounts
+from trainer.data.event_counts import StartCounts
 from trainer.data.pictures import read_pictures
 from trainer.data.start import Added, CannotStart, grown_bundle, new_bundle
 from trainer.data.texts import TextVectors
@@ -27,10 +27,10 @@ class StartSource:
     mode: Mode
     config: TrainConfig
     cache: Path
-    team: EncodingTeam | None = None
+    team: EncodingTeam = field(default_factory=EncodingTeam)
 
 
-def start_bundle(source: StartSource, counts: EventCounts, live: Bundle | None) -> Bundle:
+def start_bundle(source: StartSource, counts: StartCounts, live: Bundle | None) -> Bundle:
     """Return a new bundle, or the live one with what the snapshot adds; raise CannotStart."""
     config, cache = source.config, source.cache
     is_new = source.mode in ("full", "baseline")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from trainer.config import TrainConfig
-from trainer.data.histories import Histories
+from trainer.data.histories import SharedHistories
 from trainer.report import PolicyGradientReport
 
 
@@ -30,7 +30,7 @@ class Learned:
 
     @classmethod
     def of(
-        cls, epochs: Sequence[EpochResult], histories: Histories, config: TrainConfig
+        cls, epochs: Sequence[EpochResult], histories: SharedHistories, config: TrainConfig
     ) -> Learned:
         """Return what epochs over some histories measured."""
         losses = tuple(one.loss for one in epochs)

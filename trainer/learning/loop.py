@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from trainer.config import TrainConfig
-from trainer.data.histories import GroupReader, Histories
+from trainer.data.histories import GroupReader, SharedHistories
 from trainer.data.sampling import Sequences, batches, draw_withheld
 from trainer.learning.checkpoint import Checkpoints, Reached
 from trainer.learning.learned import EpochResult, Learned
@@ -73,7 +73,7 @@ class _Course:
     """What every epoch of a training needs."""
 
     trainee: Trainee
-    histories: Histories
+    histories: SharedHistories
     config: TrainConfig
     schedule: Schedule
     checkpoints: Checkpoints | None
@@ -96,7 +96,7 @@ def train(
     with None nothing is kept. Raise Preempted after a notice, with a checkpoint.
     """
     reached = checkpoints.load(trainee) if checkpoints is not None else Reached()
-    histories = Histories(sequences, limit_s=config.step_limit_s)
+    histories = SharedHistories(sequences, limit_s=config.step_limit_s)
     course = _Course(
         trainee=trainee,
         histories=histories,

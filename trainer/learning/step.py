@@ -19,7 +19,7 @@ from torch.nn.utils import clip_grad_norm_
 from recommender.network.model import ItemBlock, TwoTowers
 from recommender.network.tensors import rows_at
 from trainer.config import TrainConfig
-from trainer.data.histories import Group, GroupReader, Histories
+from trainer.data.histories import Group, GroupReader, SharedHistories
 from trainer.data.sampling import TrainBatch, Withheld, assemble, batches
 from trainer.learning.losses import LossSums, counts, learning_rows
 from trainer.learning.negatives import Negatives
@@ -58,7 +58,7 @@ class Step:
     def __init__(
         self,
         trainee: Trainee,
-        histories: Histories,
+        histories: SharedHistories,
         config: TrainConfig,
         *,
         is_preempted: Callable[[], bool] = lambda: False,

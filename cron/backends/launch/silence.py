@@ -1,4 +1,4 @@
-"""Notices that a training makes no progress, whatever part of it hangs, and wherever it runs."""
+"""Notices that a training makes no progress, whatever part of it hangs."""
 
 from __future__ import annotations
 

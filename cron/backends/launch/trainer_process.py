@@ -96,13 +96,13 @@ class TrainerProcess:
         newest: object = None
         is_second = False
         while True:
-            watch = _Watch(
+            limits = _TryLimits(
                 ends_at_s=ends_at_s,
                 silence=Silence(out, limit_s=config.silence_limit_s),
                 printed=_NewLines(trainer_log),
             )
-            status = self._try(self._command(snapshot, out), self._environment(config), watch)
-            printed = watch.printed.all()
+            status = self._try(self._command(snapshot, out), self._environment(config), limits)
+            printed = limits.printed.all()
             if status == SILENT:
                 printed += f"{silent_sentence(config.silence_limit_s)}\n"
             if _is_candidate(out):
@@ -124,10 +124,10 @@ class TrainerProcess:
             log.warning("%s; resuming from its checkpoint, if it wrote one", failed)
 
     def _try(
-        self, command: Sequence[str], environment: Mapping[str, str], watch: _Watch
+        self, command: Sequence[str], environment: Mapping[str, str], limits: _TryLimits
     ) -> int | None:
         """Start the trainer once and return its status: None when the wall limit ended it."""
-        with watch.printed.file.open("ab") as stream:
+        with limits.printed.file.open("ab") as stream:
             child = subprocess.Popen(
                 command,
                 cwd=_ROOT,
@@ -138,7 +138,7 @@ class TrainerProcess:
                 start_new_session=True,
                 preexec_fn=die_with_parent,  # noqa: PLW1509 - only a system call
             )
-            return self._wait(child, watch)
+            return self._wait(child, limits)
 
     def stop(self) -> None:
         """See the port."""
@@ -169,7 +169,7 @@ class TrainerProcess:
         fixed = {"PYTHONUNBUFFERED": "1", "PYTHONFAULTHANDLER": "1"}
         return {**kept, **threads, **fixed, **self._settings}
 
-    def _wait(self, child: subprocess.Popen[bytes], watch: _Watch) -> int | None:
+    def _wait(self, child: subprocess.Popen[bytes], limits: _TryLimits) -> int | None:
         """Return the child's status; SILENT, or None when the wall limit ended it."""
         grace_s = 0.0
         try:
@@ -181,11 +181,11 @@ class TrainerProcess:
                 if self._is_stopping():
                     grace_s = _GRACE_S
                     raise Stopped
-                if time.monotonic() >= watch.ends_at_s:
+                if time.monotonic() >= limits.ends_at_s:
                     return None
-                if watch.silence.is_over():
+                if limits.silence.is_over():
                     return SILENT
-                if self._restarts and any(map(is_final, watch.printed.read())):
+                if self._restarts and any(map(is_final, limits.printed.read())):
                     grace_s = _GRACE_S
                     return 1  # as the rank that said so
         finally:
@@ -213,7 +213,7 @@ class _NewLines:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Watch:
+class _TryLimits:
     """What ends one try of a training."""
 
     ends_at_s: float

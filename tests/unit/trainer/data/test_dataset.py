@@ -20,7 +20,7 @@ from trainer.data.dataset import (
     read_items,
     read_manifest,
 )
-from trainer.data.event_counts import EventCounts
+from trainer.data.event_counts import StartCounts
 
 
 def table(tmp_path: Path, rows: list[PlantedRow]) -> EventTable:
@@ -123,7 +123,7 @@ def test_items_of_events_come_by_first_appearance_in_the_journal(tmp_path: Path)
         PlantedRow(seq=1, user_id="b", item_id="y", at_us=2),
         PlantedRow(seq=3, user_id="b", item_id="x", at_us=3),
     ]
-    counts = EventCounts.of(table(tmp_path, rows), Signals())
+    counts = StartCounts.of(table(tmp_path, rows), Signals())
     assert [item.item_id for item in counts.by_appearance()] == ["y", "x"]
 
 
@@ -131,7 +131,7 @@ def test_an_empty_file_is_an_empty_table(tmp_path: Path) -> None:
     events = table(tmp_path, [])
     assert len(events) == 0
     assert events.rows(Catalogue()).tolist() == []
-    assert EventCounts.of(events, Signals()).by_appearance() == []
+    assert StartCounts.of(events, Signals()).by_appearance() == []
     assert events.role_is("target").tolist() == []
 
 

@@ -7,13 +7,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainer.data.histories import WINDOWS_AT_ONCE, GroupReader, Histories, excerpt_of
+from trainer.data.histories import WINDOWS_AT_ONCE, GroupReader, SharedHistories, excerpt_of
 from trainer.data.sampling import Sequences, TrainBatch, Window, Withheld, assemble, batches
 from trainer.data.slate_places import SlatePlaces
 
 
 def sequences(lengths: list[int], seed: int) -> Sequences:
-    """Histories with impressions and slates at random places, the ends included."""
+    """SharedHistories with impressions and slates at random places, the ends included."""
     rng = np.random.default_rng(seed)
     bounds = np.cumsum([0, *lengths])
     pairs = [
@@ -84,13 +84,13 @@ def test_windows_taken_out_give_the_same_batch(lengths: list[int], seed: int, ev
 
 
 def as_windows(data: Sequences, seed: int) -> list[Window]:
-    cut = Histories(data).cut(max_history=10, generator=np.random.default_rng(seed))
-    return Histories(data).gather(cut.columns_W4)[1]
+    cut = SharedHistories(data).cut(max_history=10, generator=np.random.default_rng(seed))
+    return SharedHistories(data).gather(cut.columns_W4)[1]
 
 
 def test_groups_are_read_from_any_place() -> None:
     """A training that goes on from a checkpoint reads the groups that are left."""
-    histories = Histories(sequences([20] * 50, seed=0))
+    histories = SharedHistories(sequences([20] * 50, seed=0))
     windows = histories.cut(max_history=10, generator=np.random.default_rng(1))
     generator = np.random.default_rng(2)
     groups = batches(windows.lengths_W, batch_size=8, generator=generator)

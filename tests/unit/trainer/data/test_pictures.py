@@ -20,7 +20,7 @@ from tests.planted import planted_items, write_planted_snapshot
 from tests.vision_models import write_vision_model
 from trainer.config import TrainConfig
 from trainer.data.dataset import read_events, read_items
-from trainer.data.event_counts import EventCounts
+from trainer.data.event_counts import StartCounts
 from trainer.data.pictures import SnapshotPictures, read_pictures, with_pictures
 from trainer.data.start import Added, CannotStart, grown_bundle, new_bundle
 from trainer.data.texts import TextVectors
@@ -43,7 +43,7 @@ def start_bundle(folder: Path) -> Bundle:
 def added_of(snapshot: Path) -> Added:
     events = read_events(snapshot / "events.parquet")
     return Added(
-        items=read_items(snapshot / "items.parquet"), counts=EventCounts.of(events, Signals())
+        items=read_items(snapshot / "items.parquet"), counts=StartCounts.of(events, Signals())
     )
 
 

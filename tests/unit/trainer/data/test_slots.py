@@ -19,7 +19,7 @@ from recommender.retrieval.picture_vectors import vectors_of_pictures
 from tests.planted import planted_items, write_planted_snapshot
 from trainer.config import FactsConfig, FusionConfig, TrainConfig
 from trainer.data.dataset import read_events
-from trainer.data.event_counts import EventCounts
+from trainer.data.event_counts import StartCounts
 from trainer.data.slots import with_slots
 from trainer.data.start import Added, CannotStart, grown_bundle, new_bundle
 from trainer.data.texts import TextVectors
@@ -45,7 +45,7 @@ def snapshot_parts(
 ) -> Added:
     events = read_events(snapshot_of(tmp_path) / "events.parquet")
     graph = KnowledgeGraph.of(facts) if facts is not None else None
-    return Added(items=items, counts=EventCounts.of(events, Signals()), facts=graph)
+    return Added(items=items, counts=StartCounts.of(events, Signals()), facts=graph)
 
 
 def texts(tmp_path: Path) -> TextVectors:

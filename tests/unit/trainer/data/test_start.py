@@ -13,15 +13,15 @@ from recommender.config import EncoderConfig, Signals
 from tests.planted import planted_items, planted_rows, write_planted_snapshot, write_rows
 from trainer.config import TrainConfig
 from trainer.data.dataset import read_events, read_items
-from trainer.data.event_counts import EventCounts
+from trainer.data.event_counts import StartCounts
 from trainer.data.start import Added, grown_bundle, new_bundle
 from trainer.data.texts import TextVectors
 
 WORDS = EncoderConfig(model="words")
 
 
-def counts_in(path: Path) -> EventCounts:
-    return EventCounts.of(read_events(path), Signals())
+def counts_in(path: Path) -> StartCounts:
+    return StartCounts.of(read_events(path), Signals())
 
 
 def start_bundle(tmp_path: Path, *, num_items: int, whole_array_mb: float = 32.0) -> Bundle:

@@ -17,7 +17,7 @@ from recommender.config import EncoderConfig, ModelConfig, Signals
 from tests.planted import planted_items, write_planted_snapshot
 from trainer.config import FusionConfig, TrainConfig
 from trainer.data.dataset import read_events
-from trainer.data.event_counts import EventCounts
+from trainer.data.event_counts import StartCounts
 from trainer.data.slots import with_slots
 from trainer.data.start import Added, CannotStart, grown_bundle, new_bundle
 from trainer.data.texts import TextVectors
@@ -41,7 +41,7 @@ def parts_of(tmp_path: Path, items: list[CatalogueItem]) -> Added:
     folder = tmp_path / "snapshot"
     snapshot = folder if folder.exists() else write_planted_snapshot(folder)
     events = read_events(snapshot / "events.parquet")
-    return Added(items=items, counts=EventCounts.of(events, Signals()), facts=None)
+    return Added(items=items, counts=StartCounts.of(events, Signals()), facts=None)
 
 
 def config_of(file: Path) -> TrainConfig:

@@ -12,7 +12,7 @@ from recommender.network.model import ItemBlock, ItemFacts, ItemSide, TwoTowers
 from tests.unit.trainer.learning.test_losses import batch
 from tests.unit.trainer.learning.test_step import NUM_ITEMS, large_model, sequences
 from trainer.config import PolicyGradientConfig, TrainConfig
-from trainer.data.histories import Group, Histories
+from trainer.data.histories import Group, SharedHistories
 from trainer.data.sampling import Window, Withheld
 from trainer.data.slate_places import NO_ITEM, SlateBatch, SlatePlaces
 from trainer.learning.losses import batch_losses, counts
@@ -166,7 +166,7 @@ def test_the_term_needs_enough_effective_choices(floor: float, is_trained: bool)
             model=model, optimizer=Optimizer(model, weight_decay=0.0), source=FixedFacts(facts)
         )
         lives = replace(sequences(), slates=served)
-        step = Step(trainee, Histories(lives), config)
+        step = Step(trainee, SharedHistories(lives), config)
         size = step.begin_epoch()
         assert (size is None) == (served is None)
         assert size is None or size == pytest.approx(2.0, rel=1e-4)

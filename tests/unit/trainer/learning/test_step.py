@@ -9,7 +9,7 @@ from recommender.config import ModelConfig
 from recommender.network.model import ItemBlock, ItemFacts, TwoTowers
 from tests.unit.trainer.learning.test_losses import batch
 from trainer.config import PolicyGradientConfig, TrainConfig
-from trainer.data.histories import Group, Histories
+from trainer.data.histories import Group, SharedHistories
 from trainer.data.sampling import Sequences, Window, Withheld
 from trainer.learning.losses import batch_losses
 from trainer.learning.negatives import NegativeSampler
@@ -96,7 +96,7 @@ def test_a_step_moves_named_rows_and_met_negatives() -> None:
     optimizer = Optimizer(model, weight_decay=0.0)
     trainee = Trainee(model=model, optimizer=optimizer, source=FixedFacts(facts))
     window = Window(user=0, start=0, first=0, stop=len(ROWS))
-    Step(trainee, Histories(sequences()), CONFIG).run(
+    Step(trainee, SharedHistories(sequences()), CONFIG).run(
         Group.of(sequences(), [window]), [Withheld()], lr=1e-2
     )
     moved_X = (model.table.detach() != before_NE).any(dim=1).nonzero().squeeze(1)
@@ -112,7 +112,7 @@ def test_every_met_row_has_taken_every_step_when_settled() -> None:
     optimizer = Optimizer(model, weight_decay=0.0)
     step = Step(
         Trainee(model=model, optimizer=optimizer, source=FixedFacts(facts)),
-        Histories(sequences()),
+        SharedHistories(sequences()),
         CONFIG,
     )
     for stop in (2, 3, 5):  # other windows draw other negatives

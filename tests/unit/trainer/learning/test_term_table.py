@@ -11,7 +11,7 @@ from recommender.config import FACTS, ModelConfig, Slot
 from recommender.network.links import Links
 from recommender.network.model import ItemFacts, TwoTowers
 from tests.unit.trainer.learning.test_step import CONFIG, ROWS, large_model, sequences
-from trainer.data.histories import Group, Histories
+from trainer.data.histories import Group, SharedHistories
 from trainer.data.sampling import Window, Withheld
 from trainer.learning.averaging import move_towards, weights_of
 from trainer.learning.optimizer import Optimizer
@@ -55,7 +55,7 @@ def trainee_of(model: TwoTowers, facts: ItemFacts) -> Trainee:
 def test_a_step_changes_the_terms_of_its_items_alone() -> None:
     model, facts = model_with_facts()
     trainee = trainee_of(model, facts)
-    Step(trainee, Histories(sequences()), CONFIG).run(whole_group(), [Withheld()], lr=1e-2)
+    Step(trainee, SharedHistories(sequences()), CONFIG).run(whole_group(), [Withheld()], lr=1e-2)
     assert model.terms is not None
     moved_X = model.terms.any(1).nonzero().squeeze(1)
     assert {0, 1 + 7 // 2, 1 + 499 // 2} <= set(moved_X.tolist())
@@ -103,7 +103,7 @@ def test_terms_of_items_that_nobody_met_stay() -> None:
     counts_N[100:102] = 0.0  # the only items of term 51
     facts = replace(facts, counts_N=counts_N)
     whole = replace(CONFIG, full_softmax_items=10_000)
-    Step(trainee_of(model, facts), Histories(sequences()), whole).run(
+    Step(trainee_of(model, facts), SharedHistories(sequences()), whole).run(
         whole_group(), [Withheld()], lr=1e-2
     )
     assert model.terms is not None
@@ -114,7 +114,7 @@ def test_terms_of_items_that_nobody_met_stay() -> None:
 def test_the_state_of_terms_is_restored_and_grows() -> None:
     model, facts = model_with_facts()
     trainee = trainee_of(model, facts)
-    Step(trainee, Histories(sequences()), CONFIG).run(whole_group(), [Withheld()], lr=1e-2)
+    Step(trainee, SharedHistories(sequences()), CONFIG).run(whole_group(), [Withheld()], lr=1e-2)
     state = trainee.optimizer.state()
     slot = model.slot_list[0]
     grown = TwoTowers(model.config, NUM_ITEMS, (slot,), num_terms=NUM_TERMS + 9)
@@ -131,7 +131,7 @@ def test_an_update_serves_other_terms_as_before() -> None:
     served = weights_of(model)
     trainee = trainee_of(model, facts)
     trainee.optimizer.begin_update()
-    Step(trainee, Histories(sequences()), CONFIG).run(whole_group(), [Withheld()], lr=1e-2)
+    Step(trainee, SharedHistories(sequences()), CONFIG).run(whole_group(), [Withheld()], lr=1e-2)
     recent = {name: table.recent_rows() for name, table in trainee.optimizer.tables.items()}
     assert model.terms is not None
     trained_TW = model.terms.detach().clone()
