@@ -83,8 +83,28 @@ def training(launch: Callable[[], Path]) -> Iterator[list[BaseException]]:
     assert not thread.is_alive()
 
 
+def slow_down(ranks: list[psutil.Process]) -> None:
+    """Let processes run for a tenth of two seconds."""
+    for _ in range(8):
+        for process in ranks:
+            process.suspend()
+        threading.Event().wait(0.225)
+        for process in ranks:
+            process.resume()
+        threading.Event().wait(0.025)
+
+
+def agent_of(out: Path) -> psutil.Process:
+    """Return torchrun on the machine that started a training, where all machines meet."""
+    (agent,) = (one for one in trainers(out) if "torch.distributed.run" in one.cmdline())
+    return agent
+
+
 def test_a_machine_joins_hangs_and_is_gone(meeting: str, tmp_path: Path) -> None:
-    """The training goes on each time, and its log says why it started again."""
+    """The training goes on each time, and its log says why it started again.
+
+    Before it hangs it is slow, and the agent at which the machines meet is killed.
+    """
     snapshot, out = small_snapshot(tmp_path / "snapshot"), tmp_path / "runs" / "candidate"
     launcher = open_launcher(
         f"{url(meeting)}&files=store",
@@ -95,7 +115,11 @@ def test_a_machine_joins_hangs_and_is_gone(meeting: str, tmp_path: Path) -> None
     with training(lambda: launcher.train(snapshot, config, out, limit_s=LIMIT_S)) as ended:
         alone = wait_for(out, num_ranks=1, after=0)
         with helper(meeting, tmp_path / "helper") as joined:
-            together = wait_for(out, num_ranks=2, after=alone)
+            joint = wait_for(out, num_ranks=2, after=alone)
+            slow_down(psutil.Process(joined.pid).children(recursive=True))
+            slow = wait_for(out, num_ranks=2, after=joint)
+            agent_of(out).kill()
+            together = wait_for(out, num_ranks=2, after=slow)
             assert list((tmp_path / "helper").glob("freshet-training-*/snapshot/manifest.json"))
             machine = [psutil.Process(joined.pid), *psutil.Process(joined.pid).children(True)]
             for process in machine:
@@ -103,7 +127,7 @@ def test_a_machine_joins_hangs_and_is_gone(meeting: str, tmp_path: Path) -> None
             again = wait_for(out, num_ranks=1, after=together)
             for process in machine:
                 process.kill()
-        assert alone < together < again
+        assert alone < joint < slow < together < again
         launcher.cancel()
     assert [type(error) for error in ended] == [Stopped]
     log = (out.parent / "trainer.log").read_text()

@@ -323,6 +323,31 @@ out.mkdir()
 """
 
 
+HANG_AT_FIRST = """
+import os, pathlib, signal, sys
+out = pathlib.Path(sys.argv[sys.argv.index("--out") + 1])
+partial = out.with_name(f"{out.name}.partial")
+if partial.exists():
+    out.mkdir()
+    (out / "report.json").touch()
+else:
+    partial.mkdir()
+    (partial / "progress.json").touch()
+    os.kill(os.getpid(), signal.SIGSTOP)
+"""
+
+
+def test_a_training_that_hangs_is_started_again(
+    snapshot: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whatever it does while it hangs: it makes no progress."""
+    out = tmp_path / "runs" / "candidate"
+    launcher = TrainerProcess((sys.executable, "-c", HANG_AT_FIRST), text_cache=tmp_path)
+    config = replace(QUICK, silence_limit_s=3.0)
+    assert launcher.train(snapshot, config, out, limit_s=LIMIT_S) == out
+    assert "no progress for 3 s, which is train.silence_limit_s" in caplog.text
+
+
 def test_a_death_while_checkpoints_are_renamed(snapshot: Path, tmp_path: Path) -> None:
     """Each start got further, although the newest checkpoint has no name of its own yet."""
     out = tmp_path / "runs" / "candidate"

@@ -90,15 +90,18 @@ def progress(out: Path) -> dict[str, float]:
 def test_a_lost_worker_does_not_change_the_candidate(
     cluster: RayCluster, bucket: str, snapshot: Path, tmp_path: Path
 ) -> None:
-    """The files travel through a bucket: the machines share no folder."""
-    config = replace(QUICK, full_epochs=300)
+    """One hangs, and later one is killed. The files travel through a bucket."""
+    config = replace(QUICK, full_epochs=300, step_limit_s=3.0)
     alone, out = tmp_path / "alone" / "candidate", tmp_path / "ray" / "candidate"
 
-    def kill_a_worker() -> None:
+    def hang_one_and_kill_one() -> None:
+        until(lambda: progress(out).get("done", 0) > 0, limit_s=LIMIT_S)
+        cluster.ranks()[-1].suspend()
+        until(lambda: progress(out).get("starts") == 2, limit_s=LIMIT_S)
         until(lambda: progress(out).get("done", 0) > 0, limit_s=LIMIT_S)
         cluster.ranks()[-1].kill()
 
-    killing = Beside(kill_a_worker)
+    killing = Beside(hang_one_and_kill_one)
     through_bucket = f"{cluster.url}?workers=2&files=store"
     for url, to in ((EMBEDDED["process"], alone), (through_bucket, out)):
         launcher = open_launcher(url, text_cache=tmp_path / "texts", artifacts=bucket)

@@ -103,7 +103,9 @@ class TrainerProcess:
             )
             status = self._try(self._command(snapshot, out), self._environment(config), limits)
             printed = limits.printed.all()
-            if status == SILENT:
+            is_silent = status == SILENT
+            if is_silent:
+                status = -signal.SIGKILL
                 printed += f"{silent_sentence(config.silence_limit_s)}\n"
             if _is_candidate(out):
                 return out
@@ -117,7 +119,7 @@ class TrainerProcess:
             has_advanced = newest is not None and newest != before
             may_repeat = message is None or not is_final(message)
             # a silence takes so long that it may be repeated until the wall limit
-            is_vain = is_second and not has_advanced and status != SILENT
+            is_vain = is_second and not has_advanced and not is_silent
             if status is None or not may_repeat or is_vain:
                 raise failed
             is_second = True
