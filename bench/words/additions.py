@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from bench.words import frozen_wordings, unseen_wordings
+from bench.words import frozen_wordings, remark_wordings, unseen_wordings
 from bench.words.film_sentences import (
     CHINESE,
     CHINESE_LATER,
@@ -242,6 +242,7 @@ def wording_sets() -> Sequence[WordingSet]:
         _frozen_set("Chinese, final", "zh", first=1),
         _unseen_set("English, a second author", "en"),
         _unseen_set("Chinese, a second author", "zh"),
+        _remark_set("English, remarks"),
     )
 
 
@@ -263,6 +264,15 @@ def _unseen_set(name: str, language: Language) -> WordingSet:
         language=language,
         true=unseen_wordings.TRUE[language],
         additions={kind: wordings[language] for kind, wordings in unseen_wordings.LIES.items()},
+    )
+
+
+def _remark_set(name: str) -> WordingSet:
+    return WordingSet(
+        name=name,
+        language="en",
+        true=remark_wordings.TRUE["en"],
+        additions={kind: wordings["en"] for kind, wordings in remark_wordings.LIES.items()},
     )
 
 
