@@ -19,6 +19,7 @@ from copywriter.verifier.languages import language
 from copywriter.verifier.length import length
 from copywriter.verifier.numbers import numbers
 from copywriter.verifier.plain_wording import wording
+from copywriter.verifier.predicates import predicates
 from copywriter.verifier.proper_names import names
 from copywriter.verifier.quoted_titles import titles
 from copywriter.verifier.reading import CopyReading, read
@@ -43,6 +44,7 @@ RULES: tuple[Callable[[CopyReading], Sequence[Violation]], ...] = (
     support,
     wording,
     attribution,
+    predicates,
     repetition,
 )
 

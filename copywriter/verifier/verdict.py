@@ -17,6 +17,7 @@ Rule = Literal[
     "support",
     "wording",
     "attribution",
+    "predicates",
     "language",
     "length",
     "repetition",

@@ -142,6 +142,18 @@ def phrasing_words() -> frozenset[str]:
 
 
 @cache
+def verbs() -> frozenset[str]:
+    """Return those of the words that are verbs, in all their forms."""
+    return frozenset(_VERBS.split())
+
+
+@cache
+def base_verbs() -> frozenset[str]:
+    """Return the forms that an imperative has: "keep" but not "keeps" or "kept"."""
+    return frozenset(one for one in verbs() if {f"{one}s", f"{one}es"} & verbs())
+
+
+@cache
 def phrasing_phrases() -> re.Pattern[str]:
     """Return a pattern of the whole phrases."""
     every = "|".join((*_PHRASES, *literal_phrases()))
