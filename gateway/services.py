@@ -165,7 +165,7 @@ async def open_services(settings: Settings) -> AsyncIterator[GatewayServices]:
     intake = RecordIntake(log, histories, item_records, letters, new_id=RecordIds())
     overview = partial(_overview, ledger, log, Paths(var=var_folder(settings)).runs)
     metrics = _metrics(settings, ledger, overview, lambda: log.backlog(histories.cursor()))
-    copy = copy_services(settings, ledger, lists, item_records, live)
+    copy = copy_services(settings, ledger, lists, item_records, live, log)
     close = (copy.close, experiments.answers.close, shadow.close, inference.close, ledger.close)
     tasks = _tasks(keyring, placements, experiments, personalizer, shadow, recommendations)
     async with _follower(tasks, copy, metrics, close), _recorder(settings, log, metrics) as slates:

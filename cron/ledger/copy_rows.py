@@ -55,6 +55,14 @@ class StoredCopy:
         return "writer" if self.action is None else "editor"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BriefText:
+    """A text of a writer, and what it was written about."""
+
+    brief: Brief
+    text: str
+
+
 def store(ledger: Ledger, writer: str, texts: Sequence[VerifiedText]) -> None:
     """Store what a writer made of briefs, and count the rules that rejected texts broke.
 
@@ -145,6 +153,33 @@ def one(ledger: Ledger, digest: str) -> StoredCopy:
     if row is not None:
         return _stored_copy(row)
     return StoredCopy(digest=digest, brief=brief_of(ledger, digest))
+
+
+def texts_after(ledger: Ledger, after: str, *, limit: int) -> tuple[BriefText, ...]:
+    """Return the live writer's next texts after the digest of a brief, by digest."""
+    texts = schema.copy_texts.c
+    query = (
+        sa.select(texts.content, texts.text)
+        .where(texts.writer.in_(writer_rows.live_digest()), texts.text.is_not(None))
+        .where(texts.brief > after)
+        .order_by(texts.brief)
+        .limit(limit)
+    )
+    with ledger.read() as connection:
+        return tuple(
+            BriefText(brief=Brief.from_json(row.content), text=row.text)
+            for row in connection.execute(query)
+        )
+
+
+def delete_of_live_writer(ledger: Ledger, digests: Sequence[str]) -> int:
+    """Delete what the live writer made of briefs, so that it writes them again; return how many."""
+    table = schema.copy_texts
+    is_of_live = table.c.brief.in_(digests) & table.c.writer.in_(writer_rows.live_digest())
+    with ledger.write() as connection:
+        num_deleted = int(connection.execute(table.delete().where(is_of_live)).rowcount)
+        text_changes.count_decided(connection)
+    return num_deleted
 
 
 def decide(ledger: Ledger, brief: str, action: EditAction, text: str | None, *, by: str) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import partial
 
 from cron.copy.live_writer import live_writer
+from cron.copy.recheck import take_back_rejected
 from cron.copy.serving import restore_live
 from cron.copy.write_ahead import CopyWork, write_ahead
 from cron.errors import NoRoom, ServerRefused, StoreError, Unavailable
@@ -20,7 +21,10 @@ COPY_EVERY_S = 10.0
 
 
 def copy_job(services: Services) -> Callable[[Lease], object]:
-    """Return what a turn does; without a writer in the settings it does nothing."""
+    """Return what a turn does; without a writer in the settings it does nothing.
+
+    The first turn checks all stored texts again: the rules may be those of a newer Freshet.
+    """
     settings = services.settings.copy
     work = CopyWork(
         ledger=services.ledger,
@@ -29,9 +33,14 @@ def copy_job(services: Services) -> Callable[[Lease], object]:
         stop=services.stop,
     )
 
+    unchecked = [take_back_rejected]
+
     def take_turn(_lease: Lease) -> None:
         if settings.writer is None:
             return
+        if unchecked:
+            unchecked[0](services.ledger, services.stop)
+            unchecked.clear()
         if isinstance(parse_writer(settings.writer), ServedWriterUrl):
             _restore(services)
         write_ahead(work)

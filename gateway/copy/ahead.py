@@ -2,7 +2,9 @@
 
 A user who was shown a list clicks, and the next list is another one. Some seconds after a list with
 texts the same question is asked once more, without being counted or recorded: what it lacks is
-wanted from the writer before it is shown. All of this comes after what was shown without a text.
+wanted from the writer before it is shown. Users who were active on another gateway, or in a part of
+the shop without lists, are asked about as the last one was who was shown such a list. All of this
+comes after what was shown without a text.
 """
 
 from __future__ import annotations
@@ -31,6 +33,8 @@ ROUND_S = 2.0
 LISTS_OF_ROUND = 5  # a few a second, beside the calls of visitors
 MAX_WAITING = 1_000  # questions; more are not asked ahead
 ROWS_EVERY_S = 300.0
+USERS_EVERY_S = 10.0
+USERS_OF_ROUND = 20  # who were active lately; as many lists are asked for meanwhile
 ROW_LENGTH = 20
 _Key = tuple[str, str | None, Language | None]
 
@@ -39,13 +43,15 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowsAhead:
-    """The rows whose texts are wanted ahead, and the segments that have blurbs of popular items.
+    """The rows and users whose texts are wanted ahead, and the segments that have blurbs.
 
-    `popular` and `newest` return at most so many items, without hidden ones; they block.
+    `popular` and `newest` return at most so many items, without hidden ones, and `active_users` the
+    users of events since the last call; they block.
     """
 
     popular: Callable[[int], Sequence[PopularItemAnswer]]
     newest: Callable[[int], Sequence[NewItem]]
+    active_users: Callable[[int], Sequence[str]]
     languages: tuple[Language, ...]
     segments: tuple[BriefAttribute, ...] = ()
 
@@ -69,12 +75,14 @@ class ListsAhead:
         self._after_s = after_s
         self._is_on = after_s > 0 and sources.ready is not None and sources.ready.has_writer
         self._waiting: dict[_Key, tuple[float, RecommendationRequest]] = {}
+        self._last: RecommendationRequest | None = None
 
     def note(self, request: RecommendationRequest) -> None:
         """Note that a user was shown a list with texts: the next one is asked for soon."""
         is_full = len(self._waiting) >= MAX_WAITING
         if not self._is_on or request.user_id is None or is_full:
             return
+        self._last = request
         key = request.user_id, request.placement, request.language
         # what the page knew of the session is in the stored history by then
         asked = replace(request, history=(), explain=True, session_id=None)
@@ -84,16 +92,25 @@ class ListsAhead:
         """Want texts ahead, again and again, until this task is cancelled."""
         if not self._is_on:
             return
-        rows_at = time.monotonic()
+        rows_at = users_at = time.monotonic()
         while True:
             await asyncio.sleep(min(ROUND_S, self._after_s))
             try:
                 await self.prepare_lists(time.monotonic())
+                if time.monotonic() >= users_at:
+                    users_at += min(USERS_EVERY_S, self._after_s)
+                    await self.note_active_users()
                 if time.monotonic() >= rows_at:
                     rows_at += ROWS_EVERY_S
                     await self.prepare_rows()
             except Exception as error:  # if this task ended, nothing would be prepared any more
                 log.warning("texts not wanted ahead", exc_info=error)
+
+    async def note_active_users(self) -> None:
+        """Note users who were active lately, for a list as the last one with texts."""
+        users = await run_in_threadpool(self._rows.active_users, USERS_OF_ROUND)
+        for user_id in users if self._last is not None else ():
+            self.note(replace(self._last, user_id=user_id))
 
     async def prepare_lists(self, now: float) -> None:
         """Want the texts of a few users' next lists, of those that are due."""

@@ -17,12 +17,14 @@ from cron.copy.live_writer import live_writer
 from cron.copy.ready_texts import ReadyTexts
 from cron.copy.write_ahead import CopyWork
 from cron.errors import FreshetError
+from cron.ledger import journal_rows
 from cron.ledger.ledger import Ledger
 from cron.metrics.copy_report import CopyReport, copy_report
-from cron.ports import ItemRecords
+from cron.ports import EventLog, ItemRecords
 from cron.settings.copy_settings import CopySettings
 from cron.settings.tree import Settings
 from gateway.bodies.item_lists import PopularItemAnswer
+from gateway.copy.active_users import ActiveUsers
 from gateway.copy.ahead import ListsAhead, RowsAhead
 from gateway.copy.described_items import DescribedItems
 from gateway.copy.item_lists import ItemListTexts
@@ -65,6 +67,7 @@ def copy_services(
     lists: PlacementLists,
     item_records: ItemRecords,
     live: LiveRelease,
+    event_log: EventLog,
 ) -> CopyServices:
     """Return the services of texts in the shop's style."""
     ready = ReadyTexts(ledger, has_writer=settings.copy.writer is not None)
@@ -79,7 +82,8 @@ def copy_services(
         ready=ready,
     )
     one_text = OneText(lists, sources, _then_shown(write_text(settings, ledger), ready))
-    rows = _rows_ahead(settings.copy, item_records, live)
+    active = ActiveUsers(event_log, partial(journal_rows.log_cursor, ledger))
+    rows = _rows_ahead(settings.copy, item_records, live, active)
     ahead = ListsAhead(lists, sources, one_text, rows, after_s=settings.copy.ahead_s)
     return CopyServices(
         lists=CopyLists(lists, sources, ahead.note),
@@ -105,11 +109,14 @@ def _then_shown(write: WriteText, ready: ReadyTexts) -> WriteText:
     return write_and_read
 
 
-def _rows_ahead(settings: CopySettings, item_records: ItemRecords, live: LiveRelease) -> RowsAhead:
+def _rows_ahead(
+    settings: CopySettings, item_records: ItemRecords, live: LiveRelease, active: ActiveUsers
+) -> RowsAhead:
     everything = item_filter({})
     return RowsAhead(
         popular=partial(_popular, item_records, live),
         newest=partial(ItemRankings(item_records).newest, everything),
+        active_users=active.look,
         languages=settings.languages,
         segments=tuple(map(_segment, settings.segments)),
     )

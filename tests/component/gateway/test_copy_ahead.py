@@ -25,9 +25,13 @@ ITEMS = [
 
 
 class ChangingModel(StandIn):
-    """A model that recommends film 7 in its first list, and film 8 from then on."""
+    """A model that recommends film 7 in its first list, then film 8; to Bob film 9."""
 
     def answer(self, path: str, asked: dict[str, object]) -> tuple[int, object]:
+        if {"id": "bobs"}.items() <= (asked.get("user_seq") or [{}])[-1].items():
+            popular = REASON | {"popular": True, "new": False}
+            item = {"id": "9", "title": "Film 9", "score": 1.5, "reason": popular}
+            return 200, {"items": [item], "model_version": 3}
         num_lists = sum("candidates" not in one for one in self.asked)
         item_id = "7" if num_lists <= 1 else "8"
         item = {"id": item_id, "title": f"Film {item_id}", "score": 1.5, "reason": REASON}
@@ -81,6 +85,19 @@ def test_the_next_list_is_wanted_before_it_is_shown(shop: RunningGateway) -> Non
     assert list(map(shown, lines)) == [True, False]  # what was shown comes first
     ledger.close()
     assert not shop.log_records()[len(ITEMS) + 1 :]  # one slate: what was prepared is no list
+
+
+def test_users_who_are_active_elsewhere_have_texts_too(shop: RunningGateway) -> None:
+    """Bob was never shown a list here: his event came to another gateway of the shop."""
+    shop.client.post("/v1/recommendations", json={"user_id": "ann", "copy": True})
+    event = {"user_id": "bob", "item_id": "bobs", "type": "view"}
+    assert shop.client.post("/v1/events", json=[event]).is_success
+
+    def is_bobs(brief: Brief) -> bool:
+        is_popular = brief.reason is not None and brief.reason.popular_among == "everyone"
+        return is_popular and [one.title for one in brief.items] == ["Film 9"]
+
+    until_wanted(shop, is_bobs).close()
 
 
 def test_popular_and_new_items_are_written_before_anybody_asks(shop: RunningGateway) -> None:

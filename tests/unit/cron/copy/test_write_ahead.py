@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 
 from copywriter.brief import Brief
+from copywriter.writing.verified import VerifiedText
 from copywriter.writing.writer import CopyWriter, WriterAnswer
 from cron.copy.ask_now import write_now
+from cron.copy.recheck import take_back_rejected
 from cron.copy.write_ahead import CopyWork, write_ahead
 from cron.errors import Unavailable
 from cron.ledger import copy_cost_rows, copy_rows, wanted_rows, writer_rows
@@ -234,3 +236,21 @@ def test_a_lie_asked_for_now_is_never_answered(
     assert write_now(begin(writer), BLUE, 1.0) is None
     assert write_now(begin(writer), BLUE, 1.0) is None
     assert len(writer.asked) == 2  # the second call knows the outcome
+
+
+def test_a_stricter_rule_takes_stored_texts_back(
+    ledger: Ledger, begin: Callable[..., CopyWork]
+) -> None:
+    """A text of an older Freshet that today's rules reject is not shown; it is written again."""
+    digest = RED.digest()
+    old = VerifiedText(brief=RED, text="Red Boat won 7 awards.", source="writer")
+    wanted_rows.add(ledger, Counter([BLUE]))
+    write_ahead(begin(PlantedWriter(true_text)))
+    copy_rows.store(ledger, "planted", [old])
+    assert take_back_rejected(ledger, threading.Event()) == 1
+    assert ready_texts(ledger, BLUE, RED) == ["Blue Train is a drama by Eva Stone."]
+    assert copy_rows.without_outcome(ledger, "planted", [digest]) == {digest}
+    copy_rows.store(ledger, "planted", [old])
+    copy_rows.decide(ledger, digest, "pin", None, by="ann")
+    take_back_rejected(ledger, threading.Event())
+    assert "Red Boat won 7 awards." in ready_texts(ledger, RED)
