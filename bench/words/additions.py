@@ -242,7 +242,8 @@ def wording_sets() -> Sequence[WordingSet]:
         _frozen_set("Chinese, final", "zh", first=1),
         _unseen_set("English, a second author", "en"),
         _unseen_set("Chinese, a second author", "zh"),
-        _remark_set("English, remarks"),
+        _remark_set("English, remarks", remark_wordings.LIES),
+        _remark_set("English, later remarks", remark_wordings.LATER),
     )
 
 
@@ -267,12 +268,12 @@ def _unseen_set(name: str, language: Language) -> WordingSet:
     )
 
 
-def _remark_set(name: str) -> WordingSet:
+def _remark_set(name: str, lies: Mapping[str, Mapping[str, Sequence[str]]]) -> WordingSet:
     return WordingSet(
         name=name,
         language="en",
         true=remark_wordings.TRUE["en"],
-        additions={kind: wordings["en"] for kind, wordings in remark_wordings.LIES.items()},
+        additions={kind: wordings["en"] for kind, wordings in lies.items()},
     )
 
 

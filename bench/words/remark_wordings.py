@@ -101,3 +101,40 @@ LIES: Mapping[str, Mapping[str, Sequence[str]]] = {
         )
     },
 }
+# written after the rule, and measured once
+LATER: Mapping[str, Mapping[str, Sequence[str]]] = {
+    "a remark on its standing": {
+        "en": (
+            "“{t}” holds a place of its own in {g}.",
+            "“{t}” made {g} what it is.",
+            "When people say {g}, they mean “{t}”.",
+            "“{t}” started it all for {g}.",
+            "Without “{t}” there would be no {g}.",
+            "{d} is one of the names behind {g}.",
+            "“{t}” is {g} at its full.",
+            "“{t}” turned {g} around.",
+        )
+    },
+    "a remark on how people take it": {
+        "en": (
+            "“{t}” still finds {g} fans today, again and again.",
+            "“{t}” is the one {g} fans ask for.",
+            "“{t}” will stay with you, a {g} film to remember.",
+            "{g} viewers cannot get enough of “{t}”.",
+            "“{t}” works for everyone who likes {g}.",
+            "“{t}” makes you think about {g}.",
+            "You will not look away from “{t}”, a {g} film.",
+            "“{t}” reaches the heart with {g}.",
+        )
+    },
+    "a remark on how it is made": {
+        "en": (
+            "“{t}” spends its time well on {g}.",
+            "{d} knows how to do {g} in “{t}”.",
+            "{a} is at home in “{t}”, a {g} film.",
+            "“{t}” stretches {g} in every direction.",
+            "“{t}” pulls {g} off.",
+            "The screenplay of “{t}” draws on {g} with ease.",
+        )
+    },
+}
