@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 
 from cron.copy.live_writer import live_writer
 from cron.copy.recheck import take_back_rejected
@@ -33,14 +33,12 @@ def copy_job(services: Services) -> Callable[[Lease], object]:
         stop=services.stop,
     )
 
-    unchecked = [take_back_rejected]
+    take_back_once = cache(partial(take_back_rejected, services.ledger, services.stop))
 
     def take_turn(_lease: Lease) -> None:
         if settings.writer is None:
             return
-        if unchecked:
-            unchecked[0](services.ledger, services.stop)
-            unchecked.clear()
+        take_back_once()
         if isinstance(parse_writer(settings.writer), ServedWriterUrl):
             _restore(services)
         write_ahead(work)
