@@ -1,4 +1,4 @@
-"""Remarks in words that each only phrase: what an item is known for, does to people, stands for.
+"""Remarks in words that only phrase: what an item is known for, does to people, stands for.
 
 A small language model that may use only the allowed words makes them up. They were written and
 committed before any rule was changed for them. Slots are those of `film_sentences`, and `{text}` is

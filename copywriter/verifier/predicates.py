@@ -85,11 +85,11 @@ def predicates(reading: CopyReading) -> Sequence[Violation]:
     """Return what an item, a person or other readers do by the text, and no brief says."""
     if reading.brief.language == "zh":  # its list of phrases is shorter
         return ()
-    found = dict.fromkeys(_unstated(reading))
+    found = dict.fromkeys(_remarks_in(reading))
     return [Violation(rule="predicates", words=one) for one in found]
 
 
-def _unstated(reading: CopyReading) -> Iterator[str]:
+def _remarks_in(reading: CopyReading) -> Iterator[str]:
     text = reading.masked
     for pattern in (_STANDING, _RECEIVED):
         yield from (reading.unmask(one[0]) for one in pattern.finditer(text))
@@ -100,11 +100,11 @@ def _unstated(reading: CopyReading) -> Iterator[str]:
         if not is_enjoyed and _MODAL.search(found[0]) is None:
             yield reading.unmask(found[0])
     for found in _DONE.finditer(text):
-        if _is_unstated(found):
+        if _is_remarks_in(found):
             yield reading.unmask(found["all"])
 
 
-def _is_unstated(found: re.Match[str]) -> bool:
+def _is_remarks_in(found: re.Match[str]) -> bool:
     verb = found["verb"].lower()
     is_finite = found["auxiliary"] is not None or verb not in phrasing_english.base_verbs()
     if verb not in phrasing_english.verbs() or not is_finite:

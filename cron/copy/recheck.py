@@ -1,4 +1,4 @@
-"""Check stored texts again: a new release of Freshet may bring stricter rules of the verifier."""
+"""Check stored texts again: a newer Freshet may have stricter rules of the verifier."""
 
 from __future__ import annotations
 

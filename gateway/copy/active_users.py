@@ -1,4 +1,4 @@
-"""Users who were active lately, on whichever gateway: those of the event log's newest events."""
+"""Users who were active lately, on whichever gateway: those of the newest events."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class ActiveUsers:
     def look(self, most: int) -> Sequence[str]:
         """Return the users of new events, the newest last; it blocks, and raises as the log does.
 
-        Where many events come, some of them are passed over.
+        Where many events come, some of them are skipped.
         """
         if self._cursor is None:
             self._cursor = self._collected()

@@ -1,4 +1,4 @@
-"""The rule on predicates: what an item does to people, stands for or is known for is no fact."""
+"""The rule on predicates: what an item does to people or stands for is no fact."""
 
 from __future__ import annotations
 
