@@ -1,8 +1,9 @@
 """The films of the bench of modalities: with facts of MovieLens 100K, or shuffled ones.
 
-*New films*: by folds, as in the bench `cold`. *Leave-one-out*: the last event of each user, from
-all others. *Updates*: a model of the first half of the timeline ranks each tenth of the other half,
-and is then updated with it; films come with their first events.
+*New films*: by folds, as in the bench `cold`; facts that name them arrive with them.
+*Leave-one-out*: the last event of each user, from all others. *Updates*: a model of the first half
+of the timeline ranks each tenth of the other half, and is then updated with it; films come with
+their first events.
 """
 
 from __future__ import annotations
@@ -29,10 +30,11 @@ from recommender.bundle import load_bundle
 from trainer.config import FactsConfig
 
 FILMS = "ml-100k"
-NO_FACTS, FACTS, SHUFFLED = "without facts", "embeddings", "shuffled facts, embeddings"
-PRETRAINED, HOP = "pretrained", "hop"
-FILM_MODELS = (NO_FACTS, FACTS, SHUFFLED)
-MORE_MODELS = (PRETRAINED, HOP)
+NO_FACTS, FACTS, PRETRAINED, HOP = "without facts", "embeddings", "pretrained", "hop"
+SHUFFLED, SHUFFLED_HOP = f"shuffled facts, {FACTS}", f"shuffled facts, {HOP}"
+CONTROLS = {SHUFFLED: FACTS, SHUFFLED_HOP: HOP}  # how they read the shuffled facts
+FILM_MODELS = (NO_FACTS, HOP, SHUFFLED_HOP)
+MORE_MODELS = (FACTS, SHUFFLED, PRETRAINED)
 NUM_WINDOWS = 5
 ALL_EVENTS, NEW_EVENTS = "all events", "films that came after the first half"
 
@@ -42,10 +44,9 @@ def film_model(name: str, triples: Sequence[Triple], item_ids: Sequence[str]) ->
     config = CONFIGS[FILMS]
     if name == NO_FACTS:
         return ModalityModel(config=replace(config, facts=FactsConfig(model="off")))
-    if name == SHUFFLED:
+    if name in CONTROLS:
         triples = shuffle_items(triples, item_ids, seed=config.seed)
-        name = FACTS
-    facts = FactsConfig(model=name)  # type: ignore[arg-type]
+    facts = FactsConfig(model=CONTROLS.get(name, name))  # type: ignore[arg-type]
     return ModalityModel(config=replace(config, facts=facts), triples=triples)
 
 

@@ -10,9 +10,9 @@ what the other modalities have to come near to. Pictures are encoded by Efficien
 needs timm and torchvision: `pip install --no-deps --target FOLDER timm torchvision`.
 
 *Films*: MovieLens 100K with the demo's facts from Freebase, linked by title. Models without facts,
-with their vectors learned with the ranking (`train.facts.model = "embeddings"`), and with the same
-facts shuffled among the films; `--models` adds vectors from TransE and one hop. A gain that stays
-with shuffled facts is none of the graph's. *Last* is leave-one-out, *updates* follow the timeline.
+with one hop, and with one hop of the same facts shuffled among the films; `--models` adds those
+without the hop (`train.facts.model = "embeddings"`) and vectors from TransE. A gain that stays with
+shuffled facts is none of the graph's. *Last* is leave-one-out, *updates* follow the timeline.
 
 *Costs*: a training step, its memory and a release with each slot and without.
 """
@@ -33,10 +33,13 @@ from bench.ranking.film_facts import (
     FACTS,
     FILM_MODELS,
     FILMS,
+    HOP,
     MORE_MODELS,
     NEW_EVENTS,
     NO_FACTS,
+    PRETRAINED,
     SHUFFLED,
+    SHUFFLED_HOP,
     fold_results,
     gains_by_place,
     last_event_gains,
@@ -63,9 +66,10 @@ SIMILAR, OWN_KIND = "items similar to new ones", "own kind among the ten nearest
 Values = NDArray[np.float64]
 Pair = tuple[str, str]  # a model and what it is compared with
 FILM_PAIRS = (
-    *((model, NO_FACTS) for model in (FACTS, SHUFFLED, *MORE_MODELS)),
-    *((model, SHUFFLED) for model in (FACTS, *MORE_MODELS)),
-    *((model, FACTS) for model in MORE_MODELS),
+    *((model, NO_FACTS) for model in (HOP, SHUFFLED_HOP, *MORE_MODELS)),
+    (HOP, SHUFFLED_HOP),
+    *((model, SHUFFLED) for model in (FACTS, PRETRAINED)),
+    *((model, FACTS) for model in (HOP, PRETRAINED)),
 )
 
 

@@ -56,6 +56,12 @@ class ReleaseWithNew(NamedTuple):
     seconds: float  # the processor's, of training
 
 
+def known_facts(fold: Fold, triples: Sequence[Triple]) -> list[Triple]:
+    """Return the facts that do not name a held-out item: the others arrive with their items."""
+    held_out = set(np.array(fold.data.item_ids)[fold.cold_N].tolist())
+    return [one for one in triples if one[0] not in held_out and one[2] not in held_out]
+
+
 def write_facts(snapshot: Path, triples: Sequence[Triple]) -> None:
     """Write the facts of a snapshot, if there are any."""
     if triples:
@@ -75,17 +81,22 @@ def write_pictures(data: RatingsSet, thumbnails: Sequence[bytes], snapshot: Path
 
 
 def release_of(fold: Fold, model: ModalityModel, folder: Path) -> ReleaseWithNew:
-    """Train a model on the fold's events, and let the held-out items arrive."""
+    """Train a model on the fold's events, and let the held-out items arrive with their facts."""
     snapshot = folder / "snapshot"
     add_pictures = partial(write_pictures, fold.data, model.thumbnails)
+
+    def complete(arrival: Path) -> None:
+        write_facts(arrival, model.triples)
+        add_pictures(arrival)
+
     if not snapshot.exists():
         folder.mkdir(parents=True, exist_ok=True)
         roles = Roles(target_E=fold.train_E)
         write_snapshot(snapshot, fold.data, roles, mode="full", seed=model.config.seed)
-        write_facts(snapshot, model.triples)
+        write_facts(snapshot, known_facts(fold, model.triples))
         add_pictures(snapshot)
     bundle, seconds = train_and_release(
-        fold, snapshot, model.config, folder / "model", complete=add_pictures
+        fold, snapshot, model.config, folder / "model", complete=complete
     )
     held_out = np.array(fold.data.item_ids)[fold.cold_N]
     new_N: Flags = np.isin([item.item_id for item in bundle.catalogue], held_out)

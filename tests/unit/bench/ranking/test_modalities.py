@@ -17,9 +17,17 @@ from bench.data.planted_kinds import (
     with_kinds_alone,
     without_kinds,
 )
-from bench.ranking.film_facts import FACTS, FILM_MODELS, NO_FACTS, SHUFFLED, film_model
+from bench.ranking.cold_folds import fold_of
+from bench.ranking.film_facts import FILM_MODELS, HOP, NO_FACTS, SHUFFLED_HOP, film_model
 from bench.ranking.modalities import FILM_PAIRS, metrics_of, rows_of_users
-from bench.ranking.modality_runs import OWN, RANKINGS, ReleaseWithNew, write_facts, write_pictures
+from bench.ranking.modality_runs import (
+    OWN,
+    RANKINGS,
+    ReleaseWithNew,
+    known_facts,
+    write_facts,
+    write_pictures,
+)
 from bench.ranking.planted_modalities import BY_FACTS, BY_TASTE, BY_TEXT, similar_shares
 from bench.report.labels import LEAVE_ONE_OUT, RANDOM
 from bench.scale.lists import made_up_bundle
@@ -35,7 +43,7 @@ def test_the_control_reads_the_same_facts_of_other_films() -> None:
     none, real, shuffled = (film_model(name, TRIPLES, ITEMS) for name in FILM_MODELS)
     assert none.config.facts.model == "off"
     assert real.config == shuffled.config
-    assert real.config.facts.model == "embeddings"
+    assert real.config.facts.model == "hop"
     assert sorted(tail for *_, tail in shuffled.triples) == sorted(tail for *_, tail in TRIPLES)
     assert list(shuffled.triples) != TRIPLES
 
@@ -45,7 +53,7 @@ def test_facts_are_compared_with_none_and_with_shuffled_ones() -> None:
         name: {
             ranking: {
                 "users": [1, 1, 2],
-                "gains": {OWN: [float(name == FACTS)] * 3, RANDOM: [0.5] * 3},
+                "gains": {OWN: [float(name == HOP)] * 3, RANDOM: [0.5] * 3},
             }
             for ranking in RANKINGS
         }
@@ -54,15 +62,15 @@ def test_facts_are_compared_with_none_and_with_shuffled_ones() -> None:
     found = metrics_of("ml-100k", [fold], FILM_PAIRS)
     values = {(one.protocol, one.model): one.value for one in found}
     for ranking in RANKINGS:
-        assert values[ranking, f"{FACTS} − {NO_FACTS}"] == 1.0
-        assert values[ranking, f"{FACTS} − {SHUFFLED}"] == 1.0
+        assert values[ranking, f"{HOP} − {NO_FACTS}"] == 1.0
+        assert values[ranking, f"{HOP} − {SHUFFLED_HOP}"] == 1.0
         assert values[ranking, RANDOM] == 0.5
 
 
 def test_last_events_are_compared_user_by_user() -> None:
-    gains = {NO_FACTS: [0.0, 1.0], FACTS: [0.5, 1.0]}
+    gains = {NO_FACTS: [0.0, 1.0], HOP: [0.5, 1.0]}
     values = {one.model: one.value for one in rows_of_users(LEAVE_ONE_OUT, gains)}
-    assert values[f"{FACTS} − {NO_FACTS}"] == pytest.approx(0.25)
+    assert values[f"{HOP} − {NO_FACTS}"] == pytest.approx(0.25)
 
 
 def test_makers_tell_the_kinds_that_texts_no_longer_name() -> None:
@@ -81,6 +89,16 @@ def test_a_snapshot_gets_the_pictures_and_facts_of_a_model(tmp_path: Path) -> No
     assert pq.read_table(tmp_path / "facts.parquet").num_rows == 2 * len(data.item_ids)
     assert list(read_pictures(tmp_path).of_items) == data.item_ids
     assert len(list((tmp_path / "pictures").iterdir())) == 3
+
+
+def test_facts_of_held_out_items_arrive_with_them() -> None:
+    fold = fold_of(planted_kinds(), 0)
+    known, held_out = (
+        np.array(fold.data.item_ids)[flags][0] for flags in (~fold.cold_N, fold.cold_N)
+    )
+    of_known = (str(known), "maker", "m0.0")
+    assert known_facts(fold, [of_known, (str(held_out), "maker", "m0.1")]) == [of_known]
+    assert known_facts(fold, [("m0.0", "made", str(held_out))]) == []
 
 
 def test_items_with_common_facts_are_similar_by_facts_alone() -> None:
