@@ -46,6 +46,7 @@ from trainer.evaluation.judged_lists import write_list_answers, write_list_credi
 from trainer.evaluation.modality_control import evaluate_modalities
 from trainer.learning import averaging
 from trainer.learning.checkpoint import Checkpoints
+from trainer.learning.content_share import move_share_to_content
 from trainer.learning.learned import Learned
 from trainer.learning.loop import Schedule, Watch, train
 from trainer.learning.optimizer import Optimizer
@@ -256,7 +257,10 @@ def _train(job: Job, manifest: SnapshotManifest, start: _Start, progress: Progre
             name: table.recent_rows().to(CPU) for name, table in trainee.optimizer.tables.items()
         }
         averaging.move_towards(model, served, recent, decay=job.config.average_decay)
-    return _Result(bundle=trainee.source.finish(bundle), state=new_state, learned=learned)
+    bundle = trainee.source.finish(bundle)
+    if not is_update:
+        move_share_to_content(model, bundle.facts)
+    return _Result(bundle=bundle, state=new_state, learned=learned)
 
 
 def _parent_state(snapshot: Path, manifest: SnapshotManifest) -> averaging.Weights:

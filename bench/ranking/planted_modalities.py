@@ -50,7 +50,7 @@ from recommender.lists.fact_similarity import fact_shares
 from recommender.ranking.cosines import text_cosines
 from recommender.ranking.ranker import Ranker
 from recommender.retrieval.picture_vectors import picture_cosines
-from trainer.config import FactsConfig, FusionConfig
+from trainer.config import FusionConfig
 from trainer.evaluation.modality_control import ID, TEXT, shuffled_bundles
 
 TEXTS, KIND_ALONE = "right texts", "texts of the kind alone"
@@ -98,8 +98,7 @@ def planted_models(*, with_pictures: bool) -> dict[str, PlantedModel]:
     data = planted_kinds()
     facts = facts_of_kinds(data)
     config = replace(CONFIGS["ml-100k"], full_epochs=20)
-    reads_facts = replace(config, facts=FactsConfig(model="embeddings"))
-    by_facts = ModalityModel(config=reads_facts, triples=facts)
+    by_facts = ModalityModel(config=config, triples=facts)
     models = {
         TEXTS: PlantedModel(data, ModalityModel(config=config)),
         KIND_ALONE: PlantedModel(with_kinds_alone(data), ModalityModel(config=config)),
@@ -112,7 +111,7 @@ def planted_models(*, with_pictures: bool) -> dict[str, PlantedModel]:
     thumbnails = thumbnails_of_kinds(data)
     reads_pictures = replace(config, pictures=encoder, fusion=fusion)
     by_pictures = ModalityModel(config=reads_pictures, thumbnails=thumbnails)
-    reads_all = replace(reads_facts, pictures=encoder, fusion=fusion)
+    reads_all = replace(config, pictures=encoder, fusion=fusion)
     by_all = ModalityModel(config=reads_all, triples=facts, thumbnails=thumbnails)
     return models | {
         PICTURES_ALONE: PlantedModel(without_kinds(data), by_pictures),
