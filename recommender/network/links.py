@@ -52,10 +52,9 @@ class Links:
         starts_X1 = torch.cat([self.starts_X1, self.starts_X1[-1:].expand(num_new)])
         return Links(starts_X1=starts_X1, terms_L=self.terms_L)
 
-    def at_places(self, terms_Y: Tensor) -> Links:
-        """Return the facts with places among some terms, ascending, which contain all of them."""
-        places_L = torch.searchsorted(terms_Y, self.terms_L.to(terms_Y.dtype))
-        return Links(starts_X1=self.starts_X1, terms_L=places_L.int())
+    def at_places(self, place_T: Tensor) -> Links:
+        """Return the facts with the place of each term, which is an int32."""
+        return Links(starts_X1=self.starts_X1, terms_L=place_T.index_select(0, self.terms_L))
 
     def spread(self, places_X: Tensor, num_rows: int) -> Links:
         """Return these rows at some places, ascending, among rows without facts."""

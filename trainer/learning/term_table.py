@@ -40,6 +40,8 @@ class TermTable:
         self._num_items = len(links)
         self._num_terms = adam.num_rows
         self._all_T = torch.arange(self._num_terms, device=learning_N.device)
+        self._is_read_T = torch.zeros_like(self._all_T, dtype=torch.bool)  # false between steps
+        self._place_T = self._all_T.int()  # of the terms of a step, which sets it
         self.learning_T = torch.zeros_like(self._all_T, dtype=torch.bool)
         learning_X = learning_N.nonzero().squeeze(1)
         self.learning_T[links.at(learning_X).terms_L.long()] = True
@@ -53,7 +55,7 @@ class TermTable:
             return None
         rows_Y, links, neighbours = self._all_T, facts.links, facts.neighbours
         if len(links) < self._num_items:
-            rows_Y, links, neighbours = _part(links, neighbours)
+            rows_Y, links, neighbours = self._part(links, neighbours)
         self._adam.catch_up(rows_Y[self.learning_T[rows_Y]])
         leaf_YW = model.terms.detach()[rows_Y].requires_grad_()
         vectors_YW = model.term_vectors(neighbours, leaf_YW)
@@ -71,6 +73,30 @@ class TermTable:
         assert terms.leaf_YW.grad is not None
         self._adam.step(terms.rows_Y[learning_Y], terms.leaf_YW.grad[learning_Y], lr=lr)
 
+    def _part(self, links: Links, neighbours: Links | None) -> tuple[Tensor, Links, Links | None]:
+        """Return the terms of some facts, and the facts with places among these terms."""
+        near_X = self._distinct(links.terms_L)
+        if neighbours is None:
+            return near_X, self._at_places(links, near_X), None
+        further = neighbours.at(near_X)
+        rows_Y = self._distinct(near_X, further.terms_L)
+        links, further = self._at_places(links, rows_Y), self._at_places(further, rows_Y)
+        places_X = self._place_T.index_select(0, near_X).long()
+        return rows_Y, links, further.spread(places_X, len(rows_Y))
+
+    def _distinct(self, *terms: Tensor) -> Tensor:
+        """Return distinct terms, ascending, by marking them."""
+        for one in terms:
+            self._is_read_T[one.long()] = True
+        rows_Y = self._is_read_T.nonzero().squeeze(1)
+        self._is_read_T[rows_Y] = False
+        return rows_Y
+
+    def _at_places(self, links: Links, rows_Y: Tensor) -> Links:
+        """Return facts with the places of their terms among the rows, which contain all of them."""
+        self._place_T[rows_Y] = torch.arange(len(rows_Y), dtype=torch.int, device=rows_Y.device)
+        return links.at_places(self._place_T)
+
 
 def term_table(trainee: Trainee, facts: ItemFacts, learning_N: Tensor) -> TermTable | None:
     """Return the table of a trainee; None for a network without a slot of facts."""
@@ -78,14 +104,3 @@ def term_table(trainee: Trainee, facts: ItemFacts, learning_N: Tensor) -> TermTa
     if adam is None or facts.links is None:
         return None
     return TermTable(adam, facts, facts.links, learning_N)
-
-
-def _part(links: Links, neighbours: Links | None) -> tuple[Tensor, Links, Links | None]:
-    """Return the terms of some facts, and the facts with places among these terms."""
-    near_X: Tensor = links.terms_L.unique().long()  # type: ignore[no-untyped-call]
-    if neighbours is None:
-        return near_X, links.at_places(near_X), None
-    further = neighbours.at(near_X)
-    rows_Y: Tensor = torch.cat([near_X, further.terms_L.long()]).unique()  # type: ignore[no-untyped-call]
-    spread = further.spread(torch.searchsorted(rows_Y, near_X), len(rows_Y))
-    return rows_Y, links.at_places(rows_Y), spread.at_places(rows_Y)
