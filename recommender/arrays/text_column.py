@@ -47,6 +47,15 @@ class TextColumn(Sequence[str | None]):
             raise ValueError(f"column {name}: its starts do not fit its bytes")
         return column
 
+    def with_more(self, texts: Iterable[str | None]) -> TextColumn:
+        """Return a column of these rows, followed by others."""
+        more = TextColumn.of(texts)
+        return TextColumn(
+            bytes_X=np.concatenate([self.bytes_X, more.bytes_X]),
+            starts_N1=np.concatenate([self.starts_N1, self.starts_N1[-1] + more.starts_N1[1:]]),
+            has_N=np.concatenate([self.has_N, more.has_N]),
+        )
+
     def arrays(self, name: str) -> dict[str, npt.NDArray[np.generic]]:
         """Return the column's arrays under names that begin with `name`."""
         return {

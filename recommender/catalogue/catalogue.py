@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from recommender.arrays.bases import link_or_copy
+from recommender.arrays.text_column import TextColumn
 from recommender.catalogue.attribute_index import AttributeIndex, Value
 from recommender.catalogue.item_columns import CatalogueColumns, CatalogueItem, read_attributes
 from recommender.catalogue.knowledge_graph import GRAPH_FILE, KnowledgeGraph
@@ -108,6 +109,13 @@ class Catalogue(Sequence[CatalogueItem]):
 
     def __iter__(self) -> Iterator[CatalogueItem]:
         return map(self.__getitem__, range(len(self)))
+
+    @property
+    def ids(self) -> TextColumn:
+        """Return the ids of all rows as a column."""
+        num_own = len(self._columns)
+        added = [self._changes[row].item_id for row in range(num_own, len(self))]
+        return self._columns.ids.with_more(added) if added else self._columns.ids
 
     def name(self, row: int) -> tuple[str, str | None]:
         """Return the id and the title of a row, which are kept for the next call."""

@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from recommender.arrays.key_index import KeyIndex
-from recommender.arrays.text_column import TextColumn
 from recommender.catalogue.knowledge_graph import NAME, Adjacency, KnowledgeGraph
+from trainer.data.text_arrays import column_of
 
 Ints = npt.NDArray[np.int32]
 
@@ -37,12 +37,12 @@ def graph_of_table(table: pa.Table) -> KnowledgeGraph:
     head_F, tail_F, named_T = np.split(ends, [len(heads), 2 * len(heads)])
     facts = _distinct(head_F, relation_F, tail_F)
     num_entities = len(entities)
-    ids_E = _text_column(entities)
-    names_E = _text_column(_names(named_T, tail.filter(is_name), num_entities))
+    ids_E = column_of(entities)
+    names_E = column_of(_names(named_T, tail.filter(is_name), num_entities))
     return KnowledgeGraph(
         ids_E=ids_E,
         names_E=names_E,
-        relations_R=_text_column(relations),
+        relations_R=column_of(relations),
         by_head=Adjacency.of(facts[0], facts[1], facts[2], num_entities=num_entities),
         by_tail=Adjacency.of(facts[2], facts[1], facts[0], num_entities=num_entities),
         id_index=KeyIndex.build(ids_E),
@@ -83,16 +83,3 @@ def _names(named_T: Ints, texts: pa.ChunkedArray, num_entities: int) -> pa.Array
     is_unnamed = np.ones(num_entities, np.bool_)
     is_unnamed[entities] = False
     return distinct.take(pa.array(chosen, mask=is_unnamed))
-
-
-def _text_column(texts: pa.Array) -> TextColumn:
-    """Return a column that shares the texts' bytes."""
-    texts = pa.concat_arrays([texts])
-    has_N = texts.is_valid().to_numpy(zero_copy_only=False)
-    _, offsets, content = texts.buffers()
-    starts_N1 = np.zeros(len(texts) + 1, np.int64)
-    if len(texts):
-        starts_N1 = np.frombuffer(offsets, np.int64)[texts.offset :][: len(texts) + 1]
-    bytes_X = np.frombuffer(content, np.uint8) if content is not None else np.zeros(0, np.uint8)
-    begin, end = int(starts_N1[0]), int(starts_N1[-1])
-    return TextColumn(bytes_X=bytes_X[begin:end], starts_N1=starts_N1 - begin, has_N=has_N)

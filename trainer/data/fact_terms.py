@@ -6,18 +6,21 @@ Terms keep their rows when facts change; new ones follow. Letters are those of
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
 import torch
 
-from recommender.arrays.text_column import TextColumn
+from recommender.arrays.text_column import TextColumn, encode
 from recommender.catalogue.catalogue import Catalogue
 from recommender.catalogue.knowledge_graph import MAX_LINKS, Adjacency, KnowledgeGraph
 from recommender.network.links import Links
+from trainer.data.text_arrays import array_of, column_of, places_among
 
 ENTITY, AS_HEAD, AS_TAIL = "=", ">", "<"  # begin the names of terms
 MAX_NEIGHBOURS = 50  # facts of an entity that a hop reads
@@ -62,15 +65,15 @@ def read_terms(
     own = _of_two_items(_with_attributes(catalogue, relations, graph, names))
     rows = _TermRows(names, known)
     owner_L, term_L = rows.of_facts(own)
-    if not rows.names:
+    if not rows.num_rows:
         return None
     neighbours = None
     if hops:
         near = _facts_of(graph, rows.entities(graph), MAX_NEIGHBOURS)
-        neighbours = _links(*rows.of_facts(near), num_rows=len(rows.names))
-        neighbours = neighbours.with_more_rows(len(rows.names) - len(neighbours))
+        near_L = rows.of_facts(near)
+        neighbours = _links(*near_L, num_rows=rows.num_rows)
     links = _links(owner_L, term_L, num_rows=len(catalogue))
-    return Terms(names=TextColumn.of(rows.names), links=links, neighbours=neighbours)
+    return Terms(names=rows.names(), links=links, neighbours=neighbours)
 
 
 class _Names:
@@ -104,54 +107,66 @@ class _Names:
                 self._more.append(text)
         return self._values[text]
 
-    def entity(self, number: int) -> str:
-        """Return what an entity is called as a term."""
-        num_own = len(self._graph.ids_E)
-        own = self._graph.ids_E[number] if number < num_own else self._more[number - num_own]
-        return ENTITY + (own or "")
+    def all(self) -> pa.Array:
+        """Return what all are called as terms: relations first, then entities by number."""
+        relations = pa.array(map(encode, self.relations), pa.large_binary())
+        more = pa.array(map(encode, self._more), pa.large_binary())
+        ids = pa.concat_arrays([array_of(self._graph.ids_E), more])
+        begin, nothing = (pa.scalar(encode(one), pa.large_binary()) for one in (ENTITY, ""))
+        return pa.concat_arrays([relations, pc.binary_join_element_wise(begin, ids, nothing)])
 
 
 class _TermRows:
-    """The rows of terms by name; a name that is asked for gets one."""
+    """The rows of terms by the numbers of relations and entities; one that is used gets a row.
+
+    M  relations, then entities
+    """
 
     def __init__(self, names: _Names, known: TextColumn | None) -> None:
-        self._names = names
-        self.names = [name or "" for name in known] if known is not None else []
-        self._rows = {name: row for row, name in enumerate(self.names)}
+        self._names_M = names.all()
+        self._num_relations = len(names.relations)
+        self._parts = [] if known is None else [array_of(known)]
+        self.num_rows = 0 if known is None else len(known)
+        self._row_M = np.full(len(self._names_M), -1, np.int64)
+        for part in self._parts:
+            places_X = places_among(part, self._names_M)
+            rows_X = np.flatnonzero(places_X >= 0)
+            self._row_M[places_X[rows_X]] = rows_X
+
+    def names(self) -> TextColumn:
+        """Return the names of all rows."""
+        return column_of(pa.concat_arrays(self._parts))
 
     def of_facts(self, facts: _Facts) -> tuple[Ints, Ints]:
         """Return the owner and the row of each term of facts, the relation first."""
-        relation_F = self._rows_of(facts.relation_F, self._names.relations.__getitem__)
-        entity_F = self._rows_of(facts.entity_F, self._names.entity)
+        relation_F = self._rows_of(facts.relation_F)
+        entity_F = self._rows_of(self._num_relations + facts.entity_F)
         return facts.owner_F.repeat(2), np.stack([relation_F, entity_F], axis=1).reshape(-1)
 
     def entities(self, graph: KnowledgeGraph) -> Ints:
-        """Return the entity of each term so far; −1 for what is none."""
-        found = np.full(len(self.names), -1, np.int64)
-        for row, name in enumerate(self.names):
-            entity = graph.entity(name.removeprefix(ENTITY)) if name.startswith(ENTITY) else None
-            if entity is not None:
-                found[row] = entity
+        """Return the graph's entity of each row so far; −1 for what is none."""
+        row_E = self._row_M[self._num_relations :][: len(graph.ids_E)]
+        entity_X = np.flatnonzero(row_E >= 0)
+        found = np.full(self.num_rows, -1, np.int64)
+        found[row_E[entity_X]] = entity_X
         return found
 
-    def _rows_of(self, number_F: Ints, name_of: Callable[[int], str]) -> Ints:
-        """Return rows by the numbers of names, each of which is asked for once."""
-        different, places_F = np.unique(number_F, return_inverse=True)
-        rows = [self._row(name_of(number)) for number in different.tolist()]
-        return np.array(rows, np.int64)[places_F]
-
-    def _row(self, name: str) -> int:
-        row = self._rows.setdefault(name, len(self.names))
-        if row == len(self.names):
-            self.names.append(name)
-        return row
+    def _rows_of(self, number_F: Ints) -> Ints:
+        is_used_M = np.zeros(len(self._row_M), np.bool_)
+        is_used_M[number_F] = True
+        new_X = np.flatnonzero(is_used_M & (self._row_M < 0))
+        self._row_M[new_X] = self.num_rows + np.arange(len(new_X))
+        self.num_rows += len(new_X)
+        self._parts.append(self._names_M.take(pa.array(new_X)))
+        rows_F: Ints = self._row_M[number_F]
+        return rows_F
 
 
 def _with_attributes(
     catalogue: Catalogue, relations: Sequence[str], graph: KnowledgeGraph, names: _Names
 ) -> _Facts:
     """Return the facts of items, and their attributes that count as facts."""
-    own = _facts_of(graph, _entities(catalogue, graph), MAX_LINKS)
+    own = _facts_of(graph, places_among(array_of(catalogue.ids), array_of(graph.ids_E)), MAX_LINKS)
     more = [
         (row, names.relation(relation), names.value(value))
         for row, relation, value in _attribute_facts(catalogue, relations)
@@ -170,19 +185,12 @@ def _with_attributes(
 
 def _of_two_items(facts: _Facts) -> _Facts:
     """Return the facts whose other end is related to two items or more."""
-    pairs_P2 = np.unique(np.stack([facts.entity_F, facts.owner_F], axis=1), axis=0)
-    num_E = np.bincount(pairs_P2[:, 0])
-    return facts.at(num_E[facts.entity_F] > 1) if len(pairs_P2) else facts
-
-
-def _entities(catalogue: Catalogue, graph: KnowledgeGraph) -> Ints:
-    """Return the entity of each item; −1 for an item that no fact names."""
-    found_N = np.full(len(catalogue), -1, np.int64)
-    for entity, entity_id in enumerate(graph.ids_E):
-        row = catalogue.row(entity_id) if entity_id is not None else None
-        if row is not None:
-            found_N[row] = entity
-    return found_N
+    if not len(facts.owner_F):
+        return facts
+    num_owners = int(facts.owner_F.max()) + 1
+    pairs_P = np.unique(facts.entity_F * num_owners + facts.owner_F)
+    num_E = np.bincount(pairs_P // num_owners)
+    return facts.at(num_E[facts.entity_F] > 1)
 
 
 def _facts_of(graph: KnowledgeGraph, entity_K: Ints, limit: int) -> _Facts:
