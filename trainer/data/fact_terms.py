@@ -43,8 +43,8 @@ class _Facts:
     relation_F: Ints
     entity_F: Ints
 
-    def at(self, chosen_F: npt.NDArray[np.bool_]) -> _Facts:
-        """Return some of the facts."""
+    def at(self, chosen_F: npt.NDArray[np.bool_] | Ints) -> _Facts:
+        """Return some of the facts, by flags or by places."""
         return _Facts(
             owner_F=self.owner_F[chosen_F],
             relation_F=self.relation_F[chosen_F],
@@ -202,10 +202,10 @@ def _facts_of(graph: KnowledgeGraph, entity_K: Ints, limit: int) -> _Facts:
     owner_F, relation_F, entity_F = (
         np.concatenate(columns) for columns in zip(*parts, strict=True)
     )
-    order_F = np.argsort(owner_F, kind="stable")
-    return _Facts(
-        owner_F=owner_F[order_F], relation_F=relation_F[order_F], entity_F=entity_F[order_F]
-    )
+    facts = _Facts(owner_F=owner_F, relation_F=relation_F, entity_F=entity_F)
+    if (np.diff(owner_F) >= 0).all():
+        return facts
+    return facts.at(np.argsort(owner_F, kind="stable"))
 
 
 def _ends(
