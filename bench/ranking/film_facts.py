@@ -30,6 +30,7 @@ from recommender.bundle import load_bundle
 from trainer.config import FactsConfig
 
 FILMS = "ml-100k"
+ARRIVING = f"{FILMS}, facts that arrive with films"  # how rows of folds name the set
 NO_FACTS, FACTS, PRETRAINED, HOP = "without facts", "embeddings", "pretrained", "hop"
 SHUFFLED, SHUFFLED_HOP = f"shuffled facts, {FACTS}", f"shuffled facts, {HOP}"
 CONTROLS = {SHUFFLED: FACTS, SHUFFLED_HOP: HOP}  # how they read the shuffled facts

@@ -30,6 +30,7 @@ from bench.data.planted_kinds import NUM_ITEMS, NUM_KINDS
 from bench.ranking.cold import mean_of_users, user_means
 from bench.ranking.film_facts import (
     ALL_EVENTS,
+    ARRIVING,
     FACTS,
     FILM_MODELS,
     FILMS,
@@ -203,8 +204,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         rows = run_planted(given.folds, with_pictures=with_pictures)
         save("modalities", PLANTED, rows, command=COMMAND)
     if "films" in parts:
-        rows = metrics_of(FILMS, fold_results(models, given.folds), FILM_PAIRS)
-        save("modalities", FILMS, rows, command=COMMAND)
+        rows = metrics_of(ARRIVING, fold_results(models, given.folds), FILM_PAIRS)
+        save("modalities", ARRIVING, rows, command=COMMAND)
     if "last" in parts:
         save("modalities", FILMS, run_last_events(models), command=COMMAND)
     if "updates" in parts:

@@ -55,7 +55,9 @@ def test_places_among_the_named_terms_read_the_same(
 ) -> None:
     links = links_of(facts)
     terms_Y: Tensor = links.terms_L.unique().long()  # type: ignore[no-untyped-call]
-    placed = links.at_places(terms_Y)
+    place_T = torch.zeros(len(table()), dtype=torch.int)
+    place_T[terms_Y] = torch.arange(len(terms_Y), dtype=torch.int)
+    placed = links.at_places(place_T)
     assert torch.allclose(placed.means(table()[terms_Y]), links.means(table()))
 
 
