@@ -51,7 +51,7 @@ from trainer.learning.learned import Learned
 from trainer.learning.loop import Schedule, Watch, train
 from trainer.learning.optimizer import Optimizer
 from trainer.learning.text_learner import text_learner
-from trainer.learning.trainee import FactsSource, FixedFacts, Trainee
+from trainer.learning.trainee import FixedFacts, Trainee
 from trainer.lists import list_recall, with_cells
 from trainer.machine import distributed, durable_files
 from trainer.machine.device import CPU, device_name, fast_products, to_device
@@ -279,10 +279,8 @@ def _trainee(
     if state:
         optimizer.load(state)
     facts = to_device(bundle.facts, job.device)
-    source: FactsSource | None = None
-    if learns_texts:
-        source = text_learner(replace(bundle, facts=facts), job.config)
-    return Trainee(model=model, optimizer=optimizer, source=source or FixedFacts(facts))
+    learner = text_learner(replace(bundle, facts=facts), job.config) if learns_texts else None
+    return Trainee(model=model, optimizer=optimizer, source=learner or FixedFacts(facts))
 
 
 def _checkpoints(job: Job, manifest: SnapshotManifest) -> Checkpoints:
