@@ -25,6 +25,8 @@ A message says what happened, to what, and what to do next.
     ├── Unanswered               a registered version did not give a valid answer
     ├── TrainingFailed           the trainer produced no candidate, because of its input
     │   └── TrainerDied          it crashed, was killed, or ran out of time or memory
+    ├── MachinesRefused          whoever gives machines says no (cron.machine_errors)
+    ├── MachinesMissing          too few machines joined in time (the same)
     ├── LeaseLost                another worker holds the lease now
     ├── Superseded               the live version changed during a run
     │   └── TrainedOnExcluded    events were excluded that the run has already used

@@ -229,6 +229,31 @@ class Spending:
     cost: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rental:
+    """Machines that were asked for around the training of a run.
+
+    `machines` is their URL, `price` that of one machine and hour. They are waited for until
+    `joined_at`, and paid until `stopped_at`.
+    """
+
+    rental_id: int
+    run_id: int
+    machines: str
+    num_asked: int
+    num_joined: int
+    price: float
+    started_at: datetime
+    joined_at: datetime | None
+    stopped_at: datetime | None
+
+    def cost(self, now: datetime) -> float:
+        """Return what they have cost by now, by the number that was asked for."""
+        until = self.stopped_at or now
+        hours = max(0.0, (until - self.started_at).total_seconds()) / 3600
+        return hours * self.num_asked * self.price
+
+
 Kind = Literal["fresh", "panel", "older"]
 
 

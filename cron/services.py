@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cron.ledger.ledger import Ledger
+from cron.machine_provider import MachineProvider
 from cron.ports import (
     ArtifactStore,
     EventLog,
@@ -75,7 +76,8 @@ def _metrics() -> WorkerMetrics:
 class Services:
     """The settings and the opened ports; `metrics` are those of this process.
 
-    `copy_server` is the writer of texts on the same nodes, opened at its first use.
+    `machines` opens whoever gives the machines of a URL. `copy_server` is the writer of texts on
+    the same nodes, opened at its first use.
 
     `stop` is set when the worker has to stop. `serving_lock` is held by the thread that changes
     what the server has loaded or serves.
@@ -89,6 +91,7 @@ class Services:
     item_records: ItemRecords
     artifacts: ArtifactStore
     launcher: TrainLauncher
+    machines: Callable[[str], MachineProvider]
     server: ModelServer
     copy_server: Callable[[], ModelServer]
     journal: Journal

@@ -19,6 +19,7 @@ from cron.urls import stores, torchserve
 from cron.urls.files import FileUrl
 from cron.urls.kafka import KafkaUrl
 from cron.urls.launchers import ProcessUrl, RayUrl, TorchrunUrl
+from cron.urls.machines import KubeRayGroup, MachineProgram, RayMachines, parse_machines
 from cron.urls.passwords import hide_password
 from cron.urls.postgresql import PostgresUrl
 from cron.urls.redis import RedisUrl
@@ -30,6 +31,7 @@ if TYPE_CHECKING:  # imported late, so that `rollback` and `status` load only wh
     from cron.backends.redis.events import RedisEventLog
     from cron.journal.relay import RelayTarget
     from cron.ledger.ledger import Ledger
+    from cron.machine_provider import MachineProvider
     from cron.ports import (
         ArtifactStore,
         EventLog,
@@ -62,6 +64,7 @@ def open_services(settings: Settings) -> Services:
         item_records=open_item_records(settings.store.histories),
         artifacts=artifacts,
         launcher=open_launchers(settings, text_cache=paths.texts),
+        machines=open_machines,
         server=open_server(
             settings.store.server, var=paths.var, drain_timeout_s=settings.release.drain_timeout_s
         ),
@@ -172,6 +175,19 @@ def open_launcher(url: str, *, text_cache: Path, artifacts: str | None = None) -
             from cron.backends.launch import ray
 
             return ray.open_launcher(cluster, text_cache=text_cache, artifacts=store)
+
+
+def open_machines(url: str) -> MachineProvider:
+    """Open the provider of machines that `worker.machines` names."""
+    from cron.backends.machines import command, kuberay
+
+    match parse_machines(url).provider:
+        case MachineProgram() as program:
+            return command.open_program(program)
+        case RayMachines() as cluster:
+            return command.open_ray(cluster)
+        case KubeRayGroup() as group:
+            return kuberay.KubeRayMachines(group)
 
 
 def open_server(url: str, *, var: Path, drain_timeout_s: float) -> ModelServer:

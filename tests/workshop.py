@@ -25,7 +25,9 @@ from cron.ledger.ledger import Ledger, open_ledger
 from cron.lineage import Lease
 from cron.ports import TrainLauncher
 from cron.services import Paths, Services
-from cron.settings.tree import GateSettings, ReleaseSettings, Settings, WorkerSettings
+from cron.settings.tree import GateSettings, ReleaseSettings, Settings
+from cron.settings.worker_settings import WorkerSettings
+from cron.wiring import open_machines
 from recommender.config import EncoderConfig, ModelConfig
 from recommender.records.events import Event, Item, Record
 from tests.fakes import FakeServer
@@ -158,6 +160,7 @@ def open_workshop(
         item_records=open_item_records(folder / "items.db"),
         artifacts=artifacts,
         launcher=launcher or HereLauncher(paths.texts),
+        machines=open_machines,
         server=FakeServer(folder / "archives", folder / "server"),
         copy_server=partial(FakeServer, folder / "archives", folder / "copy-server"),
         journal=Journal(ledger, artifacts, paths.journal),

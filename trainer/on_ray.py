@@ -28,23 +28,18 @@ from pyarrow.fs import FileSystem
 
 from trainer.__main__ import CANNOT, MACHINE, events_in, train
 from trainer.candidate_files import last_checkpoint_ns
+from trainer.cluster.joining import join
 from trainer.cluster.messages import IN_VAIN, UNFIT, last_line
 from trainer.config import TrainConfig, load_config
 from trainer.machine import distributed
 from trainer.machine.distributed import BACKENDS, PATIENCE
 from trainer.machine.preemption import PreemptionNotice
-from trainer.machine.retries import RetryPolicy, call_with_retries
 from trainer.machine.sentences import GOES_ON, OF_THE_MACHINE, SENTENCE
 from trainer.remote_files.receiver import local_files, stored_progress
 from trainer.remote_files.sender import fetch, is_made, newest_checkpoint, progress_shown, send
 from trainer.remote_files.store import FileStore, below, open_store
 
 _ROOT = str(Path(__file__).resolve().parents[1])
-# Ray's proxy forks for each driver while its gRPC threads run, and a few forks in a hundred crash
-# (ray-project/ray#63202). Nothing has started by then, so connecting again is safe.
-_JOINS = RetryPolicy(
-    may_pass=lambda error: isinstance(error, ConnectionAbortedError), max_tries=5, first_pause_s=0.0
-)
 _WITHOUT_LIMIT = -1  # for Ray; FailureLimit ends what a restart does not help
 # Starting again with more workers repeats the steps since the newest checkpoint, and takes seconds.
 _SHORTEST_BETWEEN_SIZES_S = 5.0
@@ -213,18 +208,6 @@ def _fit(command: _Command, config: TrainConfig, files: _Files, *, uses_gpu: boo
             callbacks=[FailureLimit(files.last_checkpoint)],  # type: ignore[list-item]
         ),
     ).fit()
-
-
-def join(connect: Callable[[], object]) -> None:
-    """Connect to the cluster, again if its head accepts and then drops the connection.
-
-    Raise ConnectionAbortedError when that happens each time.
-    """
-
-    def report(error: BaseException, _: int) -> None:
-        sys.stderr.write(f"on Ray: {last_line(error)} Connecting again\n")
-
-    call_with_retries(_JOINS, connect, before_pause=report)
 
 
 def sentence(error: Exception, *, has_joined: bool = False) -> str:

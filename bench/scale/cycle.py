@@ -20,7 +20,8 @@ from bench.scale.costs import Cost, Size
 from bench.scale.cycle_runs import History, call_with_services, prepare, update_cycles
 from bench.scale.cycle_usage import Cycle
 from bench.scale.trainings import CONFIG
-from cron.settings.tree import GateSettings, Settings, StoreSettings, WorkerSettings
+from cron.settings.tree import GateSettings, Settings, StoreSettings
+from cron.settings.worker_settings import WorkerSettings
 from tests.system.torchserve import running_torchserve
 
 T = TypeVar("T")

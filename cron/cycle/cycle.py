@@ -19,6 +19,7 @@ from cron.cycle.going_live import go_live
 from cron.cycle.open_run import OpenRun
 from cron.cycle.outlook import observe
 from cron.cycle.plan import Skip, decide
+from cron.cycle.rented_machines import machines_for, stop_left_machines
 from cron.cycle.retention import drop_version, tidy, tidy_records
 from cron.cycle.run_plan import RunPlan, make_plan
 from cron.cycle.steps import Done, Packed, Trained, stored_value
@@ -54,6 +55,7 @@ def run_cycle(services: Services, lease: Lease, *, force_full: bool = False) -> 
     """
     ledger = services.ledger
     services.metrics.turn_began()
+    stop_left_machines(services, lease)
     ahead = refusal_to_collect(services.journal)
     if ahead is not None:
         return run_rows.record_skip(ledger, ahead, lease=lease)
@@ -209,11 +211,14 @@ def _train(open_run: OpenRun) -> Trained:
 def _train_once(open_run: OpenRun) -> Trained:
     """Train, and record what it took, however it ends."""
     services, run, lease = open_run.services, open_run.run, open_run.lease
+    folder = stages.folder_of(services.paths, run)
     try:
-        with cancelled_when_unwanted(services, run, lease):
+        with (
+            machines_for(services, run, folder, lease),
+            cancelled_when_unwanted(services, run, lease),
+        ):
             return stages.train(services, run)
     finally:
-        folder = stages.folder_of(services.paths, run)
         with suppress(LeaseLost, Unavailable):  # what ended the training is more important
             record_training_cost(services, run, folder, lease)
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from cron.lineage import Hold, Manifest, Reason
-from cron.settings.tree import WorkerSettings
+from cron.settings.worker_settings import WorkerSettings
 from trainer.config import Mode
 
 _FIRST = "first_training"

@@ -91,6 +91,21 @@ runs = sa.Table(
 _IS_OPEN = runs.c.outcome.is_(None)
 sa.Index("open_runs", runs.c.run_id, sqlite_where=_IS_OPEN, postgresql_where=_IS_OPEN)
 
+# machines of worker.machines, around trainings; price: of a machine and hour
+rentals = sa.Table(
+    "rentals",
+    metadata,
+    sa.Column("rental_id", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("run_id", sa.Integer, nullable=False),
+    sa.Column("machines", sa.Text, nullable=False),
+    sa.Column("num_asked", sa.Integer, nullable=False),
+    sa.Column("num_joined", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("price", sa.Float, nullable=False, server_default="0"),
+    sa.Column("started_at", sa.Text, nullable=False),
+    sa.Column("joined_at", sa.Text),
+    sa.Column("stopped_at", sa.Text),
+)
+
 steps = sa.Table(
     "steps",
     metadata,

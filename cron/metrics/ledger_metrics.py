@@ -19,7 +19,6 @@ from cron.ledger.forgotten import oldest_pending
 from cron.ledger.ledger import Ledger
 from cron.ledger.pruning import count_by_outcome
 from cron.ledger.shown_pictures import PictureCounts
-from cron.lineage import Spending
 from cron.metrics.overview import Overview
 from cron.metrics.snapshot_metrics import LEFT_OUT, LIMITS, MIXES, SHIFT
 
@@ -95,7 +94,7 @@ class LedgerMetrics(Collector):
             yield from _trial(overview)
             yield _list_events(overview)
             yield _pictures(pictures)
-            yield from _spending(overview.spent)
+            yield from _spending(overview)
             yield from _ledger_metrics(overview.metrics)
             waited_s = (
                 max(0.0, (overview.at - asked_at).total_seconds()) if asked_at is not None else 0.0
@@ -249,7 +248,13 @@ def _pictures(counts: PictureCounts) -> Metric:
     return family
 
 
-def _spending(spent: Spending) -> Iterable[Metric]:
+def _spending(overview: Overview) -> Iterable[Metric]:
+    spent = overview.spent
+    yield gauge(
+        "freshet_rented_machines",
+        "Machines that were asked for around trainings and not stopped yet",
+        sum(rental.num_asked for rental in overview.rentals),
+    )
     yield gauge(
         "freshet_training_device_seconds_of_day",
         "Seconds of all devices in the trainings of the last 24 hours",

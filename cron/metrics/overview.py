@@ -6,7 +6,7 @@ log's backlog and the trainer's progress file; changes nothing; does not load to
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -24,6 +24,7 @@ from cron.ledger import (
     metric_rows,
     posterior_rows,
     release_rows,
+    rental_rows,
     run_rows,
     slate_rows,
 )
@@ -31,7 +32,7 @@ from cron.ledger.event_rows import HourOfEvents
 from cron.ledger.ledger import Ledger
 from cron.ledger.posterior_rows import PosteriorState
 from cron.ledger.slate_rows import SlateCounts
-from cron.lineage import Decision, Hold, Quality, Release, Run, Spending
+from cron.lineage import Decision, Hold, Quality, Release, Rental, Run, Spending
 from cron.metrics.trial_reports import TrialReport, newest_trials, trial_json
 from cron.metrics.waiting import num_waiting_records
 from cron.ports import EventLog
@@ -97,6 +98,7 @@ class Overview:
     posterior: PosteriorState | None  # of the rewards of shown items
     exploration: tuple[PlacementPrice, ...]
     spent: Spending  # by the trainings of the last day
+    rentals: tuple[Rental, ...]  # machines that were not stopped yet
     metrics: Mapping[str, float]  # the ledger's counters and gauges
 
     @property
@@ -122,7 +124,7 @@ def look(ledger: Ledger, log: EventLog, runs_folder: Path, *, now: datetime) -> 
         in_log: int | None = num_waiting_records(ledger, backlog)
     except FreshetError:
         in_log = None
-    progress = read_progress(runs_folder, seen.current.run_id) if seen.current else None
+    progress = progress_of(seen.current, seen.rentals, runs_folder) if seen.current else None
     return replace(seen, waiting=replace(seen.waiting, in_log=in_log), progress=progress)
 
 
@@ -157,8 +159,23 @@ def look_at_ledger(
         posterior=posterior_rows.state(ledger),
         exploration=exploration_rows.every(ledger),
         spent=run_rows.spent_since(ledger, now - timedelta(days=1)),
+        rentals=rental_rows.running(ledger),
         metrics=metric_rows.stored_metrics(ledger),
     )
+
+
+def progress_of(run: Run, rentals: Iterable[Rental], runs_folder: Path) -> RunProgress | None:
+    """Return how far a run's training is, or how many of its machines have joined."""
+    for rental in rentals:
+        if rental.run_id == run.run_id and rental.joined_at is None:
+            noun = "machine" if rental.num_asked == 1 else "machines"
+            return RunProgress(
+                phase=f"waiting for {rental.num_asked} {noun}",
+                done=min(rental.num_joined, rental.num_asked),
+                total=rental.num_asked,
+                loss=None,
+            )
+    return read_progress(runs_folder, run.run_id)
 
 
 def read_progress(runs_folder: Path, run_id: int) -> RunProgress | None:

@@ -17,6 +17,7 @@ def check_combinations(settings: Settings, origins: Mapping[str, str]) -> None:
     `origins` has the origin of every key; the error names one that is not a default.
     """
     _check_pairs(settings, origins)
+    _check_machines(settings, origins)
     _check_trials(settings, origins)
     _check_signatures(settings, origins)
     _check_types(settings, origins)
@@ -45,6 +46,15 @@ def _check_pairs(settings: Settings, origins: Mapping[str, str]) -> None:
         raise _wrong_pair(settings, origins, "gate.min_recall", "train.cells_recall", "over")
     if worker.poll_s >= worker.lease_s:
         raise _wrong_pair(settings, origins, "worker.poll_s", "worker.lease_s", "not under")
+
+
+def _check_machines(settings: Settings, origins: Mapping[str, str]) -> None:
+    for row in sorted(settings.worker.machines.keys() - settings.worker.launchers.keys()):
+        where = _origin(origins, "worker.machines", "worker.launchers")
+        raise SettingsError(
+            f"{where}: worker.machines has {row}, for which worker.launchers has no launcher; add"
+            " one that trains on these machines"
+        )
 
 
 def _check_trials(settings: Settings, origins: Mapping[str, str]) -> None:

@@ -23,7 +23,6 @@ from cron.settings.rules import (
     ParsedTable,
     Rule,
     Text,
-    is_crontab,
     is_event_type,
     is_filled,
     is_header_value,
@@ -34,8 +33,8 @@ from cron.settings.rules import (
     parse_weights,
     url_for,
 )
+from cron.settings.worker_settings import WorkerSettings
 from cron.urls import stores
-from cron.urls.launcher_table import parse_launchers, parse_prices
 from recommender.config import NEGATIVE_TYPES, POSITIVE_TYPES
 from recommender.records.images import MAX_IMAGES
 from trainer.config import MODALITIES, TrainConfig
@@ -61,45 +60,6 @@ class StoreSettings:
         "torchserve://127.0.0.1:8081/rec?inference=8080"
     )
     var: str = "var"  # runs, caches, logs, dead letters
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WorkerSettings:
-    """When the worker runs a cycle."""
-
-    interval_s: PositiveFloat = 120.0  # a cycle at least this often; `cron` replaces it when set
-    cron: Annotated[str, Text(is_crontab)] | None = None  # a crontab expression, UTC
-    after_events: CountInt = 1000  # or as soon as this many new events wait, whichever is first
-    min_events: int = 500  # no update for fewer: a gate decides nothing on a handful of events
-    # a full retrain once a day, in addition to the updates between
-    full_every_s: PositiveFloat = 86_400.0
-    # the share of time for full retrains that come sooner while they are cheap; 0: none.
-    # docs/log.md
-    full_share: ShareFloat = 0.1
-    max_events_per_run: CountInt = 200_000  # train on the oldest of them; the rest wait
-    max_refusals: CountInt = 3  # this many refusals since the last release start a full retrain
-    refusal_backoff_s: float = 120.0  # after a refused or failed run; doubled with each
-    train_limit_s: PositiveFloat = 7_200.0
-    # other launchers than store.launcher, by what they train: full, update, or update_from_100000
-    # for updates of so many new events; none, because a shop begins with one machine
-    launchers: Annotated[Mapping[str, str], ParsedTable(parse_launchers)] = field(
-        default_factory=dict
-    )
-    # of a launcher, by the scheme of its URL: what an hour of one device costs, in any currency
-    price_per_device_hour: Annotated[Mapping[str, float], ParsedTable(parse_prices)] = field(
-        default_factory=dict
-    )
-    # while the trainings of the last 24 hours cost this much or more, full retrains wait; no limit,
-    # because it needs a price
-    budget_per_day: PositiveFloat | None = None
-    poll_s: PositiveFloat = 1.0  # how often to check log, server default and followers
-    lease_s: PositiveFloat = 30.0
-    grace_s: float = 8.0  # after SIGTERM
-    # where Prometheus reads the worker's metrics, without a key
-    metrics_host: str = "127.0.0.1"
-    metrics_port: Annotated[int, Bounds(0, 65_535, "a port between 1 and 65535, or 0 for none")] = (
-        8010
-    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,12 +1,13 @@
-"""Which launcher trains what, by the kind of training and its new events."""
+"""Which launcher trains what, on which rented machines, by kind of training and new events."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from cron.urls.machines import parse_machines
 from cron.urls.stores import parse_launcher
 from cron.urls.wrong_url import WrongUrl
 from recommender.requests.body_fields import field_name
@@ -19,14 +20,25 @@ _EXPECTED = "full, update, or one of them with a number of new events, as in upd
 
 def parse_launchers(table: Mapping[str, object]) -> dict[str, str]:
     """Parse the URLs of launchers by what they train; raise BadRequest."""
+    return _rows(table, "worker.launchers", parse_launcher)
+
+
+def parse_machines_table(table: Mapping[str, object]) -> dict[str, str]:
+    """Parse the URLs of machines by the trainings that rent them; raise BadRequest."""
+    return _rows(table, "worker.machines", parse_machines)
+
+
+def _rows(
+    table: Mapping[str, object], setting: str, parse: Callable[[str], object]
+) -> dict[str, str]:
     for name, url in table.items():
-        where = f"worker.launchers.{field_name(name)}"
+        where = f"{setting}.{field_name(name)}"
         if _ROW.fullmatch(name) is None:
             raise BadRequest(where, found=repr(name), expected=_EXPECTED)
         if not isinstance(url, str):
-            raise BadRequest(where, found=repr(url), expected="the URL of a launcher")
+            raise BadRequest(where, found=repr(url), expected="a URL")
         try:
-            parse_launcher(url)
+            parse(url)
         except WrongUrl as error:
             raise BadRequest(where, found="another text", expected=error.advice) from error
     return {name: str(url) for name, url in table.items()}
@@ -75,6 +87,11 @@ def launcher_url(snapshot: Path, table: Mapping[str, str], *, otherwise: str) ->
         num_new_events=manifest["num_targets"],
         otherwise=otherwise,
     )
+
+
+def rented_machines(snapshot: Path, table: Mapping[str, str]) -> str | None:
+    """Return the URL of the machines that a snapshot's training rents; None where no row fits."""
+    return launcher_url(snapshot, table, otherwise="") or None
 
 
 def price_of(prices: Mapping[str, float], url: str) -> float:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlsplit
 
+from cron.urls.options import known_options, number_range, whole_number
 from cron.urls.wrong_url import WrongUrl
 
 _TORCHRUN = (
@@ -68,8 +69,8 @@ def parse_process(url: str) -> ProcessUrl:
 def parse_torchrun(url: str) -> TorchrunUrl:
     """Parse a `torchrun:` URL; raise WrongUrl."""
     try:
-        options = _options(url, ("nproc", "nnodes", "rdzv", "files"))
-        num_processes = _whole("nproc", options.get("nproc", "1"))
+        options = known_options(url, ("nproc", "nnodes", "rdzv", "files"))
+        num_processes = whole_number("nproc", options.get("nproc", "1"))
         nodes, uses_store = _nodes(options), _uses_store(options)
         if uses_store and nodes is None:
             raise ValueError("files=store is for several machines, with nnodes= and rdzv=")
@@ -84,8 +85,8 @@ def parse_ray(url: str) -> RayUrl:
         parts = urlsplit(url)
         if (parts.port is not None) != bool(parts.netloc):
             raise ValueError("HOST and PORT go together")
-        options = _options(url, ("workers", "gpus", "files"))
-        least, most = _range("workers", options.get("workers", "1"))
+        options = known_options(url, ("workers", "gpus", "files"))
+        least, most = number_range("workers", options.get("workers", "1"))
         gpus = options.get("gpus", "0")
         if gpus not in ("0", "1"):
             raise ValueError("gpus= is 0 or 1, because a worker trains on one GPU")
@@ -100,26 +101,11 @@ def parse_ray(url: str) -> RayUrl:
         raise WrongUrl(url, expected=_RAY, reason=str(error)) from error
 
 
-def _options(url: str, known: Sequence[str]) -> dict[str, str]:
-    """Return the options of a URL; raise ValueError for one that is not known."""
-    options = parse_qs(urlsplit(url).query, keep_blank_values=True)
-    for name in options:
-        if name not in known:
-            raise ValueError(f"{name}= is not an option")
-    return {name: values[-1] for name, values in options.items()}
-
-
 def _uses_store(options: Mapping[str, str]) -> bool:
     files = options.get("files", "shared")
     if files not in ("shared", "store"):
         raise ValueError("files= is shared or store")
     return files == "store"
-
-
-def _whole(option: str, text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise ValueError(f"{option}= is a whole number of 1 or more")
-    return int(text)
 
 
 def _nodes(options: Mapping[str, str]) -> Nodes | None:
@@ -128,17 +114,8 @@ def _nodes(options: Mapping[str, str]) -> Nodes | None:
         return None
     if "nnodes" not in options or "rdzv" not in options:
         raise ValueError("nnodes= and rdzv= go together")
-    least, most = _range("nnodes", options["nnodes"])
+    least, most = number_range("nnodes", options["nnodes"])
     where = urlsplit(f"//{options['rdzv']}")
     if not where.hostname or where.port is None or "@" in where.netloc or where.path:
         raise ValueError("rdzv= is HOST:PORT")
     return Nodes(least=least, most=most, host=where.hostname, port=where.port)
-
-
-def _range(option: str, text: str) -> tuple[int, int]:
-    """Return the least and the most of `2`, or of `1:4`."""
-    least_text, _, most_text = text.partition(":")
-    least, most = _whole(option, least_text), _whole(option, most_text or least_text)
-    if least > most:
-        raise ValueError(f"{option}={text} has the larger number first")
-    return least, most

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from cron.ledger import run_rows
+from cron.ledger import rental_rows, run_rows
 from cron.ledger.ledger import Ledger
 from cron.local.beside import repeating
-from cron.metrics.overview import read_progress
+from cron.metrics.overview import progress_of
 from cron.settings.file import Loaded
 from cron.verbs.runs import lines_of
 
@@ -44,7 +44,7 @@ def _progress(ledger: Ledger, runs_folder: Path) -> Iterator[None]:
 
     def look() -> bool:
         run = run_rows.open_run(ledger)
-        progress = read_progress(runs_folder, run.run_id) if run else None
+        progress = progress_of(run, rental_rows.running(ledger), runs_folder) if run else None
         bar.set_description(f"run {run.run_id}" if run else "collecting", refresh=False)
         bar.total, bar.n = 1, 0
         if progress:

@@ -66,6 +66,7 @@ def _lines(
         *_texts(copy),
         *_posterior(overview),
         _current(overview),
+        *_rented(overview),
         *_trial(overview),
         *_experiments(running, overview.at),
         *_exploration(overview),
@@ -171,6 +172,18 @@ def _current(overview: Overview) -> str:
     share = f" {100 * progress.done / progress.total:.0f} %" if progress.total else ""
     loss = f", loss {progress.loss:.3f}" if progress.loss is not None else ""
     return f"{started}: {progress.phase}{share}{loss}{_pace(progress)}"
+
+
+def _rented(overview: Overview) -> list[str]:
+    """Describe machines that were rented and not stopped yet, without the options of their URLs."""
+    lines = []
+    for rental in overview.rentals:
+        machines = count(rental.num_asked, "machine")
+        since = age(overview.at - rental.started_at)
+        price = f", {rental.cost(overview.at):.2f} so far" if rental.price else ""
+        where = rental.machines.partition("?")[0]
+        lines.append(f"rented   {machines} of {where} for run {rental.run_id}, {since}{price}")
+    return lines
 
 
 def _pace(progress: RunProgress) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from cron.project_root import PROJECT_ROOT
 from tests.servers import free_port
 
 _RAY = str(Path(sys.executable).with_name("ray"))
+_HEAD_ID = "f" * 51 + "00000"  # as Ray's provider of pretended machines knows it
 _QUIET = ("--disable-usage-stats", "--block")
 
 
@@ -83,3 +85,80 @@ def _kill_all(process: psutil.Process) -> None:
     for one in doomed:
         one.kill()
     psutil.wait_procs(doomed, timeout=20)
+
+
+class AutoscaledCluster:
+    """A head whose autoscaler starts processes as machines of one CPU each, at most two."""
+
+    def __init__(self, folder: Path) -> None:
+        self._port, self.client_port = free_port(), free_port()
+        config = folder / "autoscaler.json"
+        config.write_text(json.dumps(_scaling(f"127.0.0.1:{self._port}")))
+        environment = {
+            **os.environ,
+            "RAY_AUTH_MODE": "disabled",
+            "RAY_FAKE_CLUSTER": "1",
+            "RAY_OVERRIDE_NODE_ID_FOR_TESTING": _HEAD_ID,
+            "AUTOSCALER_UPDATE_INTERVAL_S": "1",
+        }
+        arguments = (
+            "--head",
+            "--num-cpus=0",
+            "--node-ip-address=127.0.0.1",
+            f"--port={self._port}",
+            f"--ray-client-server-port={self.client_port}",
+            "--include-dashboard=false",
+            f"--temp-dir={folder}",
+            f"--autoscaling-config={config}",
+        )
+        with (folder / "start.log").open("ab") as log:
+            self._head = psutil.Popen(
+                [_RAY, "start", *_QUIET, *arguments],
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self.client_port}"
+
+    def end(self) -> None:
+        _kill_all(self._head)
+
+
+def _scaling(gcs_address: str) -> dict[str, object]:
+    """Return the configuration of an autoscaler whose machines are processes."""
+    empty: dict[str, object] = {name: {} for name in ("auth", "docker", "file_mounts")}
+    lists = (
+        "cluster_synced_files",
+        "rsync_exclude",
+        "rsync_filter",
+        "initialization_commands",
+        "setup_commands",
+        "head_setup_commands",
+        "worker_setup_commands",
+        "head_start_ray_commands",
+        "worker_start_ray_commands",
+    )
+    machine = {"resources": {"CPU": 1}, "node_config": {}, "min_workers": 0, "max_workers": 2}
+    head = {"resources": {"CPU": 0}, "node_config": {}, "max_workers": 0}
+    return {
+        **empty,
+        **{name: [] for name in lists},
+        "cluster_name": "test",
+        "max_workers": 2,
+        "upscaling_speed": 1.0,
+        "idle_timeout_minutes": 0.05,
+        "provider": {
+            "type": "fake_multinode",
+            "gcs_address": gcs_address,
+            "use_node_id_as_ip": True,
+            "disable_node_updaters": True,
+            "disable_launch_config_check": True,
+        },
+        "available_node_types": {"ray.head.default": head, "machine": machine},
+        "head_node_type": "ray.head.default",
+        "file_mounts_sync_continuously": False,
+    }

@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from cron.errors import LedgerTooNew
 from cron.ledger.database import display_url, errors_translated, open_engine, writer
 
-HEAD = "0024"
+HEAD = "0025"
 _FIRST = "0001"  # of ledgers from before steps had numbers
 
 

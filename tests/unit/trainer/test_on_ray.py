@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from trainer.cluster.joining import join
 from trainer.cluster.messages import IN_VAIN, UNFIT
 from trainer.machine.sentences import is_final
-from trainer.on_ray import join, sentence
+from trainer.on_ray import sentence
 
 
 def dropping(times: int, error: Exception, calls: list[int]) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from cron.cycle.plan import PlanState, Skip, Turn, backoff, decide
 from cron.lineage import Hold
-from cron.settings.tree import WorkerSettings
+from cron.settings.worker_settings import WorkerSettings
 from tests.releases import manifest
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)

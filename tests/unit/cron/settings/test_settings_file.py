@@ -14,7 +14,8 @@ from cron.ledger.database import display_url, open_engine
 from cron.project_root import PROJECT_ROOT
 from cron.settings.file import DEFAULT_FILE, load_settings
 from cron.settings.keys import settings_leaves, value_of, variable
-from cron.settings.tree import Settings, WorkerSettings
+from cron.settings.tree import Settings
+from cron.settings.worker_settings import WorkerSettings
 from cron.urls import files
 from cron.urls.passwords import hide_password
 from cron.urls.torchserve import parse as parse_nodes
