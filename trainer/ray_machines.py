@@ -23,6 +23,7 @@ from trainer.cluster.messages import last_line
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status."""
+    os.umask(0o077)
     given = _parse(arguments)
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # send no usage reports
     import ray

@@ -24,7 +24,10 @@ LIMIT_S = 120.0
 
 @pytest.fixture
 def machines(
-    back_end: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    back_end: str,
+    tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Callable[[], MachineProvider]]:
     """Return what opens the provider, as each process does for itself."""
     if back_end == "command":
@@ -35,7 +38,7 @@ def machines(
             yield lambda: open_machines(api.url)
     else:
         monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
-        cluster = AutoscaledCluster(tmp_path)
+        cluster = AutoscaledCluster(tmp_path_factory.mktemp("r"))
         try:
             url = f"ray://{cluster.address}?machines=2"
             until_answered(open_machines(url))
