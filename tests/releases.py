@@ -53,9 +53,14 @@ def reason(name: str, *, ok: bool) -> Reason:
 
 def publish_releases(ledger: Ledger, lease: Lease, *versions: int) -> None:
     """Make versions live, one after the other, in the ledger alone."""
-    for version in versions:
-        release_rows.add(ledger, manifest(version), lease=lease)
+    publish_manifests(ledger, lease, *map(manifest, versions))
+
+
+def publish_manifests(ledger: Ledger, lease: Lease, *manifests: Manifest) -> None:
+    """Make releases live, one after the other, in the ledger alone."""
+    for one in manifests:
+        release_rows.add(ledger, one, lease=lease)
         begun = switches.begin_publish(
-            ledger, version, expected=switches.serving(ledger).live, lease=lease
+            ledger, one.version, expected=switches.serving(ledger).live, lease=lease
         )
         assert switches.end(ledger, begun)

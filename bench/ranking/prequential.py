@@ -1,7 +1,7 @@
 """What retraining brings: every event is scored before any model learns from it.
 
     .venv/bin/python -m bench prequential [--sets ml-100k] [--seeds 0,1,2]
-                                          [--windows 20] [--fulls 19]
+                                          [--windows 20] [--fulls 19] [--schedules]
 
 The base is trained on the first half of the timeline. The second half is cut into windows, and in
 each window every model ranks all items for every event, seen ones filtered, with fresh histories.
@@ -14,6 +14,8 @@ The lines:
 * `full`: a retrain from scratch on everything so far;
 * `rolling`: `update`, with two of these full retrains after about one and two thirds of the stream;
 * `sketch`: the model that the project began with, updated in the same way.
+
+`--schedules` compares instead when full retrains come (`bench/ranking/schedules.py`).
 
 A catalogue has the items that have had an event by then. Finished seeds are kept in var/bench, and
 an interrupted one continues after its last window. Seconds are the processor's.
@@ -31,6 +33,8 @@ from pathlib import Path
 from bench.contestants.configs import STREAM_CONFIGS, sketch_config
 from bench.contestants.offline import event_ndcg
 from bench.data.sets import load_set
+from bench.ranking import schedules
+from bench.ranking.schedules import metrics_of_schedules, run_schedules
 from bench.ranking.stream import Stream, full_windows, stream_of, takeovers
 from bench.ranking.stream_lines import (
     StreamLine,
@@ -43,6 +47,7 @@ from bench.ranking.stream_metrics import LINES, SeedRun, metrics_of, write_curve
 from bench.report.kept import code_digest, data_digest, kept_part
 from bench.report.rows import BenchMetric, save
 from cron.settings.tree import GateSettings
+from cron.settings.worker_settings import WorkerSettings
 from recommender.bundle import load_bundle
 from trainer.config import TrainConfig
 
@@ -176,6 +181,24 @@ def run(name: str, seeds: Sequence[int], num_windows: int, num_fulls: int) -> li
     return metrics_of(name, runs, sorted(fulls))
 
 
+def run_all_schedules(name: str, seeds: Sequence[int], num_windows: int) -> list[BenchMetric]:
+    """Run the schedules of all seeds of one set, or take what is kept; return the metrics."""
+    stream, worth = stream_of(load_set(name), num_windows), WorkerSettings().full_worth
+    runs: list[SeedRun] = []
+    for seed in seeds:
+        config = replace(STREAM_CONFIGS[name], seed=seed)
+
+        def follow(folder: Path, config: TrainConfig = config) -> dict[str, dict[str, object]]:
+            print(f"{name}, seed {config.seed}", flush=True)
+            return run_schedules(stream, config, folder, worth=worth)
+
+        digest = code_digest(*CODE, *schedules.CODE)
+        decided_by = (digest, data_digest(stream.data), config, num_windows, worth)
+        kept = kept_part(f"schedules/{name}-{seed}", decided_by, follow)
+        runs.append(json.loads(json.dumps(kept)))
+    return metrics_of_schedules(name, runs)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure and write the results."""
     parser = argparse.ArgumentParser(
@@ -191,12 +214,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
         default=19,
         help="the number of windows after a full retrain; the first is never one of them",
     )
+    parser.add_argument("--schedules", action="store_true", help="compare when full retrains come")
     given = parser.parse_args(arguments)
     seeds = [int(seed) for seed in given.seeds.split(",")]
     metrics = [
         one
         for name in given.sets.split(",")
-        for one in run(name, seeds, given.windows, given.fulls)
+        for one in (
+            run_all_schedules(name, seeds, given.windows)
+            if given.schedules
+            else run(name, seeds, given.windows, given.fulls)
+        )
     ]
     for one in metrics:
         print(

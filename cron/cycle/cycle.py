@@ -79,7 +79,13 @@ def run_cycle(services: Services, lease: Lease, *, force_full: bool = False) -> 
     if not_collected is not None:
         return _skip(services, not_collected, lease)
     train_config, worker = services.settings.train, services.settings.worker
-    state = observe(ledger, services.journal, train_config, force_full=force_full)
+    state = observe(
+        ledger,
+        services.journal,
+        train_config,
+        force_full=force_full,
+        schedule=worker.full_schedule,
+    )
     turn = decide(state, worker)
     metric_rows.set_gauge(ledger, "refusals_in_a_row", state.num_unpublished)
     if turn.reason.name == "refusals":

@@ -7,12 +7,15 @@ from datetime import timedelta
 
 import msgspec
 
+from cron.cycle.measured_retrains import estimate_staleness
 from cron.cycle.plan import PlanState
+from cron.cycle.staleness import Cost
 from cron.errors import TrainingFailed
 from cron.journal.journal import Journal
 from cron.ledger import holds, journal_rows, release_rows, run_rows, shown_pictures
 from cron.ledger.ledger import Ledger
 from cron.lineage import Manifest, Range, Run
+from cron.settings.worker_settings import Schedule
 from recommender.config import BUNDLE_FORMAT, PictureEncoderConfig
 from trainer.codec import decode, encode
 from trainer.config import TrainConfig
@@ -32,7 +35,12 @@ class _Shape(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def observe(
-    ledger: Ledger, journal: Journal, config: TrainConfig, *, force_full: bool = False
+    ledger: Ledger,
+    journal: Journal,
+    config: TrainConfig,
+    *,
+    force_full: bool = False,
+    schedule: Schedule = "clock",
 ) -> PlanState:
     """Return the state that `decide` needs."""
     live = release_rows.live(ledger)
@@ -40,6 +48,9 @@ def observe(
     unpublished = _unpublished_runs(ledger)
     last_full = run_rows.last_full(ledger)
     items_through = manifest.items_through if manifest is not None else 0
+    staleness = None
+    if schedule == "worth" and manifest is not None:
+        staleness = estimate_staleness(ledger, journal, manifest)
     new_records = journal.count(items_through + 1, journal_rows.last_seq(ledger))
     return PlanState(
         now=ledger.now(),
@@ -56,8 +67,18 @@ def observe(
         settings_changed=manifest is not None and not has_shape(manifest, config),
         format_changed=manifest is not None and manifest.bundle_format != BUNDLE_FORMAT,
         force_full=force_full,
+        staleness=staleness,
+        last_full_cost=_cost(last_full) if last_full is not None else None,
         spent_day=run_rows.spent_since(ledger, ledger.now() - timedelta(days=1)).cost,
     )
+
+
+def _cost(run: Run) -> Cost | None:
+    """Return what a full retrain cost: by its price, or else in seconds of a device."""
+    if run.cost:
+        return Cost(value=run.cost, unit="of the price")
+    seconds = run.device_s or run.seconds.get("train")
+    return Cost(value=seconds, unit="s of a device") if seconds else None
 
 
 def num_new_events(ledger: Ledger, journal: Journal) -> int:

@@ -9,12 +9,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from cron.cycle.staleness import Cost, Staleness, is_worth
 from cron.lineage import Hold, Manifest, Reason
 from cron.settings.worker_settings import WorkerSettings
 from trainer.config import Mode
 
 _FIRST = "first_training"
-_BY_TIME = ("full_is_due", "full_is_cheap")  # full retrains in whose place an update may go
+# full retrains in whose place an update may go
+_BY_TIME = ("full_is_due", "full_is_cheap", "full_is_worth")
+LATEST_PERIODS = 7  # of full_every_s; the estimate rests on retrains, and must not end them
 MAX_BACKOFF = timedelta(hours=1)  # somebody who repaired the data should not wait longer
 
 
@@ -27,7 +30,8 @@ class PlanState:
     `settings_changed`: the live release was made with another encoder or model than the settings
     ask for now. `format_changed`: it was made by a version of this program whose bundles this one
     cannot continue from. `last_full_s` is how long the last full retrain's training took, and
-    `spent_day` what the trainings of the last 24 hours cost.
+    `spent_day` what the trainings of the last 24 hours cost. `staleness` is None where full
+    retrains come by the clock, and before what they give was measured.
 
     Since the last run that published: `num_refusals` counts the runs whose end says something about
     the model or its data (refused by the gate, or by the trainer itself); `num_unpublished` also
@@ -51,6 +55,8 @@ class PlanState:
     format_changed: bool = False
     num_new_pictures: int = 0
     force_full: bool = False
+    staleness: Staleness | None = None
+    last_full_cost: Cost | None = None
     spent_day: float = 0.0
 
 
@@ -151,6 +157,8 @@ def _needed_full(state: PlanState, settings: WorkerSettings) -> Turn | None:
     if state.num_refusals >= settings.max_refusals:
         text = f"{state.num_refusals} runs were refused since the last release: a full retrain"
         return _turn("full", "refusals", text)
+    if state.staleness is not None and state.last_full_cost is not None:
+        return _worthy_full(state, state.staleness, state.last_full_cost, settings)
     if _is_full_due(state, settings) and state.num_new_events > 0:
         hours = settings.full_every_s / 3600
         text = f"the last full retrain is more than {hours:.0f} hours ago"
@@ -166,9 +174,36 @@ def _needed_full(state: PlanState, settings: WorkerSettings) -> Turn | None:
     return None
 
 
+def _worthy_full(
+    state: PlanState, staleness: Staleness, cost: Cost, settings: WorkerSettings
+) -> Turn | None:
+    """Return a full retrain if it is worth its cost, or if the last one is very old."""
+    if state.num_new_events < settings.min_events:
+        return None
+    if is_worth(staleness, cost=cost.value, worth=settings.full_worth):
+        return _turn("full", "full_is_worth", _worth_text(staleness, cost, settings))
+    if _is_full_due(state, settings, periods=LATEST_PERIODS):
+        text = f"the last full retrain is more than {LATEST_PERIODS} times full_every_s ago"
+        return _turn("full", "full_is_due", f"{text}: what one gives is measured again")
+    return None
+
+
+def _worth_text(staleness: Staleness, cost: Cost, settings: WorkerSettings) -> str:
+    lost = staleness.lost * settings.full_worth
+    relation = "is worth" if lost >= cost.value else "is not worth"
+    return (
+        f"a full retrain {relation} its cost: lists are an estimated {staleness.share:.1%} worse"
+        f" {staleness.num_events:,} events after the last, which has lost {lost:.3g} of"
+        f" {cost.value:.3g} {cost.unit}"
+    )
+
+
 def _by_what_waits(state: PlanState, settings: WorkerSettings) -> Turn | Skip:
     if state.num_new_events >= settings.min_events:
-        return _turn("update", "new_events", f"{state.num_new_events:,} new events")
+        text = f"{state.num_new_events:,} new events"
+        if state.staleness is not None and state.last_full_cost is not None:
+            text = f"{text}; {_worth_text(state.staleness, state.last_full_cost, settings)}"
+        return _turn("update", "new_events", text)
     if state.num_new_items + state.num_new_pictures > 0:
         return _turn("items", "new_items", _new_items(state))
     return _too_few_events(state, settings)
@@ -182,10 +217,10 @@ def _new_items(state: PlanState) -> str:
     return f"{items}, {pictures}" if state.num_new_items else pictures
 
 
-def _is_full_due(state: PlanState, settings: WorkerSettings) -> bool:
+def _is_full_due(state: PlanState, settings: WorkerSettings, *, periods: int = 1) -> bool:
     if state.last_full_at is None:
         return True
-    period = timedelta(seconds=settings.full_every_s)
+    period = timedelta(seconds=periods * settings.full_every_s)
     return not timedelta(0) <= state.now - state.last_full_at < period
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cron.settings.rules import (
     AT_LEAST_ONE,
@@ -19,6 +19,7 @@ from cron.urls.launcher_table import parse_launchers, parse_machines_table, pars
 
 PositiveFloat = Annotated[float, POSITIVE]
 ShareFloat = Annotated[float, SHARE]
+Schedule = Literal["clock", "worth"]
 CountInt = Annotated[int, AT_LEAST_ONE]
 
 
@@ -35,6 +36,13 @@ class WorkerSettings:
     # the share of time for full retrains that come sooner while they are cheap; 0: none.
     # docs/log.md
     full_share: ShareFloat = 0.1
+    # "worth": full retrains come when what was lost without one is worth its cost, not by the two
+    # settings above; the clock, because it needs no measured retrain and no price. docs/log.md
+    full_schedule: Schedule = "clock"
+    # what lists that are 1 % better are worth for a thousand events: in the currency of the price
+    # of the launcher of full retrains, or without a price in seconds of a device; 40 s for a full
+    # retrain of ML-100K are then worth it after some 10,000 events
+    full_worth: PositiveFloat = 10.0
     max_events_per_run: CountInt = 200_000  # train on the oldest of them; the rest wait
     max_refusals: CountInt = 3  # this many refusals since the last release start a full retrain
     refusal_backoff_s: float = 120.0  # after a refused or failed run; doubled with each

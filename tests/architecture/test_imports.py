@@ -151,6 +151,7 @@ ALLOWED: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
             "cron.errors",
             "cron.item_counts",
             "cron.known_item",
+            "cron.machine_errors",
             "cron.past_event",
             "cron.rebuild_marks",
             "cron.server_versions",

@@ -13,14 +13,15 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from pathlib import Path
 
 from cron.errors import MissingClient, Unavailable
 from cron.local.child_environment import RAY, SYSTEM, only
 from cron.machine_errors import MachinesRefused
-from cron.project_root import PROJECT_ROOT
 from cron.urls.machines import MachineProgram, RayMachines
 
 CALL_LIMIT_S = 60.0
+_ROOT = Path(__file__).resolve().parents[3]
 _KEPT_CHARS = 300
 
 
@@ -62,7 +63,7 @@ class CommandMachines:
         try:
             child = subprocess.Popen(
                 (*self._program, *arguments),
-                cwd=PROJECT_ROOT,
+                cwd=_ROOT,
                 env=only(os.environ, SYSTEM, self._also),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,

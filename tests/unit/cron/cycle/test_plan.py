@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from cron.cycle.plan import PlanState, Skip, Turn, backoff, decide
+from cron.cycle.staleness import Cost, Staleness
 from cron.lineage import Hold
 from cron.settings.worker_settings import WorkerSettings
 from tests.releases import manifest
@@ -240,3 +241,53 @@ def test_a_person_may_ask_for_a_full_retrain_over_the_budget() -> None:
     turn = decide(replace(OVER, force_full=True), DEAR)
     assert isinstance(turn, Turn)
     assert turn.mode == "full"
+
+
+BY_WORTH = replace(
+    QUIET,
+    staleness=Staleness(decay=2e-6, num_events=10_000),
+    last_full_cost=Cost(value=100.0, unit="s of a device"),
+    num_new_events=500,
+    last_full_s=1e-3,  # cheap, and due by the clock
+    last_full_at=NOW - timedelta(days=2),
+)
+
+
+def test_a_full_retrain_comes_when_it_is_worth_its_cost() -> None:
+    turn = decide(BY_WORTH, replace(SETTINGS, full_worth=10.0))
+    assert isinstance(turn, Turn)
+    assert (turn.mode, turn.reason.name) == ("full", "full_is_worth")
+    assert turn.reason.text == (
+        "a full retrain is worth its cost: lists are an estimated 2.0% worse 10,000 events after"
+        " the last, which has lost 100 of 100 s of a device"
+    )
+
+
+def test_an_update_says_why_there_is_no_full_retrain() -> None:
+    turn = decide(BY_WORTH, replace(SETTINGS, full_worth=9.9))
+    assert isinstance(turn, Turn)
+    assert turn.mode == "update"
+    assert turn.reason.text.startswith("500 new events; a full retrain is not worth its cost: ")
+
+
+def test_a_worthy_retrain_waits_for_the_budget() -> None:
+    settings = replace(SETTINGS, full_worth=10.0, budget_per_day=1.0)
+    turn = decide(replace(BY_WORTH, spent_day=2.0), settings)
+    assert isinstance(turn, Turn)
+    assert turn.mode == "update"
+    assert "waits for the budget" in turn.reason.text
+
+
+def test_what_retrains_give_is_measured_again_after_a_while() -> None:
+    """An estimate of no loss would otherwise stay forever, and with it the old weights."""
+    fresh = replace(BY_WORTH, staleness=Staleness(decay=0.0, num_events=10_000))
+    assert chosen_mode(fresh) == "update"
+    assert chosen_mode(replace(fresh, last_full_at=NOW - timedelta(days=8))) == "full"
+    few = replace(fresh, last_full_at=NOW - timedelta(days=8), num_new_events=499)
+    assert isinstance(decide(few, SETTINGS), Skip)
+
+
+def chosen_mode(state: PlanState) -> str:
+    turn = decide(state, SETTINGS)
+    assert isinstance(turn, Turn)
+    return turn.mode
