@@ -64,6 +64,20 @@ class FusionConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EncoderMemoryConfig:
+    """How the memory of an encoder in training is kept small. Branch [train.encoder_memory].
+
+    Neither changes what is learned, apart from rounding.
+    """
+
+    # of `encoder.texts_per_step`, with gradients at once; None: all, because parts cost one more
+    # encoding
+    texts_at_once: int | None = None
+    # layers compute their activations again for gradients; off, because it costs one more encoding
+    recompute_layers: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FactsConfig:
     """Whether the item tower reads the facts, and how. Branch [train.facts]."""
 
@@ -82,6 +96,7 @@ class TrainConfig:
     """
 
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
+    encoder_memory: EncoderMemoryConfig = field(default_factory=EncoderMemoryConfig)
     pictures: PictureEncoderConfig = field(default_factory=PictureEncoderConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     fusion: FusionConfig = field(default_factory=FusionConfig)

@@ -32,7 +32,7 @@ Scores = dict[str, float]
 
 
 @dataclass(slots=True)
-class _Schedule:
+class _ScheduledLine:
     """What one line has measured: its retrains, and the window of the last one."""
 
     line: StreamLine
@@ -50,7 +50,7 @@ def run_schedules(
     base = train_line(stream, config, folder / "base", stream.between(0, stream.base))
     base = replace(base, seconds=0.0)  # both lines have it
 
-    def is_due_by_worth(one: _Schedule, window: int) -> bool:
+    def is_due_by_worth(one: _ScheduledLine, window: int) -> bool:
         if not one.measured:
             return window == FIRST
         decay = decay_per_event(one.measured) or 0.0
@@ -73,10 +73,10 @@ def run_schedules(
 
 
 def _follow(
-    stream: Stream, base: StreamLine, folder: Path, is_due: Callable[[_Schedule, int], bool]
-) -> _Schedule:
+    stream: Stream, base: StreamLine, folder: Path, is_due: Callable[[_ScheduledLine, int], bool]
+) -> _ScheduledLine:
     """Follow the stream with one line, retrained before the windows that are due."""
-    one = _Schedule(replace(base, ndcg=[]), folder, last_full=stream.base)
+    one = _ScheduledLine(replace(base, ndcg=[]), folder, last_full=stream.base)
     for window, (first, last) in enumerate(stream.windows):
         before: StreamLine | None = None
         if window > 0 and is_due(one, window):
@@ -96,7 +96,7 @@ def _follow(
     return one
 
 
-def _retrain(stream: Stream, one: _Schedule, window: int, first: int) -> StreamLine:
+def _retrain(stream: Stream, one: _ScheduledLine, window: int, first: int) -> StreamLine:
     """Return the line with a full retrain in place of its model, and its cost added."""
     # the same retrain of another line is not trained twice, and costs both
     place = one.folder.parent / f"full-{window}"

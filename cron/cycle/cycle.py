@@ -18,7 +18,7 @@ from cron.cycle.exploration import measure_exploration
 from cron.cycle.going_live import go_live
 from cron.cycle.open_run import OpenRun
 from cron.cycle.outlook import observe
-from cron.cycle.plan import Skip, decide
+from cron.cycle.plan import PlanState, Skip, decide
 from cron.cycle.rented_machines import machines_for, stop_left_machines
 from cron.cycle.retention import drop_version, tidy, tidy_records
 from cron.cycle.run_plan import RunPlan, make_plan
@@ -78,15 +78,8 @@ def run_cycle(services: Services, lease: Lease, *, force_full: bool = False) -> 
         not_collected = collect_records(services, lease)  # what came meanwhile
     if not_collected is not None:
         return _skip(services, not_collected, lease)
-    train_config, worker = services.settings.train, services.settings.worker
-    state = observe(
-        ledger,
-        services.journal,
-        train_config,
-        force_full=force_full,
-        schedule=worker.full_schedule,
-    )
-    turn = decide(state, worker)
+    state = _plan_state(services, force_full=force_full)
+    turn = decide(state, services.settings.worker)
     metric_rows.set_gauge(ledger, "refusals_in_a_row", state.num_unpublished)
     if turn.reason.name == "refusals":
         log.error("refused again and again", extra={"num_refusals": state.num_refusals})
@@ -95,6 +88,16 @@ def run_cycle(services: Services, lease: Lease, *, force_full: bool = False) -> 
     supersedes = state.live.version if state.live is not None else None
     run = run_rows.start(ledger, turn.mode, reason=turn.reason, supersedes=supersedes, lease=lease)
     return _carry_out(services, run, lease)
+
+
+def _plan_state(services: Services, *, force_full: bool) -> PlanState:
+    return observe(
+        services.ledger,
+        services.journal,
+        services.settings.train,
+        force_full=force_full,
+        schedule=services.settings.worker.full_schedule,
+    )
 
 
 def _measure_experiments(services: Services, lease: Lease) -> None:

@@ -17,14 +17,14 @@ def estimate_staleness(ledger: Ledger, journal: Journal, live: Manifest) -> Stal
     anchor = _manifest(ledger, live.anchor)
     if anchor is None:
         return None
-    decay = decay_per_event(_measured(ledger, journal, anchor))
+    decay = decay_per_event(_past_retrains(ledger, journal, anchor))
     if decay is None:
         return None
     num_events = _num_events(journal, anchor.trained_through, journal_rows.last_seq(ledger))
     return Staleness(decay=decay, num_events=num_events)
 
 
-def _measured(ledger: Ledger, journal: Journal, anchor: Manifest) -> list[MeasuredRetrain]:
+def _past_retrains(ledger: Ledger, journal: Journal, anchor: Manifest) -> list[MeasuredRetrain]:
     """Return what the full retrains up to `anchor` gave, oldest first.
 
     The gate scored each on the same events of the panel as the model that it replaced. One that

@@ -9,13 +9,13 @@ import msgspec
 
 from cron.cycle.measured_retrains import estimate_staleness
 from cron.cycle.plan import PlanState
-from cron.cycle.staleness import Cost
+from cron.cycle.staleness import RetrainCost
 from cron.errors import TrainingFailed
 from cron.journal.journal import Journal
 from cron.ledger import holds, journal_rows, release_rows, run_rows, shown_pictures
 from cron.ledger.ledger import Ledger
 from cron.lineage import Manifest, Range, Run
-from cron.settings.worker_settings import Schedule
+from cron.settings.worker_settings import FullSchedule
 from recommender.config import BUNDLE_FORMAT, PictureEncoderConfig
 from trainer.codec import decode, encode
 from trainer.config import TrainConfig
@@ -40,7 +40,7 @@ def observe(
     config: TrainConfig,
     *,
     force_full: bool = False,
-    schedule: Schedule = "clock",
+    schedule: FullSchedule = "clock",
 ) -> PlanState:
     """Return the state that `decide` needs."""
     live = release_rows.live(ledger)
@@ -73,12 +73,12 @@ def observe(
     )
 
 
-def _cost(run: Run) -> Cost | None:
+def _cost(run: Run) -> RetrainCost | None:
     """Return what a full retrain cost: by its price, or else in seconds of a device."""
     if run.cost:
-        return Cost(value=run.cost, unit="of the price")
+        return RetrainCost(value=run.cost, unit="of the price")
     seconds = run.device_s or run.seconds.get("train")
-    return Cost(value=seconds, unit="s of a device") if seconds else None
+    return RetrainCost(value=seconds, unit="s of a device") if seconds else None
 
 
 def num_new_events(ledger: Ledger, journal: Journal) -> int:

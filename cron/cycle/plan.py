@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from cron.cycle.staleness import Cost, Staleness, is_worth
+from cron.cycle.staleness import RetrainCost, Staleness, is_worth
 from cron.lineage import Hold, Manifest, Reason
 from cron.settings.worker_settings import WorkerSettings
 from trainer.config import Mode
@@ -56,7 +56,7 @@ class PlanState:
     num_new_pictures: int = 0
     force_full: bool = False
     staleness: Staleness | None = None
-    last_full_cost: Cost | None = None
+    last_full_cost: RetrainCost | None = None
     spent_day: float = 0.0
 
 
@@ -175,7 +175,7 @@ def _needed_full(state: PlanState, settings: WorkerSettings) -> Turn | None:
 
 
 def _worthy_full(
-    state: PlanState, staleness: Staleness, cost: Cost, settings: WorkerSettings
+    state: PlanState, staleness: Staleness, cost: RetrainCost, settings: WorkerSettings
 ) -> Turn | None:
     """Return a full retrain if it is worth its cost, or if the last one is very old."""
     if state.num_new_events < settings.min_events:
@@ -188,8 +188,8 @@ def _worthy_full(
     return None
 
 
-def _worth_text(staleness: Staleness, cost: Cost, settings: WorkerSettings) -> str:
-    lost = staleness.lost * settings.full_worth
+def _worth_text(staleness: Staleness, cost: RetrainCost, settings: WorkerSettings) -> str:
+    lost = staleness.loss * settings.full_worth
     relation = "is worth" if lost >= cost.value else "is not worth"
     return (
         f"a full retrain {relation} its cost: lists are an estimated {staleness.share:.1%} worse"

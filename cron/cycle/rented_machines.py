@@ -56,7 +56,7 @@ def machines_for(
         provider = services.machines(url)
         log.info("machines asked for", extra={"run_id": run.run_id, "num": wanted.most})
         provider.start(wanted.most)
-        waiting = _Wait(
+        waiting = _MachineWait(
             services=services,
             run=run,
             lease=lease,
@@ -90,7 +90,7 @@ def stop_left_machines(services: Services, lease: Lease) -> None:
 
 
 @dataclass(slots=True, kw_only=True)
-class _Wait:
+class _MachineWait:
     """A wait for machines: what it looks at, and what it has seen."""
 
     services: Services
@@ -122,7 +122,7 @@ class _Wait:
         )
 
 
-def _wait_for(waiting: _Wait, *, look_s: float) -> None:
+def _wait_for(waiting: _MachineWait, *, look_s: float) -> None:
     """Wait until all machines have joined, or the least number when the time is over."""
     services, wanted = waiting.services, waiting.wanted
     ends_at = time.monotonic() + wanted.wait_s

@@ -31,7 +31,7 @@ class MeasuredRetrain:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Staleness:
-    """An estimate: lists are `share` worse now, and `lost` is the sum over events, in units."""
+    """An estimate: lists are `share` worse now, and `loss` is the sum over events, in units."""
 
     decay: float
     num_events: int
@@ -42,13 +42,13 @@ class Staleness:
         return self.decay * self.num_events
 
     @property
-    def lost(self) -> float:
+    def loss(self) -> float:
         """What was lost since the last full retrain, in units of 1 % for 1,000 events."""
         return self.decay * self.num_events**2 / 2 / UNIT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Cost:
+class RetrainCost:
     """What a full retrain costs: a price, or seconds of a device; `unit` says which in words."""
 
     value: float
@@ -69,4 +69,4 @@ def decay_per_event(measured: Sequence[MeasuredRetrain]) -> float | None:
 
 def is_worth(staleness: Staleness, *, cost: float, worth: float) -> bool:
     """Return whether what was lost is worth the cost; `worth` is the value of a unit."""
-    return staleness.lost * worth >= cost
+    return staleness.loss * worth >= cost

@@ -315,6 +315,7 @@ _TRAIN_RULES: dict[str, Rule] = {
     "encoder.max_tokens": AT_LEAST_ONE,
     "encoder.lora_rank": AT_LEAST_ONE,
     "encoder.lora_alpha": AT_LEAST_ONE,
+    "encoder_memory.texts_at_once": AT_LEAST_ONE,
     "encoder.texts_per_step": Bounds(2, math.inf, "2 or more: texts learn by how they differ"),
     "encoder.lr": POSITIVE,
     "fusion.modalities": EachText(_modality),

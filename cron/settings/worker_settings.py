@@ -19,7 +19,7 @@ from cron.urls.launcher_table import parse_launchers, parse_machines_table, pars
 
 PositiveFloat = Annotated[float, POSITIVE]
 ShareFloat = Annotated[float, SHARE]
-Schedule = Literal["clock", "worth"]
+FullSchedule = Literal["clock", "worth"]
 CountInt = Annotated[int, AT_LEAST_ONE]
 
 
@@ -38,7 +38,7 @@ class WorkerSettings:
     full_share: ShareFloat = 0.1
     # "worth": full retrains come when what was lost without one is worth its cost, not by the two
     # settings above; the clock, because it needs no measured retrain and no price. docs/log.md
-    full_schedule: Schedule = "clock"
+    full_schedule: FullSchedule = "clock"
     # what lists that are 1 % better are worth for a thousand events: in the currency of the price
     # of the launcher of full retrains, or without a price in seconds of a device; 40 s for a full
     # retrain of ML-100K are then worth it after some 10,000 events

@@ -66,7 +66,7 @@ def _lines(
         *_texts(copy),
         *_posterior(overview),
         _current(overview),
-        *_rented(overview),
+        *_rentals(overview),
         *_trial(overview),
         *_experiments(running, overview.at),
         *_exploration(overview),
@@ -174,7 +174,7 @@ def _current(overview: Overview) -> str:
     return f"{started}: {progress.phase}{share}{loss}{_pace(progress)}"
 
 
-def _rented(overview: Overview) -> list[str]:
+def _rentals(overview: Overview) -> list[str]:
     """Describe machines that were rented and not stopped yet, without the options of their URLs."""
     lines = []
     for rental in overview.rentals:

@@ -24,7 +24,7 @@ from tests.workshop import event_records, send
 
 
 @pytest.fixture
-def pretended(tmp_path: Path) -> PretendedMachines:
+def machines(tmp_path: Path) -> PretendedMachines:
     return PretendedMachines(tmp_path / "machines")
 
 
@@ -52,16 +52,16 @@ def run(services: Services, lease: Lease) -> Run:
 
 
 def test_only_the_trainings_of_the_table_rent_machines(
-    services: Services, lease: Lease, pretended: PretendedMachines
+    services: Services, lease: Lease, machines: PretendedMachines
 ) -> None:
-    rented = renting(services, pretended.url("machines=2&devices=2"))
+    rented = renting(services, machines.url("machines=2&devices=2"))
     send(rented, event_records(401, 440))
     assert run_cycle(rented, lease).mode == "update"
-    assert pretended.calls == []
+    assert machines.calls == []
     send(rented, event_records(441, 480))
     run = run_cycle(rented, lease, force_full=True)
     assert (run.mode, run.outcome) == ("full", "published")
-    assert pretended.calls == ["start 2", "joined", "stop"]
+    assert machines.calls == ["start 2", "joined", "stop"]
     (rental,) = rental_rows.of_run(rented.ledger, run.run_id)
     assert rental.stopped_at is not None
     hours = (rental.stopped_at - rental.started_at).total_seconds() / 3600
@@ -69,11 +69,11 @@ def test_only_the_trainings_of_the_table_rent_machines(
 
 
 def test_the_wait_for_machines_is_shown(
-    services: Services, lease: Lease, pretended: PretendedMachines, run: Run
+    services: Services, lease: Lease, machines: PretendedMachines, run: Run
 ) -> None:
     """It ends with the training that has fewer than it needs, and with machines that are gone."""
-    rented = renting(services, pretended.url("machines=2&wait=1"))
-    pretended.join_only(1)
+    rented = renting(services, machines.url("machines=2&wait=1"))
+    machines.join_only(1)
     folder = folder_of(services.paths, run)
     shown = []
 
@@ -82,8 +82,8 @@ def test_the_wait_for_machines_is_shown(
         progress = progress_of(run, overview.rentals, services.paths.runs)
         assert progress is not None
         shown.append((progress.phase, progress.done, progress.total))
-        (line,) = status._rented(overview)
-        assert line.startswith(f"rented   2 machines of command:{pretended.program} for run")
+        (line,) = status._rentals(overview)
+        assert line.startswith(f"rented   2 machines of command:{machines.program} for run")
         return False
 
     stop = StopThatLooks(services.stop.is_set, look)
@@ -94,8 +94,8 @@ def test_the_wait_for_machines_is_shown(
     ):
         pytest.fail("the training would begin")
     assert shown[0] == ("waiting for 2 machines", 1, 2)
-    assert pretended.num_rented == 0
-    assert status._rented(look_at_ledger(services.ledger, now=services.ledger.now())) == []
+    assert machines.num_rented == 0
+    assert status._rentals(look_at_ledger(services.ledger, now=services.ledger.now())) == []
 
 
 class StopThatLooks:
@@ -111,62 +111,62 @@ class StopThatLooks:
 
 
 def test_fewer_machines_suffice_after_the_wait(
-    services: Services, lease: Lease, pretended: PretendedMachines, run: Run
+    services: Services, lease: Lease, machines: PretendedMachines, run: Run
 ) -> None:
-    rented = renting(services, pretended.url("machines=1:2&wait=1"))
-    pretended.join_only(1)
+    rented = renting(services, machines.url("machines=1:2&wait=1"))
+    machines.join_only(1)
     with machines_for(rented, run, folder_of(services.paths, run), lease, look_s=0.1):
         (rental,) = rental_rows.running(services.ledger)
         assert (rental.num_asked, rental.num_joined) == (2, 1)
         assert rental.joined_at is not None
-    assert pretended.num_rented == 0
+    assert machines.num_rented == 0
 
 
 def test_a_worker_that_ends_does_not_wait_on(
-    services: Services, lease: Lease, pretended: PretendedMachines, run: Run
+    services: Services, lease: Lease, machines: PretendedMachines, run: Run
 ) -> None:
-    rented = renting(services, pretended.url("machines=2"))
-    pretended.join_only(0)
+    rented = renting(services, machines.url("machines=2"))
+    machines.join_only(0)
     services.stop.set()
     with (
         pytest.raises(Stopped),
         machines_for(rented, run, folder_of(services.paths, run), lease),
     ):
         pytest.fail("the training would begin")
-    assert pretended.num_rented == 0
+    assert machines.num_rented == 0
 
 
 def test_machines_of_a_killed_worker_are_stopped_by_the_next(
-    services: Services, lease: Lease, pretended: PretendedMachines, run: Run
+    services: Services, lease: Lease, machines: PretendedMachines, run: Run
 ) -> None:
     """The run goes on with machines of its own, and pays for both."""
-    rented = renting(services, pretended.url("machines=2"))
+    rented = renting(services, machines.url("machines=2"))
     left = rental_rows.start(
         services.ledger,
         run.run_id,
-        machines=pretended.url("machines=3"),
+        machines=machines.url("machines=3"),
         num_asked=3,
         price=5.0,
         lease=lease,
     )
     rented.machines(left.machines).start(3)
-    pretended.fail_at("stop")
+    machines.fail_at("stop")
     run_cycle(rented, lease)  # its provider is away: the machines stay known
     assert left in rental_rows.running(services.ledger)
-    pretended.work_again()
+    machines.work_again()
     run_cycle(rented, lease)
     assert rental_rows.running(services.ledger) == ()
-    assert pretended.num_rented == 0
+    assert machines.num_rented == 0
 
 
 def test_machines_that_can_not_be_had_end_the_run(
-    services: Services, lease: Lease, pretended: PretendedMachines
+    services: Services, lease: Lease, machines: PretendedMachines
 ) -> None:
-    rented = renting(services, pretended.url("machines=2"))
-    pretended.fail_at("start")
+    rented = renting(services, machines.url("machines=2"))
+    machines.fail_at("start")
     send(rented, event_records(401, 480))
     run = run_cycle(rented, lease, force_full=True)
     assert run.outcome == "failed"
     assert run.reasons[-1].name == MachinesRefused.__name__
     assert "`start 2` ended with status 3: no start today" in run.reasons[-1].text
-    assert pretended.calls[-1] == "stop", "some may have started"
+    assert machines.calls[-1] == "stop", "some may have started"

@@ -31,7 +31,7 @@ from tests.component.training import (
 from tests.planted import planted_rows, write_planted_snapshot
 from trainer.candidate import Job, make_candidate
 from trainer.candidate_files import NEWEST_CHECKPOINT
-from trainer.config import TrainConfig
+from trainer.config import EncoderMemoryConfig, TrainConfig
 from trainer.learning.text_learner import TextLearner, text_learner
 
 NUM_ITEMS = 60
@@ -284,6 +284,35 @@ def test_gradients_reach_the_adapter_from_limited_texts(frozen: Path, config: Tr
     before_NT = facts.texts_NT.detach()
     learner.step(lr=config.full_lr)
     assert not torch.allclose(step_facts().texts_NT, before_NT)
+
+
+@pytest.mark.parametrize("how", ["lora", "full"])
+def test_little_memory_does_not_change_what_is_learned(
+    frozen: Path, config: TrainConfig, how: Literal["lora", "full"]
+) -> None:
+    bundle = load_bundle(frozen / "bundle")
+    encoder = learning(config, how).encoder
+
+    def learned(memory: EncoderMemoryConfig) -> dict[str, torch.Tensor]:
+        on_cpu = replace(bundle, encoder=load_encoder(encoder, device="cpu"))
+        learner = text_learner(on_cpu, replace(config, encoder=encoder, encoder_memory=memory))
+        assert learner is not None
+        for step in range(3):
+            rows = torch.arange(NUM_ITEMS)
+            texts_NT = learner.facts(rows, lambda: torch.arange(NUM_ITEMS), seed=step).texts_NT
+            (texts_NT @ texts_NT.T).square().mean().backward()  # type: ignore[no-untyped-call]
+            learner.step(lr=config.full_lr)
+        learner.refresh()
+        state = learner.state()
+        learner.finish(bundle)
+        return state
+
+    whole = learned(EncoderMemoryConfig())
+    small = learned(EncoderMemoryConfig(texts_at_once=7, recompute_layers=True))
+    assert whole.keys() == small.keys()
+    # Adam's first steps have the size of the rate even where a gradient is nearly 0
+    apart = [(whole[name] - small[name]).abs().float().mean() for name in whole]
+    assert max(apart) < 1e-5
 
 
 def test_texts_do_not_all_move_the_same_way(frozen: Path, config: TrainConfig) -> None:

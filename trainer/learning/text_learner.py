@@ -30,6 +30,8 @@ from recommender.network.model import ItemFacts
 from trainer.config import TrainConfig
 from trainer.data.encoding_team import join_shares, split
 from trainer.data.neighbour_names import encoder_text
+from trainer.learning.recomputed_layers import RecomputedLayers
+from trainer.learning.texts_in_parts import TextsInParts
 from trainer.machine import distributed
 from trainer.machine.device import CPU, to_device
 
@@ -50,22 +52,25 @@ class TextLearner:
         bundle: Bundle,
         encoder: TextEncoder,
         *,
-        full_lr: float,
-        seed: int = 0,
-        with_names: bool = False,
+        config: TrainConfig,
     ) -> None:
         self._encoder = encoder
         self._facts = replace(bundle.facts, texts_NT=bundle.texts_NT.to(torch.float, copy=True))
         self._whitening = bundle.whitening
-        self._full_lr = full_lr
+        self._full_lr = config.full_lr
         self._rows = [
             row for row in range(len(bundle.catalogue)) if bool(bundle.facts.has_text_N[row])
         ]
-        read = partial(encoder_text, bundle.catalogue, with_names=with_names)
+        read = partial(encoder_text, bundle.catalogue, with_names=config.neighbour_names)
         self._texts = {row: read(row) or "" for row in self._rows}
         self._untrained_NR = torch.zeros(len(bundle.catalogue), encoder.width)
         self._untrained_NR[self._rows] = self._encode_all()
-        _prepare(encoder, seed)
+        _prepare(encoder, config.seed)
+        self._recomputed = RecomputedLayers(encoder.network)
+        if config.encoder_memory.recompute_layers:
+            self._recomputed.begin()
+        size = config.encoder_memory.texts_at_once
+        self._in_parts = TextsInParts(encoder.encode_for_gradients, size=size)
         self._weights = {
             name: weight
             for name, weight in encoder.network.named_parameters()
@@ -91,7 +96,7 @@ class TextLearner:
         picked_P = with_text_X[order_X[: self._encoder.config.texts_per_step]]
         if not len(picked_P):
             return self._facts.at(rows_X)
-        raw_PR = self._encoder.encode_for_gradients([self._texts[row] for row in picked_P.tolist()])
+        raw_PR = self._in_parts.encode([self._texts[row] for row in picked_P.tolist()])
         drift_R = (raw_PR - self._untrained_NR[picked_P.cpu()]).mean(0)
         read_PT = self._whitening.apply(raw_PR - drift_R).to(self._facts.texts_NT.device)
         self._facts.texts_NT[picked_P] = read_PT.detach()
@@ -100,6 +105,7 @@ class TextLearner:
 
     def gradients(self) -> list[Tensor]:
         """Return all gradients in a fixed order; zeros for a weight that took no part."""
+        self._in_parts.hand_on()
         for weight in self._weights.values():
             if weight.grad is None:
                 weight.grad = torch.zeros_like(weight)
@@ -107,6 +113,7 @@ class TextLearner:
 
     def step(self, *, lr: float) -> None:
         """Change the encoder's weights at its own rate times `lr / full_lr`; clear gradients."""
+        self._in_parts.hand_on()
         nn.utils.clip_grad_norm_(self._weights.values(), MAX_GRADIENT_NORM)
         self._adam.param_groups[0]["lr"] = self._encoder.config.lr * lr / self._full_lr
         self._adam.step()
@@ -146,6 +153,7 @@ class TextLearner:
         The vectors are rounded as they are stored. Call it once, at the end.
         """
         encoder = self._encoder
+        self._recomputed.end()
         encoder.settle(_extract_adapter(encoder) if encoder.config.train == "lora" else None)
         whitening = self._encode_again()
         facts = to_device(replace(self._facts, texts_NT=self._facts.texts_NT.half().float()), CPU)
@@ -179,13 +187,7 @@ def text_learner(bundle: Bundle, config: TrainConfig) -> TextLearner | None:
     if config.encoder.train == "frozen" or bundle.manifest.encoder_digest is None:
         return None
     encoder = bundle.encoder or load_encoder(config.encoder)
-    return TextLearner(
-        bundle,
-        encoder,
-        full_lr=config.full_lr,
-        seed=config.seed,
-        with_names=config.neighbour_names,
-    )
+    return TextLearner(bundle, encoder, config=config)
 
 
 def _prepare(encoder: TextEncoder, seed: int) -> None:

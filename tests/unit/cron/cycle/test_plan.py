@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from cron.cycle.plan import PlanState, Skip, Turn, backoff, decide
-from cron.cycle.staleness import Cost, Staleness
+from cron.cycle.staleness import RetrainCost, Staleness
 from cron.lineage import Hold
 from cron.settings.worker_settings import WorkerSettings
 from tests.releases import manifest
@@ -246,7 +246,7 @@ def test_a_person_may_ask_for_a_full_retrain_over_the_budget() -> None:
 BY_WORTH = replace(
     QUIET,
     staleness=Staleness(decay=2e-6, num_events=10_000),
-    last_full_cost=Cost(value=100.0, unit="s of a device"),
+    last_full_cost=RetrainCost(value=100.0, unit="s of a device"),
     num_new_events=500,
     last_full_s=1e-3,  # cheap, and due by the clock
     last_full_at=NOW - timedelta(days=2),

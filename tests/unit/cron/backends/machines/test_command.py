@@ -23,7 +23,7 @@ def test_a_program_that_fails_is_quoted() -> None:
         program.start(2)
 
 
-def test_an_answer_that_is_no_number_is_quoted() -> None:
+def test_an_answer_without_a_number_is_quoted() -> None:
     with pytest.raises(MachinesRefused, match="`joined` printed 'two', expected a number"):
         machines_of("print('two')").num_joined()
 
