@@ -40,7 +40,7 @@ class TextsInParts:
         raw_PR, self._raw_PR = self._raw_PR, None
         if raw_PR is None or raw_PR.grad is None or self._size is None:
             return
-        parts = zip(self._parts(self._texts), raw_PR.grad.split(self._size), strict=True)
+        parts = zip(self._parts(self._texts), torch.split(raw_PR.grad, self._size), strict=True)
         for part, gradient_PR in parts:
             self._encode(part).backward(gradient_PR)  # type: ignore[no-untyped-call]
 
