@@ -44,6 +44,9 @@ BENCHES: Mapping[str, Bench] = {
     "decoder": Bench(
         room="speed", phrase="a language model of 7B's shape as text encoder (needs a GPU)"
     ),
+    "encoder_memory": Bench(
+        room="speed", phrase="memory and time of a step of an encoder in training"
+    ),
     "quality": Bench(room="ranking", phrase="ranking and rating quality of Freshet and its peers"),
     "prequential": Bench(room="ranking", phrase="what retraining brings, window by window"),
     "cold": Bench(room="ranking", phrase="new items, ranked by their text alone"),

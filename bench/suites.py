@@ -81,6 +81,7 @@ FULL_ML_100K = (
     BenchRun(bench="graph", arguments=("--folds", "2")),
     BenchRun(bench="prequential", arguments=("--sets", "ml-100k", "--seeds", "0,1,2")),
     BenchRun(bench="training", arguments=("--sets", "ml-100k")),
+    BenchRun(bench="encoder_memory"),
 )
 FULL_BEAUTY = (
     BenchRun(bench="quality", arguments=("--sets", "beauty")),
