@@ -293,26 +293,26 @@ def test_little_memory_does_not_change_what_is_learned(
     bundle = load_bundle(frozen / "bundle")
     encoder = learning(config, how).encoder
 
-    def learned(memory: EncoderMemoryConfig) -> dict[str, torch.Tensor]:
+    def losses(memory: EncoderMemoryConfig) -> list[float]:
         on_cpu = replace(bundle, encoder=load_encoder(encoder, device="cpu"))
         learner = text_learner(on_cpu, replace(config, encoder=encoder, encoder_memory=memory))
         assert learner is not None
-        for step in range(3):
-            rows = torch.arange(NUM_ITEMS)
-            texts_NT = learner.facts(rows, lambda: torch.arange(NUM_ITEMS), seed=step).texts_NT
-            (texts_NT @ texts_NT.T).square().mean().backward()  # type: ignore[no-untyped-call]
+        found, rows = [], torch.arange(NUM_ITEMS)
+        weights_NT = torch.randn(NUM_ITEMS, 2, generator=torch.Generator().manual_seed(0))
+        for step in range(4):
+            texts_NT = learner.facts(rows, lambda: rows, seed=step).texts_NT
+            loss = (texts_NT * weights_NT).mean()
+            loss.backward()  # type: ignore[no-untyped-call]
             learner.step(lr=config.full_lr)
-        learner.refresh()
-        state = learner.state()
+            found.append(float(loss.detach()))
         learner.finish(bundle)
-        return state
+        return found
 
-    whole = learned(EncoderMemoryConfig())
-    small = learned(EncoderMemoryConfig(texts_at_once=7, recompute_layers=True))
-    assert whole.keys() == small.keys()
-    # Adam's first steps have the size of the rate even where a gradient is nearly 0
-    apart = [(whole[name] - small[name]).abs().float().mean() for name in whole]
-    assert max(apart) < 1e-5
+    whole = losses(EncoderMemoryConfig())
+    small = losses(EncoderMemoryConfig(texts_at_once=7, recompute_layers=True))
+    # not the weights: Adam moves one without any influence by the sign of its rounding error
+    assert small == pytest.approx(whole, abs=1e-5)
+    assert abs(whole[-1] - whole[0]) > 1e-3
 
 
 def test_texts_do_not_all_move_the_same_way(frozen: Path, config: TrainConfig) -> None:
