@@ -45,6 +45,7 @@ _WITHOUT_LIMIT = -1  # for Ray; FailureLimit ends what a restart does not help
 _SHORTEST_BETWEEN_SIZES_S = 5.0
 # Ray notices up to 20 s late that a machine is gone, and would wait a minute for its place.
 _PLACES_WITHIN_S = "10"
+_SETUP = "trainer.cluster.quiet_ray.quieten"  # is called in each process that Ray starts
 _PASSED_VARIABLES = ("OMP_NUM_THREADS", "TOKENIZERS_PARALLELISM", "HF_HUB_OFFLINE")
 
 
@@ -88,7 +89,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         join(
             lambda: ray.init(
                 address=command.address,
-                runtime_env={"env_vars": _variables(os.environ, uses_gpu=uses_gpu)},
+                runtime_env={
+                    "env_vars": _variables(os.environ, uses_gpu=uses_gpu),
+                    "worker_process_setup_hook": _SETUP,
+                },
                 include_dashboard=False if command.address is None else None,
                 log_to_driver=True,
             )

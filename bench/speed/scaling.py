@@ -1,11 +1,13 @@
 """One training by different launchers: speed, exchange, sameness, and the loss of a rank.
 
-    .venv/bin/python -m bench scaling [--set ml-100k] [--epochs 4] [--launchers URL,URL]
+    .venv/bin/python -m bench scaling [--set ml-100k] [--epochs 4] [--launchers URL,URL] [--no-peer]
 
 Each launcher trains the same snapshot from scratch. The losses of its epochs are compared with
 those of `process:`, which is always measured. Then each launcher trains again, and the last of its
 ranks is killed with SIGKILL after some steps: the time until a step that was not taken before, and
 the number of steps that are taken again, are those of its second start.
+
+RecTools' SASRec trains on the same events, in one process and in two, unless with --no-peer.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
 import psutil
@@ -30,6 +33,7 @@ from bench.data.snapshots import Roles, write_snapshot
 from bench.report.kept import work_folder
 from bench.report.labels import LAUNCHERS
 from bench.report.rows import BenchMetric, save
+from bench.speed.scaling_peer import peer_rows, train_peer
 from cron.wiring import open_launcher
 from tests.component.at_work import until
 from trainer.candidate_files import PROGRESS, last_checkpoint_ns, partial_of
@@ -107,6 +111,18 @@ def _ranks(out: Path) -> list[psutil.Process]:
     return found
 
 
+def load_note() -> str:
+    """Return how many programs wanted a core in the last quarter of an hour."""
+    return f"load {os.getloadavg()[2]:.0f}"
+
+
+def ranks_of(url: str) -> int:
+    """Return the number of ranks that a launcher's URL asks for."""
+    options = parse_qs(urlsplit(url).query)
+    numbers = options.get("nproc") or options.get("workers") or ["1"]
+    return int(numbers[-1].rpartition(":")[2])
+
+
 def metrics_of(
     name: str, url: str, report: Report, one: Report, recovery: Recovery | None
 ) -> list[BenchMetric]:
@@ -114,7 +130,7 @@ def metrics_of(
 
     They say how many programs wanted a core, because all times are the clock's.
     """
-    note = f"load {os.getloadavg()[2]:.0f}"  # of the last quarter of an hour
+    note = load_note()
     seconds = report.seconds
     apart = max(abs(a - b) for a, b in zip(report.losses, one.losses, strict=True))
     values = {
@@ -150,6 +166,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--set", default="ml-100k", help=f"the set, of {', '.join(CONFIGS)}")
     parser.add_argument("--epochs", type=int, default=4, help="the number of epochs")
     parser.add_argument("--launchers", default=URLS, help="the URLs to measure, beside process:")
+    parser.add_argument("--no-peer", action="store_true", help="do not train RecTools' SASRec")
     given = parser.parse_args(arguments)
     data, config = load_set(given.set), replace(CONFIGS[given.set], full_epochs=given.epochs)
     work_folder().mkdir(parents=True, exist_ok=True)
@@ -158,9 +175,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
         everything = Roles(target_E=np.ones(len(data.users_E), np.bool_))
         snapshot = write_snapshot(Path(name) / "snapshot", data, everything, mode="full")
         one = train(ONE, snapshot, config, Path(name) / "one")
+        ours = {1: one.seconds["train"]}
         for number, url in enumerate(given.launchers.split(",")):
             folder = Path(name) / str(number)
             report = one if url == ONE else train(url, snapshot, config, folder / "whole")
+            ours.setdefault(ranks_of(url), report.seconds["train"])
             recovery = lose_a_rank(url, snapshot, config, folder / "killed")
             rows += metrics_of(given.set, url, report, one, recovery)
+        if not given.no_peer:
+            seconds = {
+                processes: train_peer(
+                    data, Path(name) / f"peer-{processes}", processes=processes, epochs=given.epochs
+                )
+                for processes in (1, 2)
+            }
+            rows += peer_rows(given.set, seconds, ours, load_note())
     save("scaling", given.set, rows, command=COMMAND)

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from bench.speed.scaling import Recovery, metrics_of
+from bench.speed.scaling import Recovery, metrics_of, ranks_of
+from bench.speed.scaling_peer import peer_rows
 from trainer.report import Report
 
 ONE = Report(
@@ -52,3 +53,17 @@ def test_one_process_exchanges_nothing() -> None:
     found = {row.metric: row.value for row in metrics_of("a set", "process:", ONE, ONE, None)}
     assert found["share of the time in exchanges"] == 0.0
     assert "steps repeated" not in found
+
+
+def test_a_peer_is_compared_with_as_many_processes_of_ours() -> None:
+    rows = peer_rows("a set", {1: 20.0, 2: 16.0}, {1: 10.0, 2: 4.0}, "load 1")
+    found = {(row.model, row.metric): row.value for row in rows}
+    ours = "its seconds of training, as a multiple of ours in as many processes"
+    assert found["RecTools SASRec, 2 by DDP", ours] == 4.0
+    assert found["RecTools SASRec, 2 by DDP", "times as fast as one process"] == 1.25
+    assert found["RecTools SASRec, 1 by DDP", ours] == 2.0
+
+
+def test_the_number_of_ranks_is_that_of_the_url() -> None:
+    urls = ("process:", "torchrun:?nproc=2", "ray:?workers=1:4")
+    assert [ranks_of(url) for url in urls] == [1, 2, 4]
