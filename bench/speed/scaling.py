@@ -7,6 +7,7 @@ those of `process:`, which is always measured. Then each launcher trains again, 
 ranks is killed with SIGKILL after some steps: the time until a step that was not taken before, and
 the number of steps that are taken again, are those of its second start.
 
+The memory of a rank's share of the events is measured with events that are made up.
 RecTools' SASRec trains on the same events, in one process and in two, unless with --no-peer.
 """
 
@@ -34,6 +35,7 @@ from bench.report.kept import work_folder
 from bench.report.labels import LAUNCHERS
 from bench.report.rows import BenchMetric, save
 from bench.speed.scaling_peer import peer_rows, train_peer
+from bench.speed.shares import share_rows
 from cron.wiring import open_launcher
 from tests.component.at_work import until
 from trainer.candidate_files import PROGRESS, last_checkpoint_ns, partial_of
@@ -182,6 +184,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             ours.setdefault(ranks_of(url), report.seconds["train"])
             recovery = lose_a_rank(url, snapshot, config, folder / "killed")
             rows += metrics_of(given.set, url, report, one, recovery)
+        (Path(name) / "shares").mkdir()
+        rows += share_rows("made up", Path(name) / "shares", load_note())
         if not given.no_peer:
             seconds = {
                 processes: train_peer(

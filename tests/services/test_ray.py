@@ -91,14 +91,16 @@ def test_a_lost_worker_does_not_change_the_candidate(
     cluster: RayCluster, bucket: str, snapshot: Path, tmp_path: Path
 ) -> None:
     """One hangs, and later one is killed. The files travel through a bucket."""
-    config = replace(QUICK, full_epochs=300, step_limit_s=3.0)
+    config = replace(QUICK, full_epochs=600, step_limit_s=3.0)
     alone, out = tmp_path / "alone" / "candidate", tmp_path / "ray" / "candidate"
 
     def hang_one_and_kill_one() -> None:
         until(lambda: progress(out).get("done", 0) > 0, limit_s=LIMIT_S)
+        reached = progress(out)["done"]
         cluster.ranks()[-1].suspend()
         until(lambda: progress(out).get("starts") == 2, limit_s=LIMIT_S)
-        until(lambda: progress(out).get("done", 0) > 0, limit_s=LIMIT_S)
+        # far enough for a newer checkpoint in the bucket
+        until(lambda: progress(out).get("done", 0) > reached + 100, limit_s=LIMIT_S)
         cluster.ranks()[-1].kill()
 
     killing = Beside(hang_one_and_kill_one)
@@ -109,7 +111,7 @@ def test_a_lost_worker_does_not_change_the_candidate(
     killing.join()
     assert "[FailurePolicy] RETRY" in (out.parent / "trainer.log").read_text()
     losses, expected = (read_report(made / "report.json").losses for made in (out, alone))
-    assert len(losses) == 300
+    assert len(losses) == 600
     assert losses == pytest.approx(expected, abs=1e-5)
 
 

@@ -1,0 +1,69 @@
+"""A full retrain loses a machine, gets it back, and is published; `status` tells it meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+
+from cron.cycle.cycle import run_cycle
+from cron.ledger import lease_row
+from cron.lineage import Run
+from cron.metrics.overview import RunProgress, look
+from cron.services import Services
+from cron.wiring import open_launcher
+from tests.contracts.test_elastic_torchrun import helper, training, url
+from tests.contracts.test_train_launcher import LIMIT_S, until
+from tests.servers import free_port
+from tests.workshop import (
+    close_workshop,
+    event_records,
+    item_records,
+    live_version,
+    open_workshop,
+    send,
+)
+
+
+def test_a_retrain_loses_a_machine_and_publishes(tmp_path: Path) -> None:
+    meeting = f"127.0.0.1:{free_port()}"
+    launcher = open_launcher(url(meeting), text_cache=tmp_path / "texts")
+    services = open_workshop(tmp_path, launcher=launcher)
+    train = replace(services.settings.train, full_epochs=600, checkpoint_s=0.0)
+    services = replace(services, settings=replace(services.settings, train=train))
+    send(services, [*item_records(), *event_records(1, 400)])
+    lease = lease_row.acquire(services.ledger, "story", 600, services.ledger.now())
+    assert lease is not None
+    run_cycle(services, lease)  # the baseline
+    runs: list[Run] = []
+
+    def publish() -> Path:
+        runs.append(run_cycle(services, lease))
+        return tmp_path
+
+    with training(publish):
+        with helper(meeting, tmp_path / "first") as joined:
+            wait_for(services, lambda now: now.ranks == 2)
+            for process in (psutil.Process(joined.pid), *psutil.Process(joined.pid).children(True)):
+                process.kill()
+        wait_for(services, lambda now: now.ranks == 1 and now.starts > 1)
+        with helper(meeting, tmp_path / "again"):
+            wait_for(services, lambda now: now.ranks == 2 and now.starts > 2)
+            until(lambda: runs, limit_s=LIMIT_S)
+    assert (runs[0].mode, runs[0].outcome) == ("full", "published")
+    assert live_version(services) == runs[0].version
+    close_workshop(services)
+
+
+def wait_for(services: Services, is_told: Callable[[RunProgress], bool]) -> None:
+    """Wait until `status` says something of the run that is in progress."""
+
+    def told() -> bool:
+        seen = look(
+            services.ledger, services.log, services.paths.runs, now=services.ledger.now()
+        ).progress
+        return seen is not None and seen.phase == "train" and is_told(seen)
+
+    until(told, limit_s=LIMIT_S)
