@@ -109,8 +109,10 @@ class ListsAhead:
     async def note_active_users(self) -> None:
         """Note users who were active lately, for a list as the last one with texts."""
         users = await run_in_threadpool(self._rows.active_users, USERS_OF_ROUND)
-        for user_id in users if self._last is not None else ():
-            self.note(replace(self._last, user_id=user_id))
+        last = self._last
+        if last is not None:
+            for user_id in users:
+                self.note(replace(last, user_id=user_id))
 
     async def prepare_lists(self, now: float) -> None:
         """Want the texts of a few users' next lists, of those that are due."""

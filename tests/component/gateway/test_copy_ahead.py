@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -28,7 +29,7 @@ class ChangingModel(StandIn):
     """A model that recommends film 7 in its first list, then film 8; to Bob film 9."""
 
     def answer(self, path: str, asked: dict[str, object]) -> tuple[int, object]:
-        if {"id": "bobs"}.items() <= (asked.get("user_seq") or [{}])[-1].items():
+        if '"bobs"' in json.dumps(asked.get("user_seq")):
             popular = REASON | {"popular": True, "new": False}
             item = {"id": "9", "title": "Film 9", "score": 1.5, "reason": popular}
             return 200, {"items": [item], "model_version": 3}
