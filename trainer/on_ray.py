@@ -45,7 +45,9 @@ _WITHOUT_LIMIT = -1  # for Ray; FailureLimit ends what a restart does not help
 _SHORTEST_BETWEEN_SIZES_S = 5.0
 # Ray notices up to 20 s late that a machine is gone, and would wait a minute for its place.
 _PLACES_WITHIN_S = "10"
-_SETUP = "trainer.cluster.quiet_ray.quieten"  # is called in each process that Ray starts
+# What Ray calls in each process that it starts. Through Ray's client, the entry of a runtime
+# environment for it has no effect; this variable, which that entry sets elsewhere, does.
+_SETUP = {"__RAY_WORKER_PROCESS_SETUP_HOOK_ENV_VAR": "trainer.cluster.quiet_ray.quieten"}
 _PASSED_VARIABLES = ("OMP_NUM_THREADS", "TOKENIZERS_PARALLELISM", "HF_HUB_OFFLINE")
 
 
@@ -89,10 +91,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         join(
             lambda: ray.init(
                 address=command.address,
-                runtime_env={
-                    "env_vars": _variables(os.environ, uses_gpu=uses_gpu),
-                    "worker_process_setup_hook": _SETUP,
-                },
+                runtime_env={"env_vars": _variables(os.environ, uses_gpu=uses_gpu)},
                 include_dashboard=False if command.address is None else None,
                 log_to_driver=True,
             )
@@ -136,7 +135,7 @@ def _variables(environment: Mapping[str, str], *, uses_gpu: bool) -> dict[str, s
     variables = {name: environment[name] for name in _PASSED_VARIABLES if name in environment}
     if not uses_gpu:
         variables["CUDA_VISIBLE_DEVICES"] = ""
-    return {**variables, "PYTHONPATH": _ROOT}
+    return {**variables, **_SETUP, "PYTHONPATH": _ROOT}
 
 
 def _make(command: _Command, config: TrainConfig, *, uses_gpu: bool) -> None:

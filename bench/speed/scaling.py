@@ -48,6 +48,7 @@ URLS = f"{ONE},torchrun:?nproc=1,torchrun:?nproc=2"
 LIMIT_S = 1_800.0
 CHECKPOINT_S = 2.0  # of the training whose rank is killed
 KILLED_AFTER_STEPS = 40
+_RAY_WORKER = "RayTrainWorker"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +111,17 @@ def _ranks(out: Path) -> list[psutil.Process]:
         words = process.info["cmdline"] or []
         if str(out) in words and "torch.distributed.run" not in words:
             found.append(process)
-    return found
+    return [one for process in found for one in _of_ray(process)] or found
+
+
+def _of_ray(driver: psutil.Process) -> list[psutil.Process]:
+    """Return the workers of a cluster that a driver started; none for other launchers."""
+    workers = []
+    for process in driver.children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            if _RAY_WORKER in " ".join(process.cmdline()):
+                workers.append(process)
+    return workers
 
 
 def load_note() -> str:
