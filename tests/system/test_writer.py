@@ -120,7 +120,7 @@ def test_a_killed_writer_costs_templates_alone(tmp_path: Path, bundle: Path) -> 
                 shop.services.ledger, shop.services.copy_server, shop.services.artifacts
             )
             assert [(one.version, one.ready) for one in shop.copy_server.versions()] == [(1, True)]
-            assert shop.sources("i4") == {"writer"}
+            until(lambda: shop.sources("i4") == {"writer"}, "the texts before", limit_s=LIMIT_S)
             with pytest.raises(WriterNotAccepted, match="accepts 0%"):
                 shop.release(temperature=0.3, model=tmp_path / "liar")
             assert [one.version for one in shop.copy_server.versions()] == [1]

@@ -78,7 +78,7 @@ def test_the_arms_of_an_experiment_have_their_texts(shop: RunningGateway) -> Non
     """Clicks on lists without texts, by templates and by a writer can be compared."""
     ask(shop, "home")
     write_what_is_wanted(shop)
-    assert source_of(ask(shop, "home")) == "writer"
+    until(lambda: source_of(ask(shop, "home")) == "writer", limit_s=LIMIT_S)
     draft = {"placement": "home", "arms": ARMS}
     assert shop.client.put("/v1/experiments/texts", json=draft).is_success
     until(lambda: "arm" in ask(shop, "home"), limit_s=LIMIT_S)
