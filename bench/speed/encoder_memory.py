@@ -67,7 +67,7 @@ def _step(encoder: TextEncoder, texts: Sequence[str], one: Arrangement) -> dict[
     if one.recomputes:
         layers.begin()
     parts = TextsInParts(encoder.encode_for_gradients, size=one.size)
-    _CLEAR.write_text("5")  # begins the measurement of the peak again
+    _CLEAR.write_text("5", encoding="ascii")  # begins the measurement of the peak again
     before_mib, began_s = _peak_mib(), time.process_time()
     parts.encode(texts).square().sum().backward()  # type: ignore[no-untyped-call]
     parts.hand_on()
@@ -75,7 +75,11 @@ def _step(encoder: TextEncoder, texts: Sequence[str], one: Arrangement) -> dict[
 
 
 def _peak_mib() -> float:
-    (line,) = (line for line in _STATUS.read_text().splitlines() if line.startswith("VmHWM"))
+    (line,) = (
+        line
+        for line in _STATUS.read_text(encoding="ascii").splitlines()
+        if line.startswith("VmHWM")
+    )
     return int(line.split()[1]) / 1024
 
 
