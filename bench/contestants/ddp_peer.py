@@ -1,4 +1,4 @@
-"""Trains RecTools' SASRec in one process or several, which exchange gradients by Lightning's DDP.
+"""Trains RecTools' SASRec in one process or several, by Lightning's DDP.
 
 bench/speed/scaling_peer.py runs this script in RecTools' own environment.
 

@@ -1,4 +1,4 @@
-"""A full retrain loses a machine, gets it back, and is published; `status` tells it meanwhile."""
+"""A full retrain loses a machine, gets it back, and is published; `status` tells it."""
 
 from __future__ import annotations
 
@@ -57,13 +57,13 @@ def test_a_retrain_loses_a_machine_and_publishes(tmp_path: Path) -> None:
     close_workshop(services)
 
 
-def wait_for(services: Services, is_told: Callable[[RunProgress], bool]) -> None:
+def wait_for(services: Services, has_reached: Callable[[RunProgress], bool]) -> None:
     """Wait until `status` says something of the run that is in progress."""
 
-    def told() -> bool:
+    def is_there() -> bool:
         seen = look(
             services.ledger, services.log, services.paths.runs, now=services.ledger.now()
         ).progress
-        return seen is not None and seen.phase == "train" and is_told(seen)
+        return seen is not None and seen.phase == "train" and has_reached(seen)
 
-    until(told, limit_s=LIMIT_S)
+    until(is_there, limit_s=LIMIT_S)
