@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
+
 from cron.ledger import rental_rows
 from cron.ledger.ledger import Ledger
 from cron.lineage import Lease
@@ -30,5 +32,5 @@ def test_machines_are_known_until_they_are_stopped(ledger: Ledger, lease: Lease)
     assert ended.stopped_at is not None
     later = ended.stopped_at + timedelta(days=1)
     seconds = (ended.stopped_at - ended.started_at).total_seconds()
-    assert ended.cost(later) == 2 * 3.0 * seconds / 3600
+    assert ended.cost(later) == pytest.approx(2 * 3.0 * seconds / 3600)
     assert first.cost(first.started_at + timedelta(hours=2)) == 12.0
