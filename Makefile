@@ -69,7 +69,7 @@ test: install-tests ## every test except those of make check
 	$(RUN) -m pytest $(PARALLEL) tests/unit tests/contracts tests/component tests/system
 
 test-services: install-services ## the contract suites on the real servers, and what only they or a browser can show; what is missing is a failure
-	$(RUN) -m pytest --services tests/contracts tests/services tests/browser
+	$(RUN) -m pytest --services -n 2 --dist loadfile tests/contracts tests/services tests/browser
 
 bench: install-tests ## measure on this machine: small versions, a quarter of an hour; writes bench/results/quick
 	$(RUN) -m bench
