@@ -19,7 +19,7 @@ def test_texts_are_the_same_as_arrays(texts: list[str | None], others: list[str]
     assert list(column_of(array_of(column))) == texts
     assert list(column.with_more(others)) == [*texts, *others]
     found = places_among(array_of(column), array_of(TextColumn.of(others))).tolist()
-    places = {text: others.index(text) for text in others}
+    places: dict[str | None, int] = {text: others.index(text) for text in others}
     assert found == [places.get(one, -1) for one in texts]
 
 
