@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import secrets
 import time
-import uuid
 from dataclasses import dataclass
 
 _MARK = 0b1011_0010_1101
@@ -38,7 +37,8 @@ def draw_list_id(version: int | None) -> str:
     random = secrets.randbits(38)
     tail = 0b10 << 62 | _MARK << 50 | version << 26 | random & (1 << 26) - 1
     number = (time.time_ns() // 1_000_000) << 80 | 7 << 76 | random >> 26 << 64 | tail
-    return str(uuid.UUID(int=number))
+    digits = f"{number:032x}"
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
 def read_list_id(text: str) -> MadeList | None:

@@ -84,6 +84,8 @@ def create_app(settings: Settings) -> FastAPI:
         docs_url=None,  # gateway.calls.documentation serves it without another host
         redoc_url=None,
         generate_unique_id_function=lambda route: route.name,
+        # else each call looks for OpenTelemetry's settings; /metrics has ours
+        telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     app.add_middleware(CallMetrics)
     app.add_middleware(CrossOrigin)

@@ -25,7 +25,7 @@ from gateway.model.questions import (
     QuestionElement,
     RulesQuestion,
     TopItemsQuestion,
-    stored_element,
+    stored_elements,
 )
 
 CONNECTIONS = (8, 64)
@@ -82,7 +82,7 @@ def _histories(url: str) -> Mapping[str, Sequence[QuestionElement]]:
     for number in range(1, 10 * NUM_USERS + 1):
         past = store.past(str(number), max_history)
         if past:
-            found[str(number)] = [*map(stored_element, past)]
+            found[str(number)] = stored_elements(past)
         if len(found) == NUM_USERS:
             break
     return found

@@ -28,6 +28,7 @@ from gateway.content.record_bodies import is_ndjson, parse_object, raw_lines
 from gateway.content.request_body import BadBody
 from gateway.http.access import UseCaller, UseServices, services_of
 from gateway.http.problems import json_response
+from gateway.http.query import names_in_query
 from gateway.http.quick_route import CHECKS, QuickRoute
 from gateway.http.shown import Shown
 from gateway.http.streamed_lines import StreamedLines
@@ -138,7 +139,7 @@ async def recommend(
         placement=placement,
         copy=shown.copy,
         language=shown.language,
-        left_out=LEFT_TO_PLACEMENTS - request.query_params.keys(),
+        left_out=LEFT_TO_PLACEMENTS - names_in_query(request),
     )
     return await _answer(asked, request, await services_of(request))
 

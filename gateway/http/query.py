@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import typing
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from typing import Annotated
 
 from fastapi import Query, Request
@@ -40,6 +40,11 @@ async def refuse_unknown_parameters(request: Request) -> None:
         given = request.query_params.getlist(name)
         if len(given) > 1 and not _is_list(known[name].annotation):
             raise BadQuery(shown, f"{shown}: found {len(given)} values, expected one")
+
+
+def names_in_query(request: Request) -> Set[str]:
+    """Return the names of the query parameters. Most calls have none, and nothing to parse."""
+    return request.query_params.keys() if request.scope["query_string"] else frozenset()
 
 
 def expected_value(request: Request, name: str) -> str:

@@ -7,7 +7,7 @@ dataclasses, a tenth of a call. What an older release may not know is left out u
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 from msgspec import structs
@@ -169,9 +169,12 @@ class SearchQuestion(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
         return msgspec.json.encode(self)
 
 
-def stored_element(past: PastEvent) -> QuestionElement:
-    """Return an event of the user's stored history as an element of a question."""
-    return QuestionElement(id=past.item_id, type=past.type, rating=past.rating, at=past.at_s)
+def stored_elements(past: Iterable[PastEvent]) -> list[QuestionElement]:
+    """Return the events of the user's stored history as elements of a question."""
+    return [
+        QuestionElement(id=item_id, type=event_type, rating=rating, at=at_us / 1_000_000)
+        for at_us, _event_id, item_id, event_type, rating in past
+    ]
 
 
 def session_element(element: Element) -> QuestionElement | str:

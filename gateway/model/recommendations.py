@@ -36,7 +36,7 @@ from gateway.model.questions import (
     TopItemsQuestion,
     encode_filter,
     session_element,
-    stored_element,
+    stored_elements,
 )
 from gateway.model.recommendation_request import RecommendationRequest
 from gateway.model.shadow import Shadow
@@ -201,7 +201,7 @@ class Recommendations:
             at = request.at or datetime.now(UTC)
             context = QuestionElement(id=request.context, at=at.timestamp())
         return TopItemsQuestion(
-            user_seq=[*map(stored_element, read), *map(session_element, request.history)],
+            user_seq=[*stored_elements(read), *map(session_element, request.history)],
             k=request.k,
             exclude_seen=request.exclude_seen,
             exclude=sorted(seen.union(request.exclude)),

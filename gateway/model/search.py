@@ -18,7 +18,7 @@ from gateway.model.questions import (
     QuestionElement,
     SearchQuestion,
     encode_filter,
-    stored_element,
+    stored_elements,
 )
 from gateway.model.stored_history import hidden_items, larger_k, past_events
 from recommender.requests.wire import MAX_SEARCH_CHARS
@@ -84,7 +84,7 @@ class Search:
         if user_id is None:
             return ()
         events = await past_events(self._histories, user_id, self._max_history)
-        return [stored_element(event) for event in events]
+        return stored_elements(events)
 
 
 def check_text(text: str) -> None:
