@@ -16,6 +16,7 @@ from copywriter.brief import (
     BriefFact,
     BriefItem,
     BriefReason,
+    BriefValue,
     Kind,
     Language,
     SharedFact,
@@ -112,6 +113,26 @@ def row_brief(items: Sequence[BriefItem], reasons: Sequence[ListReason], style: 
         max_chars=style.max_chars,
         placement=style.placement,
     )
+
+
+def audience_of(
+    items: Sequence[BriefItem], audience: BriefAttribute | None
+) -> BriefAttribute | None:
+    """Return a segment by those of its values that all items have; None without any.
+
+    A text would recommend a drama to fans of sci-fi otherwise.
+    """
+    if audience is None:
+        return None
+    common = [
+        one for one in audience.values if all(_has(item, audience.name, one) for item in items)
+    ]
+    return BriefAttribute(name=audience.name, values=tuple(common)) if common else None
+
+
+def _has(item: BriefItem, name: str, value: BriefValue) -> bool:
+    values = [one for part in item.attributes if part.name == name for one in part.values]
+    return str(value).casefold() in (str(one).casefold() for one in values)
 
 
 def _strongest(item: BriefItem, reason: ListReason) -> BriefReason | None:

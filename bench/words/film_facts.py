@@ -12,12 +12,16 @@ from dataclasses import dataclass, field
 
 from bench.data.sets import RatingsSet
 from bench.ranking.graph import Triple
+from copywriter.brief import BriefFact, BriefItem
+from copywriter.list_briefs import describe_item
+from recommender.records.events import AttributeValue
 
 RELATIONS = {
     "film.film.directed_by": "director",
     "film.film.actor": "actor",
     "film.film.written_by": "writer",
 }
+BRIEF_RELATIONS = {"director": "directed_by", "actor": "actor", "writer": "written_by"}
 MAX_PEOPLE = 3  # of a relation and a film
 _FIRST = """
 Ada Alma Amos Anders Anita Aron Astrid Basil Beate Bruno Carla Cedric Clara Conrad Dora Edgar
@@ -71,6 +75,19 @@ def films_of(ratings: RatingsSet, triples: Sequence[Triple]) -> Mapping[str, Fil
             },
         )
     return found
+
+
+def brief_item_of(film: FilmFacts) -> BriefItem:
+    """Return a film as a brief has it, with its people."""
+    attributes: dict[str, AttributeValue] = {"genre": film.genres}
+    if film.year is not None:
+        attributes["year"] = float(film.year)
+    facts = [
+        BriefFact(relation=BRIEF_RELATIONS[role], name=name)
+        for role, names in film.people.items()
+        for name in names
+    ]
+    return describe_item(film.title, attributes, facts)
 
 
 def person_name(entity: str) -> str:

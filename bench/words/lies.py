@@ -12,12 +12,13 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
+from typing import get_args
 
 from bench.data.sets import RatingsSet, load_set
 from bench.ranking.graph import read_triples
 from bench.report.rows import BenchMetric, is_quick, save
 from bench.words.additions import WordingSet, wording_sets
-from bench.words.film_facts import FilmFacts, films_of
+from bench.words.film_facts import FilmFacts, brief_item_of, films_of
 from bench.words.film_sentences import (
     GENRES_ZH,
     SLOT,
@@ -28,17 +29,16 @@ from bench.words.film_sentences import (
     true_slots,
     true_texts,
 )
-from copywriter.brief import Brief, BriefFact, BriefItem, Language
-from copywriter.list_briefs import CopyStyle, ListReason, describe_item, item_brief
+from bench.words.paragraphs import measure_paragraphs
+from copywriter.brief import Brief, Language
+from copywriter.list_briefs import CopyStyle, ListReason, item_brief
 from copywriter.verifier.check import check
-from recommender.records.events import AttributeValue
 
 BENCH = "copy-lies"
 NUM_BRIEFS, QUICK_BRIEFS = 1_000, 50
 OF_THE_OTHER = "a fact of the other film"
 TRUE_TEXTS = 3  # of a brief and a language
 MAX_CHARS = 240
-_RELATIONS = {"director": "directed_by", "actor": "actor", "writer": "written_by"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +68,8 @@ def measure_lies(command: str) -> None:
     for wordings in wording_sets():
         briefs = draw_briefs(ratings, films, num_briefs, wordings.language, draw)
         rows += _measure_wordings(briefs, films, wordings, draw)
+    for language in get_args(Language):
+        rows += measure_paragraphs(films, num_briefs, language, draw)
     save(BENCH, "MovieLens 100K with RecBole's graph", rows, command=command)
 
 
@@ -91,9 +93,11 @@ def draw_briefs(
     while len(found) < num_briefs:
         film_id, near_id = draw.sample(liked[draw.choice(users)], 2)
         film, near = films[film_id], films[near_id] if draw.random() < 0.9 else None
-        near_items = [] if near is None else [_item(near)]
+        near_items = [] if near is None else [brief_item_of(near)]
         reason = ListReason(nearest=near_items, is_popular=near is None and draw.random() < 0.5)
-        found.append(FilmBrief(film=film, near=near, brief=item_brief(_item(film), reason, style)))
+        found.append(
+            FilmBrief(film=film, near=near, brief=item_brief(brief_item_of(film), reason, style))
+        )
     return found
 
 
@@ -188,18 +192,6 @@ def _share(metric: str, num: int, of: int, *, note: str = "") -> BenchMetric:
         unit="%",
         note=f"{counted}; rejected by {note}" if note else counted,
     )
-
-
-def _item(film: FilmFacts) -> BriefItem:
-    attributes: dict[str, AttributeValue] = {"genre": film.genres}
-    if film.year is not None:
-        attributes["year"] = float(film.year)
-    facts = [
-        BriefFact(relation=_RELATIONS[role], name=name)
-        for role, names in film.people.items()
-        for name in names
-    ]
-    return describe_item(film.title, attributes, facts)
 
 
 def _another_person(

@@ -155,7 +155,7 @@ def _newsletters(material: Material, _tone: Tone) -> Iterator[Group]:
     named = [one for one in dict.fromkeys(map(_in_newsletter, material.items)) if one]
     closing = ""
     if material.near:
-        closing = f"都与{_quote(material.near[0], is_work=material.is_work)}风格相近。"
+        closing = f"因为你关注过{_quote(material.near[0], is_work=material.is_work)}。"
     for size in range(len(named), 0, -1):
         text = f"本期推荐{'；'.join(named[:size])}。"
         yield (f"{text}{closing}",)

@@ -185,7 +185,7 @@ def _newsletters(material: Material, tone: Tone) -> Iterator[Group]:
 
 def _newsletter_closings(material: Material) -> Iterator[str]:
     if material.near:
-        yield f"All of it close to {_quote(material.near[0])}."
+        yield f"Because {_quote(material.near[0])} caught your eye."
     if material.audience:
         yield f"For fans of {_list(material.audience)}."
 

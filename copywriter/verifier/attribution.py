@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from copywriter.brief import BriefReason
 from copywriter.verifier.names_of_brief import SupportedName
 from copywriter.verifier.reading import MASKS, CopyReading
+from copywriter.verifier.several_items import of_several_items
 from copywriter.verifier.verdict import Violation
 from copywriter.wording.genres import GENRES
 from copywriter.wording.roles import role_of
@@ -100,9 +101,10 @@ _LEADS = {"lead": "cast", "leads": "cast", "hand": "director", "pen": "writer", 
 
 
 def attribution(reading: CopyReading) -> Sequence[Violation]:
-    """Return what is said of items of the history, or as common to both, without support."""
+    """Return what is said of an item, or as common to several, that only another one has."""
     found = [*_of_known_items(reading), *_of_both(reading), *_same_roles(reading)]
-    return [Violation(rule="attribution", words=one) for one in dict.fromkeys(found)]
+    of_known = [Violation(rule="attribution", words=one) for one in dict.fromkeys(found)]
+    return [*of_known, *of_several_items(reading)]
 
 
 def _of_known_items(reading: CopyReading) -> Iterator[str]:

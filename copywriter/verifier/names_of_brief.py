@@ -39,14 +39,16 @@ class SupportedName:
 class BriefNames:
     """All names of a brief, and the words and numbers that occur in its strings.
 
-    `pattern` finds names; `by_form` has them by their form in lower case. `words` are of all
-    strings, `value_words` without titles. `numbers` are those of the items themselves; `counts` are
-    of items, of titles of the history, and of values.
+    `pattern` finds names; `by_form` has them by their form in lower case, `masks` the character of
+    a form, `forms` the form of a character. `words` are of all strings, `value_words` without
+    titles. `numbers` are those of the items themselves; `counts` are of items, of titles of the
+    history, and of values.
     """
 
     pattern: re.Pattern[str] | None
     by_form: dict[str, SupportedName]
     masks: dict[str, str]
+    forms: dict[str, str]
     strings: tuple[str, ...]
     words: frozenset[str]
     value_words: frozenset[str]
@@ -65,14 +67,16 @@ def names_of(brief: Brief) -> BriefNames:
         cased[form] = is_title and cased.get(form, True)
     forms = sorted(cased, key=lambda form: (-len(form), form))[:MAX_NAMES]
     strings = tuple(dict.fromkeys(_strings(brief)))
-    own = [one for item in brief.items for one in _item_strings(item)]
-    own += [_text_of(one) for part in _shared_values(brief) for one in part.values]
+    own = [one for item in brief.items for one in item_strings(item)]
+    own += [text_of(one) for part in _shared_values(brief) for one in part.values]
+    masks = {form.lower(): chr(MASK + index) for index, form in enumerate(forms)}
     return BriefNames(
         pattern=re.compile("|".join(_form_pattern(one, cased[one]) for one in forms))
         if forms
         else None,
         by_form=found,
-        masks={form.lower(): chr(MASK + index) for index, form in enumerate(forms)},
+        masks=masks,
+        forms={sign: form for form, sign in masks.items()},
         strings=strings,
         words=frozenset(word.lower() for one in strings for word in _words_of(one)),
         value_words=frozenset(
@@ -125,7 +129,7 @@ def _values(
 ) -> Iterator[tuple[str, SupportedName, bool]]:
     name = SupportedName(relations=frozenset({part.name}), is_shared=is_shared)
     for value in part.values:
-        text = _text_of(value)
+        text = text_of(value)
         if is_quotable(text):
             yield text, name, False
 
@@ -164,9 +168,9 @@ def _shared_values(brief: Brief) -> tuple[BriefAttribute, ...]:
 def _strings(brief: Brief) -> Iterator[str]:
     """Yield every string of a brief that may be quoted."""
     for item in brief.items:
-        yield from _item_strings(item)
+        yield from item_strings(item)
     for part in _shared_values(brief):
-        yield from map(_text_of, part.values)
+        yield from map(text_of, part.values)
     yield from (one for title in _history_titles(brief) for one in _quotable_forms(title))
     for fact in brief.reason.facts if brief.reason is not None else ():
         if fact.name is not None and is_quotable(fact.name):
@@ -178,7 +182,7 @@ def _value_strings(brief: Brief) -> Iterator[str]:
     parts = [*_shared_values(brief), *(part for item in brief.items for part in item.attributes)]
     for part in parts:
         yield part.name.replace("_", " ")
-        yield from map(_text_of, part.values)
+        yield from map(text_of, part.values)
     for fact in (fact for item in brief.items for fact in item.facts):
         yield fact.relation.replace("_", " ")
         yield fact.name if is_quotable(fact.name) else ""
@@ -187,13 +191,14 @@ def _value_strings(brief: Brief) -> Iterator[str]:
             yield shared.name
 
 
-def _item_strings(item: BriefItem) -> Iterator[str]:
+def item_strings(item: BriefItem) -> Iterator[str]:
+    """Yield the forms of an item's title, its values and the names of its facts."""
     yield from _quotable_forms(item.title)
-    yield from (_text_of(value) for part in item.attributes for value in part.values)
+    yield from (text_of(value) for part in item.attributes for value in part.values)
     yield from (fact.name for fact in item.facts if is_quotable(fact.name))
 
 
-def _text_of(value: BriefValue) -> str:
+def text_of(value: BriefValue) -> str:
     """Return a value as text; 1980.0 is 1980, and an unquotable value is nothing."""
     if isinstance(value, str):
         return value if is_quotable(value) else ""

@@ -52,7 +52,8 @@ _STANDING = re.compile(
     r"|\bma(?:de|kes?|king) (?:its|an?|his|her) (?:own )?(?:way|name|place)\b"
     r"|\bnames? (?:to|in|for)\b|\bnot be the same\b"
     r"|\b(?:parts?|heart|centre|center) of (?:the|its|this) (?:\S+ ){0,3}genres?\b"
-    r"|\bplace (?:in|among) (?:the )?\w+\b|(?<!\ba )\bfew (?:[\w-]+ )?(?:films|movies|titles)\b"
+    r"|\bplace (?:in|among) (?:the )?\w+\b"
+    rf"|(?<!\ba )(?<![{MASKS}] )few (?:[\w-]+ )?(?:films|movies|titles)\b"
     r"|\bwith (?:love|heart|care|a firm hand)\b|\blots? of heart\b|\bfull heart\b",
     re.IGNORECASE,
 )

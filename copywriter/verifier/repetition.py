@@ -51,13 +51,9 @@ def _name_twice(reading: CopyReading) -> str | None:
     for sign, name in reading.names.items():
         is_genre = is_about_one and name.title is None and "genre" in map(role_of, name.relations)
         in_sentence = max(sentence.count(sign) for sentence in reading.sentences)
-        if name.relations and not name.is_item and len(_form(reading, sign)) < 2:
+        if name.relations and not name.is_item and len(reading.of_brief.forms[sign]) < 2:
             continue  # a genre "a" is every article
         in_text = reading.masked.count(sign) if is_line and name.is_item else 0
         if (is_genre and in_sentence > 1) or in_text > 1:
-            return _form(reading, sign)
+            return reading.of_brief.forms[sign]
     return None
-
-
-def _form(reading: CopyReading, sign: str) -> str:
-    return next(form for form, of in reading.of_brief.masks.items() if of == sign)

@@ -164,10 +164,7 @@ class ListsAhead:
             timeout_s=0.0,
         )
         brief = await self._one_text.brief(question)
-        if isinstance(brief, Refusal):
-            return
-        values = {part.name: part.values for part in brief.items[0].attributes}
-        if set(segment.values) & set(values.get(segment.name, ())):
+        if not isinstance(brief, Refusal) and brief.audience is not None:
             await run_in_threadpool(self._want, [brief])
 
     def _want(self, briefs: Sequence[Brief]) -> None:

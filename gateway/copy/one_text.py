@@ -10,7 +10,14 @@ import anyio.to_thread
 from starlette.concurrency import run_in_threadpool
 
 from copywriter.brief import Brief, BriefFact, BriefItem
-from copywriter.list_briefs import CopyStyle, ListReason, describe_item, item_brief, row_brief
+from copywriter.list_briefs import (
+    CopyStyle,
+    ListReason,
+    audience_of,
+    describe_item,
+    item_brief,
+    row_brief,
+)
 from copywriter.ready_text import ReadyText
 from copywriter.templates.template import from_template
 from cron.copy.ready_texts import ReadyTexts
@@ -95,16 +102,13 @@ def _ready_or_template(brief: Brief, ready: ReadyTexts | None) -> ReadyText:
 
 def brief_of(question: CopyQuestion, answered: Answered, sources: CopySources) -> Brief:
     """Return what a text may say, with the reasons of an answer; it blocks."""
-    private = sources.items.private
     known = sources.items.records.find(question.item_ids)
     missing = [one for one in question.item_ids if one not in known or known[one].record.hidden]
     if missing:
         raise UnknownItem(missing[0], field="item_ids")
     items = [_item_with_facts(known[one], sources) for one in question.item_ids]
     reasons = _reasons(question.item_ids, answered, sources)
-    audience = question.audience
-    if audience is not None and audience.name in private:
-        audience = None
+    audience = audience_of(items, question.audience)
     if question.kind == "row_title":
         return replace(row_brief(items, reasons, question.style), audience=audience)
     brief = item_brief(items[0], reasons[0], question.style, kind=question.kind)

@@ -89,7 +89,8 @@ def _read_style(given: Mapping[str, object], kind: Kind, style: CopyStyle) -> Co
 def _read_audience(raw: object) -> BriefAttribute:
     wanted = read_filter(raw)
     if len(wanted) != 1:
-        raise BadRequest("audience", found=describe(raw), expected="one attribute and its values")
+        found = f"{len(wanted)} attributes"
+        raise BadRequest("audience", found=found, expected="one attribute and its values")
     ((name, value),) = wanted.items()
     values = value if isinstance(value, tuple) else (value,)
     return BriefAttribute(name=name, values=values)

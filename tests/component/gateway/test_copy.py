@@ -138,6 +138,15 @@ def test_one_text_is_written_on_demand(running: RunningGateway, kind: str, text:
     assert running.model.asked[-1]["candidates"] == ["172"]
 
 
+def test_a_drama_is_not_recommended_to_fans_of_sci_fi(running: RunningGateway) -> None:
+    offer(running)
+    asked: dict[str, object] = {"item_ids": ["172"], "kind": "item_blurb"}
+    for value, is_named in (("Sci-Fi", True), ("Drama", False), ("won eleven Oscars", False)):
+        body = asked | {"audience": {"genre": value}}
+        text = running.client.post("/v1/copy", json=body).json()["text"]
+        assert ("For fans of" in text) is is_named
+
+
 def test_a_late_model_is_not_waited_for(tmp_path: Path, story_ledger: Path) -> None:
     is_free = threading.Event()
 

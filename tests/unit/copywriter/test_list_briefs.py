@@ -6,6 +6,7 @@ from copywriter.brief import BriefAttribute, BriefFact, BriefItem, BriefReason, 
 from copywriter.list_briefs import (
     CopyStyle,
     ListReason,
+    audience_of,
     describe_item,
     item_brief,
     row_brief,
@@ -64,3 +65,11 @@ def test_a_row_says_what_most_of_its_items_have_in_common() -> None:
     assert row_brief([], [], STYLE).reason is None
     popular = row_brief([ALIEN, STAR], [ListReason(is_popular=True)] * 2, STYLE)
     assert popular.reason == BriefReason(popular_among="everyone")
+
+
+def test_a_segment_is_addressed_by_what_all_items_have() -> None:
+    fans = BriefAttribute(name="genre", values=("sci-fi", "Horror", "won eleven Oscars"))
+    assert audience_of([EMPIRE, STAR], fans) == BriefAttribute(name="genre", values=("sci-fi",))
+    assert audience_of([EMPIRE, ALIEN], fans) is None
+    assert audience_of([EMPIRE], BriefAttribute(name="brand", values=("Sci-Fi",))) is None
+    assert audience_of([EMPIRE], None) is None

@@ -41,7 +41,7 @@ def test_the_verifier_accepts_every_template(brief: Brief) -> None:
         (
             replace(FILM, kind="newsletter", items=(*FILM.items, BriefItem(title="Heat (1995)"))),
             "In this edition: “The Empire Strikes Back” (1980), sci-fi and war; and “Heat” (1995). "
-            "All of it close to “Star Wars”.",
+            "Because “Star Wars” caught your eye.",
         ),
     ],
 )
