@@ -202,4 +202,7 @@ def _is_unshared_role(reading: CopyReading, word: str) -> bool:
     reason = reading.brief.reason or BriefReason()
     role = _ROLES_ZH.get(word) or _LEADS.get(word.lower()) or role_of(word)
     shared = {role_of(fact.relation) for fact in reason.facts}
-    return role is not None and role not in shared | {role_of(part.name) for part in reason.shared}
+    shared |= {role_of(part.name) for part in reason.shared}
+    if "company" in shared:
+        shared.add("brand")  # "From the makers of “Alien”"
+    return role is not None and role not in shared

@@ -102,7 +102,8 @@ def _misplaced(reading: CopyReading) -> Iterator[str]:
             around = later[0].titles  # "In the mood for crime? Watch “Heat”."
         for value in values:
             meant = _meant_items(value, named, text) if named else around
-            if not all(title & value.items for title in meant or everything):
+            is_had = all(title & value.items for title in meant or everything)
+            if value.items and not is_had:
                 yield reading.unmask(sentence[max(0, value.start - 24) : value.end + 24])
         if _EVERY_ONE.search(sentence) and _names_history(sentence, reading):
             yield reading.unmask(sentence)  # the reason is that of most items, not of all
@@ -159,9 +160,10 @@ def _is_title(sign: re.Match[str], text: str, reading: CopyReading) -> bool:
 
 
 def _stated_values(sentence: str, reading: CopyReading, owners: _Owners) -> Sequence[_StatedValue]:
-    """Return the values in a sentence that some item has, in their order.
+    """Return the values in a sentence, in their order.
 
-    Those that the brief has of its readers alone, or of its reason, have rules of their own.
+    Those that the brief has of its readers or of its reason alone have no items: other rules know
+    them.
     """
     spans: list[tuple[re.Match[str], frozenset[int]]] = []
     for sign in _NAME.finditer(sentence):
@@ -174,11 +176,10 @@ def _stated_values(sentence: str, reading: CopyReading, owners: _Owners) -> Sequ
     for year in _YEAR.finditer(sentence):
         key = f"{year['year'][:3]}0s" if year["decade"] else year["year"]
         spans.append((year, owners.years.get(key, frozenset())))
-    said = [
-        _StatedValue(start=found.start(), end=found.end(), items=items)
-        for found, items in spans
-        if items and not _is_of_readers(found, sentence, reading)
-    ]
+    said: list[_StatedValue] = []
+    for found, had in spans:
+        items = frozenset[int]() if _is_of_readers(found, sentence, reading) else had
+        said.append(_StatedValue(start=found.start(), end=found.end(), items=items))
     return sorted(said, key=lambda one: one.start)
 
 

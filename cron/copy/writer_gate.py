@@ -106,16 +106,17 @@ def _has_unsafe_word(text: VerifiedText) -> bool:
 def _texts_of_call(
     writer: CopyWriter, briefs: Sequence[Brief], within_s: float
 ) -> Sequence[VerifiedText]:
-    """Return the texts of a call; one that is not answered in time is made again, one by one."""
+    """Return the texts of a call; those that were not written in time are asked for one by one."""
     try:
-        return write_verified(writer, briefs, seed=0, within_s=within_s).texts
+        texts = write_verified(writer, briefs, seed=0, within_s=within_s).texts
     except Unavailable as error:
         log.warning("texts not written; asking for one at a time", extra={"why": str(error)})
-    return [
-        text
-        for brief in briefs
-        for text in write_verified(writer, [brief], seed=0, within_s=within_s).texts
-    ]
+        texts = ()
+    written = {one.brief: one for one in texts if one.is_final}
+    for brief in briefs:
+        if brief not in written:
+            (written[brief],) = write_verified(writer, [brief], seed=0, within_s=within_s).texts
+    return [written[brief] for brief in briefs]
 
 
 def objection(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -39,14 +40,24 @@ WriteText = Callable[[Brief, float], ReadyText | None]
 
 
 class OneText:
-    """Answers questions for one text. For the event loop."""
+    """Answers questions for one text. For the event loop.
+
+    So many calls at once ask the model; others wait for their turn. A writer answers its calls in
+    order: a slow one would work on calls that nobody waits for any more, before the new ones.
+    """
 
     def __init__(
-        self, lists: PlacementLists, sources: CopySources, write: WriteText | None = None
+        self,
+        lists: PlacementLists,
+        sources: CopySources,
+        write: WriteText | None = None,
+        *,
+        at_once: int = 1,
     ) -> None:
         self._lists = lists
         self._sources = sources
         self._write = write
+        self._turns = asyncio.Semaphore(at_once)
 
     @property
     def sources(self) -> CopySources:
@@ -84,10 +95,12 @@ class OneText:
         A call that is late goes on in its thread, and what it writes is stored for the next one.
         """
         assert self._write is not None
-        with anyio.move_on_after(timeout_s):
-            return await anyio.to_thread.run_sync(
-                self._write, brief, timeout_s, abandon_on_cancel=True
-            )
+        with anyio.move_on_after(timeout_s) as limit:
+            async with self._turns:
+                left_s = limit.deadline - anyio.current_time()
+                return await anyio.to_thread.run_sync(
+                    self._write, brief, left_s, abandon_on_cancel=True
+                )
         return None
 
 

@@ -23,6 +23,7 @@ from cron.metrics.copy_report import CopyReport, copy_report
 from cron.ports import EventLog, ItemRecords
 from cron.settings.copy_settings import CopySettings
 from cron.settings.tree import Settings
+from cron.urls.writers import ServedWriterUrl, parse_writer
 from gateway.bodies.item_lists import PopularItemAnswer
 from gateway.copy.active_users import ActiveUsers
 from gateway.copy.ahead import ListsAhead, RowsAhead
@@ -81,7 +82,8 @@ def copy_services(
         ),
         ready=ready,
     )
-    one_text = OneText(lists, sources, _then_shown(write_text(settings, ledger), ready))
+    write = _then_shown(write_text(settings, ledger), ready)
+    one_text = OneText(lists, sources, write, at_once=_calls_at_once(settings.copy))
     active = ActiveUsers(event_log, partial(journal_rows.log_cursor, ledger))
     rows = _rows_ahead(settings.copy, item_records, live, active)
     ahead = ListsAhead(lists, sources, one_text, rows, after_s=settings.copy.ahead_s)
@@ -94,6 +96,13 @@ def copy_services(
         refresh=ready.refresh,
         close=ready.close,
     )
+
+
+def _calls_at_once(settings: CopySettings) -> int:
+    """Return how many texts a writer writes at a time: on TorchServe it has one worker."""
+    if settings.writer is None or isinstance(parse_writer(settings.writer), ServedWriterUrl):
+        return 1
+    return settings.at_once
 
 
 def _then_shown(write: WriteText, ready: ReadyTexts) -> WriteText:

@@ -64,6 +64,13 @@ def test_what_is_shared_may_be_said_of_both() -> None:
     assert "attribution" in broken_rules("It shares a writer with “Alien”.", FACT)
 
 
+def test_companies_are_makers_too() -> None:
+    made = SharedFact(title="Alien (1979)", relation="production_companies", name="Silver Films")
+    brief = replace(FILM, reason=BriefReason(nearest=("Alien (1979)",), facts=(made,)))
+    assert "attribution" not in broken_rules("From the makers of “Alien”.", brief)
+    assert "attribution" in broken_rules("From the makers of “Alien”.", NEAR)
+
+
 def test_it_reads_chinese() -> None:
     near, shared = replace(NEAR, language="zh"), replace(SHARED, language="zh")
     assert "attribution" not in broken_rules("因为你看过《Alien》，推荐这部科幻片。", near)

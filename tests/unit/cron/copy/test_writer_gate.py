@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 
 from copywriter.brief import Brief
@@ -49,6 +51,20 @@ def test_one_slow_call_does_not_end_a_release() -> None:
         return from_template(brief)
 
     assert judge(PlantedWriter(text), PANEL, least_precision=0.3).is_accepted
+
+
+def test_what_one_call_has_no_time_for_is_asked_again() -> None:
+    """On a busy machine a writer finishes some of eight texts; the others are no templates."""
+
+    def text(brief: Brief, seed: int) -> str | None:
+        num_asked.update([brief.digest()])
+        is_late = num_asked[brief.digest()] == 1 and brief.digest() > "8"
+        return None if is_late else from_template(brief)
+
+    num_asked = Counter[str]()
+    verdict = judge(PlantedWriter(text), PANEL, least_precision=0.3)
+    assert 2 in num_asked.values()
+    assert (verdict.scores.precision, verdict.scores.fallback_share) == (1.0, 0.0)
 
 
 def test_a_writer_that_never_answers_ends_it() -> None:
