@@ -25,6 +25,9 @@ _OF_AN_ANSWER = re.compile(
     r"|\b(?:this|that|it|these|one) (?:is|are|was|goes)\b|\b(?:this|that|it|these|short|one)\s*$",
     re.IGNORECASE,
 )
+_TO_THE_READER = re.compile(
+    r"you (?:may|might|will|could) (?:also )?(?:like|enjoy)\b", re.IGNORECASE
+)
 # who writes for a shop does not say "I": it is the model, of its task
 _ABOUT_THE_ANSWER = re.compile(
     r"(?<!\bto )(?<!\bwill )(?<!\bmay )(?<!\bmight )(?<!\bcan )(?<!\bcould )(?<!\bshould )"
@@ -60,7 +63,9 @@ def _label(reading: CopyReading) -> str | None:
     """Return the words before a colon, if they say nothing of the brief but name an answer."""
     for sentence in reading.sentences:
         found = _LABEL.search(sentence)
-        if found is None or _NAME.search(found["words"]) or genres_in(found["words"]):
+        if found is None or _NAME.search(found[0]) or genres_in(found["words"]):
+            continue
+        if _TO_THE_READER.match(found["words"]):
             continue
         is_chinese = re.search(r"[\u4e00-\u9fff]", found["words"]) is not None
         if is_chinese or _OF_AN_ANSWER.search(found["words"]):

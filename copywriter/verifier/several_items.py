@@ -15,7 +15,7 @@ from functools import lru_cache
 from itertools import pairwise, zip_longest
 from typing import get_args
 
-from copywriter.brief import Brief, BriefItem, Kind, Language
+from copywriter.brief import Brief, BriefItem, Language
 from copywriter.verifier.names_of_brief import item_strings, numbers_in, text_of
 from copywriter.verifier.reading import MASKS, CopyReading
 from copywriter.verifier.verdict import Violation
@@ -23,7 +23,6 @@ from copywriter.wording import phrasing_english
 from copywriter.wording.genres import GENRES, display_genre, genres_in
 from copywriter.wording.titles import title_forms
 
-_OF_ALL: frozenset[Kind] = frozenset({"newsletter", "row_title"})  # others are of the first item
 _NAME = re.compile(f"[{MASKS}]")
 _YEAR = re.compile(r"(?<!\d)(?P<year>(?:1[89]|20)\d\d)(?!\d)(?P<decade>['’]?s\b|年代)?")
 _AND = r"(?:and|or|&|和|与|及|跟)"
@@ -81,8 +80,11 @@ class _NamedItems:
 
 
 def of_several_items(reading: CopyReading) -> Sequence[Violation]:
-    """Return what a text gives to an item that another one has; nothing for one item."""
-    if len(reading.brief.items) < 2:
+    """Return what a text gives to an item that another one has; nothing for one item.
+
+    Only a newsletter is about all items of its brief.
+    """
+    if reading.brief.kind != "newsletter" or len(reading.brief.items) < 2:
         return ()
     found = dict.fromkeys(_misplaced(reading))
     return [Violation(rule="attribution", words=one) for one in found]
@@ -90,8 +92,7 @@ def of_several_items(reading: CopyReading) -> Sequence[Violation]:
 
 def _misplaced(reading: CopyReading) -> Iterator[str]:
     owners = _owners(reading.brief)
-    num_meant = len(reading.brief.items) if reading.brief.kind in _OF_ALL else 1
-    everything = frozenset(frozenset({place}) for place in range(num_meant))
+    everything = frozenset(frozenset({place}) for place in range(len(reading.brief.items)))
     before = everything  # what the last sentence with titles names
     named_by = [_named_items(one, reading, owners) for one in reading.sentences]
     for sentence, named, later in zip_longest(reading.sentences, named_by, named_by[1:]):

@@ -15,7 +15,7 @@ import msgspec
 from copywriter.brief import Brief
 from copywriter.writing.verified import VerifiedText, write_verified
 from copywriter.writing.writer import CopyWriter
-from cron.errors import Unavailable
+from cron.errors import AccessRefused, Unavailable
 
 log = logging.getLogger(__name__)
 
@@ -109,6 +109,8 @@ def _texts_of_call(
     """Return the texts of a call; those that were not written in time are asked for one by one."""
     try:
         texts = write_verified(writer, briefs, seed=0, within_s=within_s).texts
+    except AccessRefused:
+        raise
     except Unavailable as error:
         log.warning("texts not written; asking for one at a time", extra={"why": str(error)})
         texts = ()

@@ -50,6 +50,12 @@ class CopyReport:
             return used
         return max(used, self.of_hour.cost / self.cost_per_hour)
 
+    @property
+    def budget_line(self) -> str:
+        """How much of the hour's budget is used, and what follows when all of it is."""
+        used = f"{self.budget_used:.0%} of the hour's budget used"
+        return used if self.budget_used < 1 else f"{used}: nothing is written before the next hour"
+
 
 def copy_report(ledger: Ledger, settings: CopySettings) -> CopyReport:
     """Read what became of texts."""

@@ -17,6 +17,7 @@ from cron.ledger import copy_cost_rows, copy_rows, wanted_rows, writer_rows
 from cron.ledger.copy_rows import StoredCopy
 from cron.ledger.ledger import Ledger
 from cron.ledger.writer_rows import KnownWriter
+from cron.metrics.copy_report import copy_report
 from cron.settings.file import Loaded
 from cron.settings.places import var_folder
 from cron.settings.tree import Settings
@@ -72,7 +73,7 @@ def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
         case "list":
             _list(arguments, ledger)
         case "writers":
-            _list_writers(ledger, as_json=arguments.json)
+            _list_writers(ledger, settings, as_json=arguments.json)
         case "release":
             verdict = release_writer(_release_of(settings, ledger, model=arguments.model))
             print(f"the writer is live: {verdict.why}\n{_scores_line(verdict.scores)}")
@@ -163,7 +164,7 @@ def _as_json(one: StoredCopy) -> dict[str, object]:
     }
 
 
-def _list_writers(ledger: Ledger, *, as_json: bool) -> None:
+def _list_writers(ledger: Ledger, settings: Settings, *, as_json: bool) -> None:
     writers, live = writer_rows.every(ledger), writer_rows.live(ledger)
     cost, rules = copy_cost_rows.last_hours(ledger, _DAY_H), copy_cost_rows.by_rule(ledger)
     if as_json:
@@ -189,6 +190,8 @@ def _list_writers(ledger: Ledger, *, as_json: bool) -> None:
         f"{cost.seconds:.0f} s, {cost.prompt_tokens + cost.output_tokens} tokens, cost "
         f"{cost.cost:.4f}; {wanted_rows.count(ledger)} briefs wait"
     )
+    if live is not None:
+        print(copy_report(ledger, settings.copy).budget_line)
     for rule, number in rules.items():
         print(f"  broke the rule {rule}: {number} texts")
 

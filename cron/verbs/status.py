@@ -144,9 +144,8 @@ def _texts(copy: CopyReport) -> list[str]:
     hits = "" if copy.hit_share is None else f", {copy.hit_share:.0%} of them ready"
     written, given_up = copy.of_day.num_written, copy.of_day.num_templates
     return [
-        f"texts    {shown}{hits}; {copy.writer} wrote {written:,} and gave {given_up:,} up, "
-        f"{count(copy.num_waiting, 'brief')} waiting; {copy.budget_used:.0%} of the hour's budget "
-        "used"
+        f"texts    {shown}{hits}; {written:,} written and {given_up:,} given up, "
+        f"{count(copy.num_waiting, 'brief')} waiting; writer {copy.writer}, {copy.budget_line}"
     ]
 
 

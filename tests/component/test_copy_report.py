@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -53,11 +54,17 @@ def metrics_of(ledger: Ledger, settings: CopySettings) -> dict[str, float]:
 def test_status_says_what_became_of_texts(ledger: Ledger) -> None:
     (line,) = status._texts(copy_report(ledger, WRITER))
     assert line == (
-        "texts    100 texts in the last day, 75% of them ready; small wrote 1 and gave 1 up, "
-        "1 brief waiting; 50% of the hour's budget used"
+        "texts    100 texts in the last day, 75% of them ready; 1 written and 1 given up, "
+        "1 brief waiting; writer small, 50% of the hour's budget used"
     )
     (line,) = status._texts(copy_report(ledger, CopySettings()))
     assert line == "texts    100 texts in the last day, by templates"
+
+
+def test_a_spent_budget_says_what_follows(ledger: Ledger) -> None:
+    report = copy_report(ledger, replace(WRITER, seconds_per_hour=1.0))
+    (line,) = status._texts(report)
+    assert line.endswith("of the hour's budget used: nothing is written before the next hour")
 
 
 def test_status_is_silent_without_texts(tmp_path: Path) -> None:

@@ -71,6 +71,8 @@ def test_what_is_left_of_instructions_is_rejected(text: str) -> None:
         "A few titles for you: sci-fi.",
         "Say hello to sci-fi.",
         "You may like this sci-fi film.",
+        "You may like this one: more sci-fi.",
+        "“Star Wars”, and now this: sci-fi!",
     ],
 )
 def test_ordinary_sentences_are_no_instructions(text: str) -> None:

@@ -10,7 +10,7 @@ from copywriter.brief import Brief
 from copywriter.templates.template import from_template
 from cron.copy.panel import panel
 from cron.copy.writer_gate import WriterScores, judge, measure, objection
-from cron.errors import Unavailable
+from cron.errors import AccessRefused, Unavailable
 from tests.planted_writer import PlantedWriter
 
 PANEL = panel(("en", "zh"), max_chars=120)
@@ -73,6 +73,17 @@ def test_a_writer_that_never_answers_ends_it() -> None:
 
     with pytest.raises(Unavailable, match="no answer in 60 s"):
         judge(PlantedWriter(text), PANEL, least_precision=0.3)
+
+
+def test_a_wrong_key_is_not_tried_again(caplog: pytest.LogCaptureFixture) -> None:
+    """The one sentence is about the key, not about texts that were not written."""
+
+    def text(brief: Brief, seed: int) -> str:
+        raise AccessRefused("the writer", where="here", why="status 401", remedy="set the key")
+
+    with pytest.raises(AccessRefused, match="status 401"):
+        judge(PlantedWriter(text), PANEL, least_precision=0.3)
+    assert not caplog.records
 
 
 def test_a_writer_that_repeats_itself_is_refused() -> None:
