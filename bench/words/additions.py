@@ -244,6 +244,7 @@ def wording_sets() -> Sequence[WordingSet]:
         _unseen_set("Chinese, a second author", "zh"),
         _remark_set("English, remarks", remark_wordings.LIES),
         _remark_set("English, later remarks", remark_wordings.LATER),
+        _remark_set("English, last remarks", remark_wordings.LAST),
     )
 
 

@@ -101,7 +101,7 @@ LIES: Mapping[str, Mapping[str, Sequence[str]]] = {
         )
     },
 }
-# written after the rule, and measured once
+# written after the rule; measured, and looked at later
 LATER: Mapping[str, Mapping[str, Sequence[str]]] = {
     "a remark on its standing": {
         "en": (
@@ -135,6 +135,49 @@ LATER: Mapping[str, Mapping[str, Sequence[str]]] = {
             "“{t}” stretches {g} in every direction.",
             "“{t}” pulls {g} off.",
             "The screenplay of “{t}” draws on {g} with ease.",
+        )
+    },
+}
+# written before the rule knew what others seek, what a film leaves behind, and what readers always do
+LAST: Mapping[str, Mapping[str, Sequence[str]]] = {
+    "a remark on its standing": {
+        "en": (
+            "“{t}” is where {g} begins.",
+            "Other {g} films follow “{t}”.",
+            "“{t}” leads the way in {g}.",
+            "“{t}” is {g} in its own right.",
+            "There is no other film like “{t}” in {g}.",
+            "“{t}” has the last word on {g}.",
+        )
+    },
+    "a remark on how people take it": {
+        "en": (
+            "“{t}” is the film that {g} fans choose first.",
+            "{g} fans turn to “{t}” again and again.",
+            "“{t}” keeps you thinking about {g} for days.",
+            "“{t}” leaves you with a taste for {g}.",
+            "You will want to see “{t}” more than once.",
+            "Ask any {g} fan, and they will say “{t}”.",
+        )
+    },
+    "a remark on how it is made": {
+        "en": (
+            "“{t}” puts {g} in good hands.",
+            "{d} has a hand for {g}.",
+            "“{t}” finds the heart of {g}.",
+            "{a} holds “{t}” together.",
+            "“{t}” gives {g} room and time.",
+            "{d} and {a} work well together in “{t}”.",
+        )
+    },
+    "a remark on the reader": {
+        "en": (
+            "You always come back to {g}, so try “{t}”.",
+            "You have seen every {g} film but “{t}”.",
+            "You know {g} better than anyone: “{t}”.",
+            "Nobody watches as much {g} as you do: “{t}”.",
+            "You asked for {g}, and here is “{t}”.",
+            "Your friends like {g}, so here is “{t}”.",
         )
     },
 }

@@ -46,6 +46,24 @@ def live_writer(
     return ServedWriter(open_server(), version=known.version, digest=known.digest)
 
 
+def awaits_release(settings: CopySettings, ledger: Ledger) -> bool:
+    """Return whether the settings name another writer than the live one, so that none writes.
+
+    For a remote writer that is so after a change of its URL, of the prompts, or of the rules with a
+    new release of Freshet.
+    """
+    known = writer_rows.live(ledger)
+    if settings.writer is None or known is None:
+        return False
+    url = parse_writer(settings.writer)
+    if not isinstance(url, RemoteWriterUrl):
+        return known.version is None
+    try:
+        return remote_writer(settings, url, {}).digest != known.digest
+    except SettingsError:  # the prompts can't be read: the worker says why
+        return True
+
+
 def remote_writer(
     settings: CopySettings, url: RemoteWriterUrl, environment: Mapping[str, str]
 ) -> RemoteWriter:

@@ -18,6 +18,10 @@ from cron.settings.copy_settings import CopySettings
 
 DAY_H = 24
 SOURCES = ("writer", "template", "editor")
+AWAITS_RELEASE = (
+    "the live writer is not that of today's settings, prompts and rules: nothing is written until "
+    "you run: python -m cron copy release"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +39,7 @@ class CopyReport:
     seconds_per_hour: float
     cost_per_hour: float | None
     rules: Mapping[str, int]
+    awaits_release: bool = False
 
     @property
     def hit_share(self) -> float | None:
@@ -51,14 +56,18 @@ class CopyReport:
         return max(used, self.of_hour.cost / self.cost_per_hour)
 
     @property
-    def budget_line(self) -> str:
-        """How much of the hour's budget is used, and what follows when all of it is."""
+    def writing_line(self) -> str:
+        """How much of the hour's budget is used, and why nothing is written, if so."""
         used = f"{self.budget_used:.0%} of the hour's budget used"
+        if self.awaits_release:
+            return f"{used}; {AWAITS_RELEASE}"
         return used if self.budget_used < 1 else f"{used}: nothing is written before the next hour"
 
 
-def copy_report(ledger: Ledger, settings: CopySettings) -> CopyReport:
-    """Read what became of texts."""
+def copy_report(
+    ledger: Ledger, settings: CopySettings, *, awaits_release: bool = False
+) -> CopyReport:
+    """Read what became of texts; `awaits_release` if the settings name another writer."""
     live = None if settings.writer is None else writer_rows.live(ledger)
     shown = copy_cost_rows.shown_in(ledger, DAY_H)
     return CopyReport(
@@ -70,6 +79,7 @@ def copy_report(ledger: Ledger, settings: CopySettings) -> CopyReport:
         seconds_per_hour=settings.seconds_per_hour,
         cost_per_hour=settings.cost_per_hour,
         rules=copy_cost_rows.by_rule(ledger),
+        awaits_release=awaits_release,
     )
 
 

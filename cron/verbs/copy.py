@@ -9,6 +9,7 @@ from typing import Literal, cast
 import msgspec
 
 from copywriter.verifier.check import check
+from cron.copy.live_writer import awaits_release
 from cron.copy.release_writer import WriterRelease, release_writer
 from cron.copy.serving import roll_back_and_load
 from cron.copy.writer_gate import WriterScores, WriterVerdict
@@ -191,7 +192,8 @@ def _list_writers(ledger: Ledger, settings: Settings, *, as_json: bool) -> None:
         f"{cost.cost:.4f}; {wanted_rows.count(ledger)} briefs wait"
     )
     if live is not None:
-        print(copy_report(ledger, settings.copy).budget_line)
+        awaits = awaits_release(settings.copy, ledger)
+        print(copy_report(ledger, settings.copy, awaits_release=awaits).writing_line)
     for rule, number in rules.items():
         print(f"  broke the rule {rule}: {number} texts")
 

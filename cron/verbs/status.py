@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
+from cron.copy.live_writer import awaits_release
 from cron.ledger import experiment_rows
 from cron.metrics.copy_report import CopyReport, copy_json, copy_report
 from cron.metrics.overview import Overview, RunProgress, look, panel_ndcg, to_json
@@ -34,7 +35,9 @@ def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
     ledger = open_ledger(store.ledger)
     overview = look(ledger, open_log(store.events), paths.runs, now=datetime.now(UTC))
     running = [report_on(ledger, one) for one in experiment_rows.running(ledger)]
-    copy = copy_report(ledger, loaded.settings.copy)
+    of_copy = loaded.settings.copy
+    awaits = awaits_release(of_copy, ledger)
+    copy = copy_report(ledger, of_copy, awaits_release=awaits)
     if arguments.json:
         experiments = [experiment_json(report) for report in running]
         show_json(to_json(overview) | {"experiments": experiments, "copy": copy_json(copy)})
@@ -145,7 +148,7 @@ def _texts(copy: CopyReport) -> list[str]:
     written, given_up = copy.of_day.num_written, copy.of_day.num_templates
     return [
         f"texts    {shown}{hits}; {written:,} written and {given_up:,} given up, "
-        f"{count(copy.num_waiting, 'brief')} waiting; writer {copy.writer}, {copy.budget_line}"
+        f"{count(copy.num_waiting, 'brief')} waiting; writer {copy.writer}, {copy.writing_line}"
     ]
 
 

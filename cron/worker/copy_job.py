@@ -6,12 +6,13 @@ import logging
 from collections.abc import Callable
 from functools import cache, partial
 
-from cron.copy.live_writer import live_writer
+from cron.copy.live_writer import awaits_release, live_writer
 from cron.copy.recheck import take_back_rejected
 from cron.copy.serving import restore_live
 from cron.copy.write_ahead import CopyWork, write_ahead
 from cron.errors import NoRoom, ServerRefused, StoreError, Unavailable
 from cron.lineage import Lease
+from cron.metrics.copy_report import AWAITS_RELEASE
 from cron.services import Services
 from cron.urls.writers import ServedWriterUrl, parse_writer
 
@@ -35,10 +36,16 @@ def copy_job(services: Services) -> Callable[[Lease], object]:
 
     take_back_once = cache(partial(take_back_rejected, services.ledger, services.stop))
 
+    @cache
+    def warn_once() -> None:
+        if awaits_release(settings, services.ledger):
+            log.warning("no texts are written", extra={"why": AWAITS_RELEASE})
+
     def take_turn(_lease: Lease) -> None:
         if settings.writer is None:
             return
         take_back_once()
+        warn_once()
         if isinstance(parse_writer(settings.writer), ServedWriterUrl):
             _restore(services)
         write_ahead(work)

@@ -11,6 +11,7 @@ import pytest
 
 from copywriter.verifier.verdict import Violation
 from copywriter.writing.verified import RejectedText, VerifiedText
+from cron.copy.live_writer import awaits_release
 from cron.ledger import copy_cost_rows, copy_rows, wanted_rows, writer_rows
 from cron.ledger.copy_cost_rows import CopyCost
 from cron.ledger.ledger import Ledger, open_ledger
@@ -28,7 +29,7 @@ LIE = RejectedText(text="By Bob.", violations=(Violation(rule="names", words="Bo
 def ledger(tmp_path: Path) -> Iterator[Ledger]:
     """Return a ledger with a live writer that wrote one text and gave up one."""
     opened = open_ledger(f"sqlite:///{tmp_path}/ledger.db")
-    writer_rows.add(opened, "w", name="small")
+    writer_rows.add(opened, "w", name="small", version=1, archive="copy-1.mar")
     writer_rows.set_live(opened, "w")
     kept = VerifiedText(brief=film_brief("Blue Train"), text="A", source="writer")
     lost = VerifiedText(
@@ -65,6 +66,14 @@ def test_a_spent_budget_says_what_follows(ledger: Ledger) -> None:
     report = copy_report(ledger, replace(WRITER, seconds_per_hour=1.0))
     (line,) = status._texts(report)
     assert line.endswith("of the hour's budget used: nothing is written before the next hour")
+
+
+def test_a_writer_that_has_to_be_released_again_is_reported(ledger: Ledger) -> None:
+    """After an update of Freshet a remote writer writes nothing until the gate has judged it."""
+    remote = replace(WRITER, writer="https://example.com/v1?model=small")
+    awaits = awaits_release(remote, ledger)
+    (line,) = status._texts(copy_report(ledger, remote, awaits_release=awaits))
+    assert line.endswith("nothing is written until you run: python -m cron copy release")
 
 
 def test_status_is_silent_without_texts(tmp_path: Path) -> None:

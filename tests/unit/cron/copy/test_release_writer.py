@@ -11,7 +11,7 @@ import pytest
 from copywriter.templates.template import from_template
 from copywriter.writing.prompts import load_prompts
 from cron.backends.artifacts.folder import open_artifacts
-from cron.copy.live_writer import live_writer
+from cron.copy.live_writer import awaits_release, live_writer
 from cron.copy.panel import panel
 from cron.copy.release_writer import WriterRelease, release_writer
 from cron.copy.serving import roll_back
@@ -87,6 +87,9 @@ def test_changed_settings_are_another_writer(house: House) -> None:
     """Its texts would be stored under a digest that is not theirs."""
     house.release()
     assert not house.live(temperature=0.9)
+    assert not awaits_release(house.parts.settings, house.parts.ledger)
+    assert awaits_release(replace(house.parts.settings, temperature=0.9), house.parts.ledger)
+    assert awaits_release(replace(house.parts.settings, writer="torchserve:"), house.parts.ledger)
 
 
 def test_a_writer_that_lies_is_refused(house: House) -> None:
