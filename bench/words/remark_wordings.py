@@ -138,7 +138,7 @@ LATER: Mapping[str, Mapping[str, Sequence[str]]] = {
         )
     },
 }
-# written before the rule knew what others seek, what a film leaves behind, and what readers always do
+# written before the rule knew whose verb a verb is
 LAST: Mapping[str, Mapping[str, Sequence[str]]] = {
     "a remark on its standing": {
         "en": (

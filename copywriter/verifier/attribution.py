@@ -47,7 +47,7 @@ _PREDICATE = re.compile(
     re.IGNORECASE,
 )
 _IS = re.compile(
-    _CLOSED + r"(?:(?:is|was|remains|has been)\b(?! (?:in|on|for|one of|among)\b)"
+    _CLOSED + r"(?:(?:is|was|remains|has been)\b(?! (?:in|on|for|one of|among|your)\b)"
     r"|是(?!你))",
     re.IGNORECASE,
 )

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from functools import cache
 
+from copywriter.verifier.deeds import deeds_of_others
 from copywriter.verifier.reading import MASKS, CopyReading
 from copywriter.verifier.verdict import Violation
 from copywriter.wording import phrasing_english
@@ -103,6 +105,8 @@ def _remarks_in(reading: CopyReading) -> Iterator[str]:
     for found in _DONE.finditer(text):
         if _is_remarks_in(found):
             yield reading.unmask(found["all"])
+    for sentence in reading.sentences:
+        yield from map(reading.unmask, deeds_of_others(sentence, _stated()))
 
 
 def _is_remarks_in(found: re.Match[str]) -> bool:
@@ -110,4 +114,10 @@ def _is_remarks_in(found: re.Match[str]) -> bool:
     is_finite = found["auxiliary"] is not None or verb not in phrasing_english.base_verbs()
     if verb not in phrasing_english.verbs() or not is_finite:
         return False
-    return verb not in _STATES.split() and _COMPLETED.match(verb + found["rest"]) is None
+    return verb not in _stated() and _COMPLETED.match(verb + found["rest"]) is None
+
+
+@cache
+def _stated() -> frozenset[str]:
+    """Return the verbs that state what a brief may have."""
+    return frozenset(_STATES.split())

@@ -148,6 +148,12 @@ def verbs() -> frozenset[str]:
 
 
 @cache
+def other_words() -> frozenset[str]:
+    """Return the words that are nouns, adjectives or function words, and some of them verbs too."""
+    return frozenset(f"{_FUNCTION} {_NOUNS} {_ADJECTIVES}".split())
+
+
+@cache
 def base_verbs() -> frozenset[str]:
     """Return the forms that an imperative has: "keep" but not "keeps" or "kept"."""
     return frozenset(one for one in verbs() if {f"{one}s", f"{one}es"} & verbs())

@@ -25,6 +25,7 @@ FACT = replace(FILM, reason=BriefReason(nearest=("Alien (1979)",), facts=(DIRECT
         "Fans of “Alien” may enjoy this sci-fi film.",
         "Close to “Alien”: sci-fi.",
         "“Alien” is in your history.",
+        "If “Alien” is your kind of film, give “The Empire Strikes Back” a try.",
     ],
 )
 def test_a_known_item_may_be_why(text: str) -> None:

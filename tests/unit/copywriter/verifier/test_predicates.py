@@ -19,6 +19,9 @@ from tests.unit.copywriter.made_up_briefs import FILM
         "Sci-fi fans will find what they like in “The Empire Strikes Back”.",
         "If “Star Wars” stayed with you, try “The Empire Strikes Back”.",
         "It is all about sci-fi, and it was made in 1980.",
+        "Sit back and enjoy sci-fi by Irvin Kershner, who directed it.",
+        "A pick for those who enjoyed “Star Wars”.",
+        "Did “Star Wars” speak to you? Try “The Empire Strikes Back”.",
     ],
 )
 def test_a_fact_of_the_brief_is_accepted(text: str) -> None:
@@ -39,6 +42,9 @@ def test_a_fact_of_the_brief_is_accepted(text: str) -> None:
         ("“The Empire Strikes Back” takes its time with sci-fi.", "manner"),
         ("Irvin Kershner made it with love.", "manner"),
         ("Carrie Fisher gives everything in this sci-fi film.", "manner"),
+        ("Sci-fi fans turn to “The Empire Strikes Back” again and again.", "reception"),
+        ("“The Empire Strikes Back” keeps you thinking about sci-fi.", "effect"),
+        ("Sci-fi needs “The Empire Strikes Back”.", "standing"),
     ],
 )
 def test_a_remark_that_no_brief_has_is_rejected(text: str, remark: str) -> None:
