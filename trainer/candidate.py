@@ -34,11 +34,9 @@ from trainer.data.dataset import (
 from trainer.data.encoding_team import EncodingTeam
 from trainer.data.event_counts import StartCounts
 from trainer.data.event_file import EventFile
-from trainer.data.pictures import read_pictures, with_pictures
 from trainer.data.sampling import Sequences, build_sequences
 from trainer.data.slate_sequences import read_slates
-from trainer.data.slots import with_slots
-from trainer.data.start_bundle import StartSource, start_bundle
+from trainer.data.start_bundle import StartSource, made_bundle
 from trainer.data.texts import TextVectors
 from trainer.evaluation.evaluate import evaluate, scored_events
 from trainer.evaluation.golden import write_golden
@@ -188,7 +186,7 @@ def _shared_bundle(source: StartSource, counts: StartCounts, live: Bundle | None
     made = None
     if distributed.rank() == 0:
         with source.team.lead():
-            made = _made_bundle(source, counts, live)
+            made = made_bundle(source, counts, live)
     else:
         source.team.assist()
     shared = distributed.from_first(
@@ -198,17 +196,6 @@ def _shared_bundle(source: StartSource, counts: StartCounts, live: Bundle | None
     if made is None:
         return shared
     return replace(shared, encoder=made.encoder, picture_encoder=made.picture_encoder)
-
-
-def _made_bundle(source: StartSource, counts: StartCounts, live: Bundle | None) -> Bundle:
-    pictured = with_pictures(
-        start_bundle(source, counts, live),
-        read_pictures(source.snapshot),
-        source.config.pictures,
-        cache=source.cache,
-        team=source.team,
-    )
-    return with_slots(pictured, live, source.config)
 
 
 def _cache(job: Job) -> Path:

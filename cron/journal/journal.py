@@ -204,6 +204,20 @@ class Journal:
                 tables.append(records.filter(pc.not_equal(records["kind"], "event")))
         return pa.concat_tables(tables)
 
+    def read_facts(self, last_seq: int, *, heads: pa.Array | None = None) -> pa.Table:
+        """Return the facts numbered up to last, of some heads or all; raise as `read`.
+
+        They have FACT_COLUMNS. Of each segment the heads are read first, and no more if it has none
+        of those wanted.
+        """
+        tables = [segments.SCHEMA.empty_table().select(segments.FACT_COLUMNS)]
+        for segment in self._overlapping(1, last_seq):
+            numbers = (segment.first_seq, min(last_seq, segment.last_seq))
+            if segment.num_items and self._has_facts(numbers, heads):
+                records = self.read(*numbers, columns=segments.FACT_COLUMNS)
+                tables.append(records.filter(_is_about(records, heads)))
+        return pa.concat_tables(tables)
+
     def count(self, first_seq: int, last_seq: int) -> RecordCounts:
         """Count what `read` would return; only the segments at the ends of the range are opened."""
         events = items = 0
@@ -323,6 +337,10 @@ class Journal:
         found = self._files.event_id_at(self._overlapping(through, through), through)
         return through == 0 or found in (last, self._keys.of_event(last))  # erased elsewhere
 
+    def _has_facts(self, numbers: Range, heads: pa.Array | None) -> bool:
+        records = self.read(*numbers, columns=("kind", "item_id"))
+        return bool(pc.any(_is_about(records, heads)).as_py())
+
     def _eraser_of(self, records: Sequence[Record]) -> Eraser:
         """Return the eraser for forgotten users among the records."""
         if not forgotten.any_forgotten(self._ledger):
@@ -345,3 +363,9 @@ class Journal:
                 seen.add(record.event_id)
                 new.append(record)
         return new
+
+
+def _is_about(records: pa.Table, heads: pa.Array | None) -> pa.ChunkedArray:
+    """Mark the facts, of some heads or all."""
+    is_fact = pc.equal(records["kind"], "fact")
+    return is_fact if heads is None else pc.and_(is_fact, pc.is_in(records["item_id"], heads))

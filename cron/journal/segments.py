@@ -49,6 +49,7 @@ _OPTIONAL_TYPES = {**_DETAIL_TYPES, **_FACT_TYPES}
 # facts.
 SCHEMA = pa.schema([*_BASE, *(pa.field(name, type_) for name, type_ in _OPTIONAL_TYPES.items())])
 FACT_KEY = ("item_id", "relation", "tail")
+FACT_COLUMNS = ["kind", *FACT_KEY, "withdrawn", "at_us", "event_id"]
 
 
 def table_of(records: Sequence[Record], *, first_seq: int) -> pa.Table:

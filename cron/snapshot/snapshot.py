@@ -20,6 +20,7 @@ from cron.journal import segments
 from cron.journal.journal import Journal
 from cron.placement import placement_json
 from cron.snapshot.choice import Chosen, choose_of_all, choose_of_parts
+from cron.snapshot.fact_rows import ALL_FACTS, CHANGED_FACTS, add_facts
 from cron.snapshot.item_pictures import PictureSource, add_pictures
 from cron.snapshot.judged_lists import QUESTIONS, SLATES, judged_lists
 from cron.snapshot.pools import SIZES, JournalParts, PoolSizes
@@ -44,7 +45,7 @@ class SnapshotInfo:
     `num_older_events` those among the older events. `over_user_limit` and `over_item_limit` count
     events of the target range that are not trained on. `shift` is None where there are too few
     events. `num_slates` are the served lists to learn from, `num_list_questions` those that the
-    candidate's lists are evaluated on, `num_facts` the valid facts if the snapshot has them.
+    candidate's lists are evaluated on, `num_facts` the facts that the snapshot has.
     """
 
     data_digest: str
@@ -146,25 +147,10 @@ def _add_items(
     if not is_whole and request.items_after:
         keys = journal.by_user.records_of_items(latest["item_id"].to_pylist(), through=through)
         latest = latest.filter(pc.is_in(latest["seq"], value_set=_latest_numbers(keys)))
-    _add_facts(journal, records, through, tables, is_whole=is_whole or not request.items_after)
+    add_facts(journal, records, through, tables, is_whole=is_whole or not request.items_after)
     tables.add("items", _item_rows(latest.slice(0, 0)))
     for first in range(0, latest.num_rows, _ITEMS_AT_ONCE):
         tables.add("items", _item_rows(latest.slice(first, _ITEMS_AT_ONCE)))
-
-
-def _add_facts(
-    journal: Journal, records: pa.Table, through: int, tables: SnapshotTables, *, is_whole: bool
-) -> None:
-    """Write all valid facts, if some of the records are facts.
-
-    Without new ones those of the parent still hold. `is_whole` means that all records were read.
-    """
-    if not pc.any(pc.equal(records["kind"], "fact")).as_py():
-        return
-    latest = segments.latest_facts(records if is_whole else journal.read_items(1, through))
-    valid = latest.filter(pc.invert(latest["withdrawn"]))
-    rows = {"head": valid["item_id"], "relation": valid["relation"], "tail": valid["tail"]}
-    tables.add("facts", pa.table(rows))
 
 
 def _item_rows(latest: pa.Table) -> pa.Table:
@@ -221,7 +207,7 @@ def _info(tables: SnapshotTables, chosen: Chosen) -> SnapshotInfo:
         num_targets=tables.num_in_role("events", "target"),
         num_replay=tables.num_in_role("events", "replay"),
         num_items=tables.num_rows("items"),
-        num_facts=tables.num_rows("facts"),
+        num_facts=tables.num_rows(ALL_FACTS) + tables.num_rows(CHANGED_FACTS),
         num_panel_users=chosen.scored.num_users,
         num_panel_events=chosen.scored.num_events,
         num_older_events=chosen.scored.num_older,

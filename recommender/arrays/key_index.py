@@ -9,6 +9,7 @@ from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +18,7 @@ from recommender.arrays.text_column import encode
 
 Hashes = npt.NDArray[np.uint64]
 Rows = npt.NDArray[np.int64]
+_SIDES: tuple[Literal["left"], Literal["right"]] = ("left", "right")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,6 +46,27 @@ class KeyIndex:
         hashes_K, rows_K = np.frombuffer(hashes, np.uint64), np.frombuffer(rows, np.int64)
         order_K = np.argsort(hashes_K, kind="stable")
         return cls(hashes_K=hashes_K[order_K], rows_K=rows_K[order_K])
+
+    def with_changes(self, moved_N: Rows, more: Iterable[tuple[str, int]]) -> KeyIndex:
+        """Return the index of keys whose row n is row `moved_N[n]` now, and of some more.
+
+        `moved_N` ascends but for −1, for keys that are no longer there.
+        """
+        new_K = sorted((hash_of(key), row) for key, row in more)
+        rows_K = moved_N[self.rows_K]
+        hashes_K, rows_K = self.hashes_K[rows_K >= 0], rows_K[rows_K >= 0]
+        new_hashes_K = np.array([one for one, _ in new_K], np.uint64)
+        new_rows_K = np.array([row for _, row in new_K], np.int64)
+        begin_K, end_K = (np.searchsorted(hashes_K, new_hashes_K, side) for side in _SIDES)
+        place_K = begin_K + [
+            np.searchsorted(rows_K[begin:end], row)
+            for begin, end, row in zip(begin_K, end_K, new_rows_K, strict=True)
+        ]
+        places_K = np.array(place_K, np.int64)
+        return KeyIndex(
+            hashes_K=np.insert(hashes_K, places_K, new_hashes_K),
+            rows_K=np.insert(rows_K, places_K, new_rows_K),
+        )
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, npt.NDArray[np.generic]], name: str) -> KeyIndex:

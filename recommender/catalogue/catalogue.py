@@ -151,6 +151,25 @@ class Catalogue(Sequence[CatalogueItem]):
         """Return about how many items have a value of an attribute."""
         return len(self._columns.attribute_index.rows(name, value))
 
+    def rows_with(self, name: str, value: str) -> npt.NDArray[np.int64]:
+        """Return the rows whose attribute has a value; of a number, its decimal string."""
+        is_changed_N = np.zeros(len(self), np.bool_)
+        is_changed_N[self._changed_rows] = True
+        rows = self._columns.attribute_index.rows(name, value)
+        changed = self._changed_attributes.rows(name, value)
+        return np.concatenate([rows[~is_changed_N[rows]], changed]).astype(np.int64)
+
+    def changed_rows(self, since: Catalogue) -> list[int] | None:
+        """Return the rows that are new or different since a catalogue that this one came from.
+
+        None if they are not known, since all columns were written again.
+        """
+        if self._columns is not since._columns:
+            return None
+        return sorted(
+            row for row, item in self._changes.items() if since._changes.get(row) is not item
+        )
+
     def rows(self, item_ids: Sequence[str]) -> list[int | None]:
         """Return the row of each id, as `row` does; for many ids it takes less time."""
         rows = self._columns.rows(item_ids)

@@ -33,7 +33,8 @@ class Links:
 
     def at(self, rows_X: Tensor) -> Links:
         """Return the facts of some rows, in the given order."""
-        begin_X, length_X = self.starts_X1[rows_X], self._lengths()[rows_X]
+        begin_X = self.starts_X1[rows_X]
+        length_X = self.starts_X1[rows_X + 1] - begin_X
         starts_X1 = _starts(length_X)
         shift_X = begin_X - starts_X1[:-1]
         place_L = torch.arange(int(starts_X1[-1]), device=rows_X.device)

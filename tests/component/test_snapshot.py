@@ -219,6 +219,35 @@ def test_a_snapshot_has_the_facts_that_hold(house: House, tmp_path: Path, build:
     assert not (tmp_path / "later" / "facts.parquet").exists(), "those of the parent still hold"
 
 
+def test_an_update_has_the_facts_of_heads_with_new_ones(house: House, tmp_path: Path) -> None:
+    """A head that lost its last fact is named, and so are facts that were withdrawn before."""
+    said = [fact(1, "i1"), fact(2, "i1", "bob"), fact(3, "i2"), fact(4, "i3")]
+    house.journal.accept(said, Cursor("0"), house.lease)
+    before = NUM_EVENTS + len(said)
+    news = [fact(5, "i1", withdrawn=True), fact(6, "i2", withdrawn=True)]
+    house.journal.accept(news, Cursor("0"), house.lease)
+    request = replace(REQUEST, items_through=before + len(news), items_after=before)
+    info = build_snapshot(house.journal, request, tmp_path / "out", sizes=SMALL)
+    expected = [
+        {"head": "i1", "relation": "director", "tail": "ann", "withdrawn": True},
+        {"head": "i1", "relation": "director", "tail": "bob", "withdrawn": False},
+        {"head": "i2", "relation": "director", "tail": "ann", "withdrawn": True},
+    ]
+    assert rows(tmp_path / "out", "changed_facts.parquet") == expected
+    assert info.num_facts == len(expected)
+    assert not (tmp_path / "out" / "facts.parquet").exists()
+
+
+def test_a_late_record_of_a_fact_changes_nothing(house: House, tmp_path: Path) -> None:
+    """Of the records of a fact the newest by its own time counts, whichever came last."""
+    house.journal.accept([fact(9, "i1", withdrawn=True)], Cursor("0"), house.lease)
+    house.journal.accept([fact(3, "i1")], Cursor("0"), house.lease)
+    before = NUM_EVENTS + 1
+    request = replace(REQUEST, items_through=before + 1, items_after=before)
+    build_snapshot(house.journal, request, tmp_path / "out", sizes=SMALL)
+    assert [row["withdrawn"] for row in rows(tmp_path / "out", "changed_facts.parquet")] == [True]
+
+
 def test_without_facts_a_snapshot_has_no_file_of_them(
     house: House, tmp_path: Path, build: Build
 ) -> None:

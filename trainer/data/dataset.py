@@ -25,6 +25,7 @@ from recommender.config import IMPRESSION, Signals
 from trainer.config import Mode
 from trainer.data.event_file import EventFile, EventRows
 from trainer.data.fact_table import graph_of_table
+from trainer.data.graph_changes import HeadFacts
 from trainer.data.positives import mark_positive
 
 FORMAT = 2
@@ -222,6 +223,16 @@ def read_facts(path: Path) -> KnowledgeGraph | None:
         return None
     try:
         return graph_of_table(pq.read_table(path, columns=list(_FACT_COLUMNS)))
+    except (OSError, pa.ArrowException, KeyError, ValueError) as error:
+        raise SnapshotError(f"{path}: not a valid file of facts of a snapshot ({error})") from error
+
+
+def read_changed_facts(path: Path) -> HeadFacts | None:
+    """Return what is known of some heads; None if there is no such file. Raise SnapshotError."""
+    if not path.exists():
+        return None
+    try:
+        return HeadFacts.of_table(pq.read_table(path))
     except (OSError, pa.ArrowException, KeyError, ValueError) as error:
         raise SnapshotError(f"{path}: not a valid file of facts of a snapshot ({error})") from error
 

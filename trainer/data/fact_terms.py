@@ -6,7 +6,7 @@ Terms keep their rows when facts change; new ones follow. Letters are those of
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -36,16 +36,19 @@ class Terms(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Facts:
-    """Facts by owner, in order: the owner, the relation from one end, and the other end."""
+class Facts:
+    """Facts by owner, in order: the owner, the relation from one end, and the other end.
+
+    Relations and entities have the numbers of `TermNames`.
+    """
 
     owner_F: Ints
     relation_F: Ints
     entity_F: Ints
 
-    def at(self, chosen_F: npt.NDArray[np.bool_] | Ints) -> _Facts:
+    def at(self, chosen_F: npt.NDArray[np.bool_] | Ints) -> Facts:
         """Return some of the facts, by flags or by places."""
-        return _Facts(
+        return Facts(
             owner_F=self.owner_F[chosen_F],
             relation_F=self.relation_F[chosen_F],
             entity_F=self.entity_F[chosen_F],
@@ -58,78 +61,99 @@ def read_terms(
     """Return the terms of a catalogue's facts, and attributes that count as facts.
 
     What only one item is related to has no term: it says no more than the item's own residual.
-    `known` are terms that keep their rows. None if there is no term.
+    `known` are terms that keep their rows. With a hop, entities that items name have neighbours.
+    None if there is no term.
     """
-    graph = catalogue.graph if catalogue.graph is not None else KnowledgeGraph.of(())
-    names = _Names(graph)
-    own = _of_two_items(_with_attributes(catalogue, relations, graph, names))
-    rows = _TermRows(names, known)
+    names = TermNames(catalogue, relations)
+    graph = names.graph
+    entity_N = places_among(array_of(catalogue.ids), array_of(graph.ids_E))
+    own = _of_two_items(item_facts(catalogue, np.arange(len(catalogue)), entity_N, names))
+    rows = TermRows(names.all(), names.num_relations, known)
     owner_L, term_L = rows.of_facts(own)
     if not rows.num_rows:
         return None
     neighbours = None
     if hops:
-        near = _facts_of(graph, rows.entities(graph), MAX_NEIGHBOURS)
-        near_L = rows.of_facts(near)
-        neighbours = _links(*near_L, num_rows=rows.num_rows)
-    links = _links(owner_L, term_L, num_rows=len(catalogue))
+        related_K = np.full(rows.num_rows, -1, np.int64)
+        entity_X = _entities_in(own, graph)
+        related_K[rows.of_entities(entity_X)] = entity_X
+        near_L = rows.of_facts(facts_of(graph, related_K, MAX_NEIGHBOURS))
+        neighbours = links_of(*near_L, num_rows=rows.num_rows)
+    links = links_of(owner_L, term_L, num_rows=len(catalogue))
     return Terms(names=rows.names(), links=links, neighbours=neighbours)
 
 
-class _Names:
+class TermNames:
     """What relations and entities are called as terms, those of attributes after the graph's."""
 
-    def __init__(self, graph: KnowledgeGraph) -> None:
-        self._graph = graph
-        self.relations = [
+    def __init__(self, catalogue: Catalogue, relations: Sequence[str]) -> None:
+        self.graph = catalogue.graph if catalogue.graph is not None else KnowledgeGraph.of(())
+        self.attributes = tuple(relations)
+        names = [
             direction + (name or "")
-            for name in graph.relations_R
+            for name in self.graph.relations_R
             for direction in (AS_HEAD, AS_TAIL)
         ]
+        self._relations = list(dict.fromkeys([*names, *(AS_HEAD + one for one in relations)]))
+        self._number = {name: number for number, name in enumerate(self._relations)}
         self._values: dict[str, int] = {}
         self._more: list[str] = []
 
+    @property
+    def num_relations(self) -> int:
+        """Return how many relations there are, each counted from both of its ends."""
+        return len(self._relations)
+
     def relation(self, attribute: str) -> int:
         """Return the number of an attribute as a relation, seen from the item."""
-        name = AS_HEAD + attribute
-        if name not in self.relations:
-            self.relations.append(name)
-        return self.relations.index(name)
+        return self._number[AS_HEAD + attribute]
 
     def value(self, text: str) -> int:
         """Return the number of an attribute's value; that of the entity with this id, if any."""
         if text not in self._values:
-            known = self._graph.entity(text)
-            self._values[text] = (
-                len(self._graph.ids_E) + len(self._more) if known is None else known
-            )
+            known = self.graph.entity(text)
+            num_entities = len(self.graph.ids_E)
+            self._values[text] = num_entities + len(self._more) if known is None else known
             if known is None:
                 self._more.append(text)
         return self._values[text]
 
+    def text(self, entity: int) -> str:
+        """Return the id of an entity, or the value of an attribute, by its number."""
+        num_entities = len(self.graph.ids_E)
+        if entity >= num_entities:
+            return self._more[entity - num_entities]
+        return self.graph.ids_E[entity] or ""
+
     def all(self) -> pa.Array:
         """Return what all are called as terms: relations first, then entities by number."""
-        relations = pa.array(map(encode, self.relations), pa.large_binary())
+        return pa.concat_arrays([self.of_relations(range(self.num_relations)), self._entities()])
+
+    def of_relations(self, numbers: Iterable[int]) -> pa.Array:
+        """Return what relations are called as terms."""
+        return pa.array([encode(self._relations[one]) for one in numbers], pa.large_binary())
+
+    def _entities(self) -> pa.Array:
         more = pa.array(map(encode, self._more), pa.large_binary())
-        ids = pa.concat_arrays([array_of(self._graph.ids_E), more])
+        ids = pa.concat_arrays([array_of(self.graph.ids_E), more])
         begin, nothing = (pa.scalar(encode(one), pa.large_binary()) for one in (ENTITY, ""))
-        return pa.concat_arrays([relations, pc.binary_join_element_wise(begin, ids, nothing)])
+        return pc.binary_join_element_wise(begin, ids, nothing)
 
 
-class _TermRows:
+class TermRows:
     """The rows of terms by the numbers of relations and entities; one that is used gets a row.
 
     M  relations, then entities
     """
 
-    def __init__(self, names: _Names, known: TextColumn | None) -> None:
-        self._names_M = names.all()
-        self._num_relations = len(names.relations)
+    def __init__(self, names_M: pa.Array, num_relations: int, known: TextColumn | None) -> None:
+        self._names_M = names_M
+        self._num_relations = num_relations
         self._parts = [] if known is None else [array_of(known)]
         self.num_rows = 0 if known is None else len(known)
-        self._row_M = np.full(len(self._names_M), -1, np.int64)
+        self._row_M = np.full(len(names_M), -1, np.int64)
         for part in self._parts:
-            places_X = places_among(part, self._names_M)
+            places_X = places_among(part, names_M)
             rows_X = np.flatnonzero(places_X >= 0)
             self._row_M[places_X[rows_X]] = rows_X
 
@@ -137,19 +161,16 @@ class _TermRows:
         """Return the names of all rows."""
         return column_of(pa.concat_arrays(self._parts))
 
-    def of_facts(self, facts: _Facts) -> tuple[Ints, Ints]:
+    def of_facts(self, facts: Facts) -> tuple[Ints, Ints]:
         """Return the owner and the row of each term of facts, the relation first."""
         relation_F = self._rows_of(facts.relation_F)
         entity_F = self._rows_of(self._num_relations + facts.entity_F)
         return facts.owner_F.repeat(2), np.stack([relation_F, entity_F], axis=1).reshape(-1)
 
-    def entities(self, graph: KnowledgeGraph) -> Ints:
-        """Return the graph's entity of each row so far; −1 for what is none."""
-        row_E = self._row_M[self._num_relations :][: len(graph.ids_E)]
-        entity_X = np.flatnonzero(row_E >= 0)
-        found = np.full(self.num_rows, -1, np.int64)
-        found[row_E[entity_X]] = entity_X
-        return found
+    def of_entities(self, entity_X: Ints) -> Ints:
+        """Return the rows of entities so far; −1 for one without."""
+        rows_X: Ints = self._row_M[self._num_relations + entity_X]
+        return rows_X
 
     def _rows_of(self, number_F: Ints) -> Ints:
         is_used_M = np.zeros(len(self._row_M), np.bool_)
@@ -162,38 +183,58 @@ class _TermRows:
         return rows_F
 
 
-def _with_attributes(
-    catalogue: Catalogue, relations: Sequence[str], graph: KnowledgeGraph, names: _Names
-) -> _Facts:
-    """Return the facts of items, and their attributes that count as facts."""
-    own = _facts_of(graph, places_among(array_of(catalogue.ids), array_of(graph.ids_E)), MAX_LINKS)
+def item_facts(catalogue: Catalogue, row_X: Ints, entity_X: Ints, names: TermNames) -> Facts:
+    """Return the facts of some items, and their attributes that count as facts.
+
+    `entity_X` has the graph's entity of each item, or −1. Owners are places among the items.
+    """
+    own = facts_of(names.graph, entity_X, MAX_LINKS)
     more = [
-        (row, names.relation(relation), names.value(value))
-        for row, relation, value in _attribute_facts(catalogue, relations)
+        (place, names.relation(relation), names.value(value))
+        for place, relation, value in _attribute_facts(catalogue, row_X, names.attributes)
     ]
     if not more:
         return own
     more_F3 = np.array(more, np.int64)
     owner_F = np.concatenate([own.owner_F, more_F3[:, 0]])
     order_F = np.argsort(owner_F, kind="stable")
-    return _Facts(
+    return Facts(
         owner_F=owner_F[order_F],
         relation_F=np.concatenate([own.relation_F, more_F3[:, 1]])[order_F],
         entity_F=np.concatenate([own.entity_F, more_F3[:, 2]])[order_F],
     )
 
 
-def _of_two_items(facts: _Facts) -> _Facts:
+def attribute_values(
+    catalogue: Catalogue, row: int, relations: Sequence[str]
+) -> Iterator[tuple[str, str]]:
+    """Yield the relation and the value of an item's attributes that count as facts."""
+    attributes = catalogue.attributes(row)
+    for name in relations:
+        value = attributes.get(name, ())
+        for one in value if isinstance(value, tuple) else (value,):
+            yield name, f"{one:.15g}" if isinstance(one, float) else one
+
+
+def _entities_in(facts: Facts, graph: KnowledgeGraph) -> Ints:
+    """Return the graph's entities at the other ends of facts."""
+    is_related_E = np.zeros(len(graph.ids_E), np.bool_)
+    is_related_E[facts.entity_F[facts.entity_F < len(graph.ids_E)]] = True
+    return np.flatnonzero(is_related_E)
+
+
+def _of_two_items(facts: Facts) -> Facts:
     """Return the facts whose other end is related to two items or more."""
     if not len(facts.owner_F):
         return facts
     num_owners = int(facts.owner_F.max()) + 1
-    pairs_P = np.unique(facts.entity_F * num_owners + facts.owner_F)
-    num_E = np.bincount(pairs_P // num_owners)
+    pairs_F = np.sort(facts.entity_F * num_owners + facts.owner_F)
+    is_first_F = np.diff(pairs_F, prepend=-1) > 0
+    num_E = np.bincount(pairs_F[is_first_F] // num_owners)
     return facts.at(num_E[facts.entity_F] > 1)
 
 
-def _facts_of(graph: KnowledgeGraph, entity_K: Ints, limit: int) -> _Facts:
+def facts_of(graph: KnowledgeGraph, entity_K: Ints, limit: int) -> Facts:
     """Return the facts of entities, at most `limit` as head and as many as tail."""
     parts = [
         _ends(adjacency, entity_K, limit, direction)
@@ -202,7 +243,7 @@ def _facts_of(graph: KnowledgeGraph, entity_K: Ints, limit: int) -> _Facts:
     owner_F, relation_F, entity_F = (
         np.concatenate(columns) for columns in zip(*parts, strict=True)
     )
-    facts = _Facts(owner_F=owner_F, relation_F=relation_F, entity_F=entity_F)
+    facts = Facts(owner_F=owner_F, relation_F=relation_F, entity_F=entity_F)
     if (np.diff(owner_F) >= 0).all():
         return facts
     return facts.at(np.argsort(owner_F, kind="stable"))
@@ -222,18 +263,17 @@ def _ends(
 
 
 def _attribute_facts(
-    catalogue: Catalogue, relations: Sequence[str]
+    catalogue: Catalogue, row_X: Ints, relations: Sequence[str]
 ) -> Iterator[tuple[int, str, str]]:
-    """Yield the row, the relation and the value of attributes that count as facts."""
-    for row in range(len(catalogue) if relations else 0):
-        attributes = catalogue.attributes(row)
-        for name in relations:
-            value = attributes.get(name, ())
-            for one in value if isinstance(value, tuple) else (value,):
-                yield row, name, f"{one:.15g}" if isinstance(one, float) else one
+    """Yield the place, the relation and the value of attributes that count as facts."""
+    if not relations:
+        return
+    for place, row in enumerate(row_X.tolist()):
+        for name, value in attribute_values(catalogue, row, relations):
+            yield place, name, value
 
 
-def _links(owner_L: Ints, term_L: Ints, *, num_rows: int) -> Links:
+def links_of(owner_L: Ints, term_L: Ints, *, num_rows: int) -> Links:
     """Return terms by owner, in whose order they are."""
     starts_X1 = np.concatenate([[0], np.bincount(owner_L, minlength=num_rows).cumsum()])
     return Links(

@@ -26,7 +26,8 @@ from recommender.config import FACTS, Slot
 from recommender.item_arrays import Whitening
 from recommender.network.model import TwoTowers, new_model
 from trainer.config import TrainConfig
-from trainer.data.fact_terms import read_terms
+from trainer.data.fact_term_changes import KnownTerms, changed_terms
+from trainer.data.fact_terms import Terms, read_terms
 from trainer.data.principal_terms import principal_terms
 from trainer.data.start import MOST_FITTED, CannotStart
 from trainer.data.texts import fit_whitening
@@ -45,18 +46,31 @@ def _pictures(bundle: Bundle) -> RawVectors | None:
 _MODALITIES: Mapping[str, Callable[[Bundle], RawVectors | None]] = {"picture": _pictures}
 
 
-def with_slots(bundle: Bundle, live: Bundle | None, config: TrainConfig) -> Bundle:
+def with_slots(
+    bundle: Bundle,
+    live: Bundle | None,
+    config: TrainConfig,
+    *,
+    changed_heads: frozenset[str] | None = None,
+) -> Bundle:
     """Return the bundle with new slots, or with its own slots' vectors and facts as of now.
 
-    `live` is the parent of a bundle that is not new. Raise CannotStart for an unknown modality.
+    `live` is the parent of a bundle that is not new. If the graph is another than the parent's, it
+    may differ in the facts of `changed_heads`; in any if they are None. Raise CannotStart for an
+    unknown modality.
     """
     if not isinstance(bundle.model, TwoTowers):
         return bundle
     if bundle.folder is None:
-        return _with_facts(_new_slots(bundle, config), config)
+        slotted = _new_slots(bundle, config)
+        return _with_facts(slotted, _all_terms(slotted), config)
     assert live is not None
     changed = _with_changed_vectors(bundle, live, config)
-    return changed if _has_same_facts(bundle, live) else _with_facts(changed, config)
+    if _has_same_facts(bundle, live):
+        return changed
+    if bundle.catalogue.graph is live.catalogue.graph:
+        changed_heads = frozenset()
+    return _with_facts(changed, _terms_since(bundle, live, changed_heads), config)
 
 
 def _has_same_facts(bundle: Bundle, live: Bundle) -> bool:
@@ -64,9 +78,39 @@ def _has_same_facts(bundle: Bundle, live: Bundle) -> bool:
 
     A new item may have facts, and so may a changed one if attributes count.
     """
-    is_same_graph = bundle.catalogue.graph is live.catalogue.graph
-    has_same_items = len(bundle.catalogue) == len(live.catalogue)
-    return is_same_graph and has_same_items and not bundle.manifest.relations
+    if bundle.catalogue.graph is not live.catalogue.graph:
+        return False
+    if bundle.manifest.relations != live.manifest.relations:
+        return False
+    if not bundle.manifest.relations:
+        return len(bundle.catalogue) == len(live.catalogue)
+    return bundle.catalogue.changed_rows(live.catalogue) == []
+
+
+def _terms_since(bundle: Bundle, live: Bundle, heads: frozenset[str] | None) -> Terms | None:
+    """Return the terms of a bundle, of which what changed since its parent is read if known."""
+    names, links, relations = live.term_names, live.facts.links, bundle.manifest.relations
+    slot = next((slot for slot in bundle.manifest.slots if slot.name == FACTS), None)
+    is_known = heads is not None and names is not None and links is not None
+    if slot is None or not is_known or relations != live.manifest.relations:
+        return _all_terms(bundle)
+    assert heads is not None
+    assert names is not None
+    assert links is not None
+    terms = Terms(names=names, links=links, neighbours=live.facts.neighbours)
+    if (terms.neighbours is None) == bool(slot.hops):
+        return _all_terms(bundle)
+    known = KnownTerms(catalogue=live.catalogue, terms=terms, heads=heads)
+    return changed_terms(bundle.catalogue, relations, known) or _all_terms(bundle)
+
+
+def _all_terms(bundle: Bundle) -> Terms | None:
+    """Return the terms of all facts; None without a slot for them, or without any."""
+    for slot in bundle.manifest.slots:
+        if slot.name == FACTS:
+            relations, names = bundle.manifest.relations, bundle.term_names
+            return read_terms(bundle.catalogue, relations, names, hops=slot.hops)
+    return None
 
 
 def _new_slots(bundle: Bundle, config: TrainConfig) -> Bundle:
@@ -183,19 +227,14 @@ def _whiten(own_NV: Tensor, raw: RawVectors, rows_X: Tensor, whitening: Whitenin
     return own_NV
 
 
-def _with_facts(bundle: Bundle, config: TrainConfig) -> Bundle:
-    """Return the bundle with the terms of its facts, and a network that has rows for them."""
-    slots = {slot.name: slot for slot in bundle.manifest.slots}
-    if not slots:
+def _with_facts(bundle: Bundle, terms: Terms | None, config: TrainConfig) -> Bundle:
+    """Return the bundle with terms of its facts, and a network that has rows for them."""
+    if not bundle.manifest.slots:
         return bundle
     facts, names = bundle.facts, bundle.term_names
-    if FACTS in slots:
-        terms = read_terms(
-            bundle.catalogue, bundle.manifest.relations, names, hops=slots[FACTS].hops
-        )
-        if terms is not None:
-            facts = replace(facts, links=terms.links, neighbours=terms.neighbours)
-            names = terms.names
+    if terms is not None:
+        facts = replace(facts, links=terms.links, neighbours=terms.neighbours)
+        names = terms.names
     num_terms = len(names) if names is not None else 0
     manifest = replace(bundle.manifest, num_terms=num_terms)
     is_new = bundle.folder is None

@@ -23,11 +23,13 @@ from recommender.config import ModelConfig
 from recommender.item_arrays import Whitening
 from recommender.network.model import Baseline, ItemFacts, Recommender, TwoTowers, new_model
 from trainer.config import Mode, TrainConfig
-from trainer.data.dataset import Floats, Ints, read_facts, read_items
+from trainer.data.dataset import Floats, Ints, read_changed_facts, read_facts, read_items
 from trainer.data.event_counts import StartCounts
+from trainer.data.graph_changes import HeadFacts, graph_with
 from trainer.data.neighbour_names import encoder_text, encoder_texts
 from trainer.data.texts import TextVectors, fit_whitening
 
+CHANGED_FACTS = "changed_facts.parquet"
 DOUBTFUL_SHARE = 0.001  # share of the ratings at either end that is clipped to the others' range
 MIN_DOUBTING = 50  # with fewer ratings, none is clipped
 
@@ -43,17 +45,34 @@ class CannotStart(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Added:
-    """The items that a snapshot adds, and the counts of its events."""
+    """The items that a snapshot adds, and the counts of its events.
+
+    `facts` are all of them, `changed_facts` those of heads for which they may differ from the
+    parent's. Without both the parent's still hold.
+    """
 
     items: Iterable[CatalogueItem]  # read once
     counts: StartCounts
-    facts: KnowledgeGraph | None = None  # all of them; None where the parent's still hold
+    facts: KnowledgeGraph | None = None
+    changed_facts: HeadFacts | None = None
 
     @classmethod
     def in_snapshot(cls, snapshot: Path, counts: StartCounts) -> Added:
         """Return what a snapshot adds beside its events; raise SnapshotError."""
-        items = read_items(snapshot / "items.parquet")
-        return cls(items=items, counts=counts, facts=read_facts(snapshot / "facts.parquet"))
+        return cls(
+            items=read_items(snapshot / "items.parquet"),
+            counts=counts,
+            facts=read_facts(snapshot / "facts.parquet"),
+            changed_facts=read_changed_facts(snapshot / CHANGED_FACTS),
+        )
+
+    def graph(self, before: KnowledgeGraph | None) -> KnowledgeGraph | None:
+        """Return the facts as of now; `before` are those of the parent."""
+        if self.facts is not None:
+            return self.facts
+        if self.changed_facts is None:
+            return before
+        return graph_with(before or KnowledgeGraph.of(()), self.changed_facts)
 
 
 def new_bundle(added: Added, config: TrainConfig, texts: TextVectors, *, mode: Mode) -> Bundle:
@@ -101,8 +120,8 @@ def grown_bundle(
     _check_parent(live, config, mode)
     named, changed = live.catalogue.with_items(added.items)
     catalogue, anonymous = named.with_items(added.counts.by_appearance())
-    if added.facts is not None:
-        catalogue = catalogue.with_graph(added.facts)
+    if (graph := added.graph(live.catalogue.graph)) is not live.catalogue.graph:
+        catalogue = catalogue.with_graph(graph)
     grown = _with_items(live, catalogue, seed=config.seed)
     rows = sorted({*changed, *anonymous})
     grown.texts_NT[rows] = 0.0

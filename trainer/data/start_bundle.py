@@ -1,4 +1,4 @@
-"""The bundle that the training of a snapshot starts from, with captions if wanted."""
+"""The bundle that the training of a snapshot starts from: texts, captions, pictures, slots."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from recommender.bundle import Bundle
 from recommender.catalogue.catalogue import Catalogue
 from trainer.config import Mode, TrainConfig
 from trainer.data.captions import with_captions
+from trainer.data.dataset import read_changed_facts
 from trainer.data.encoding_team import EncodingTeam
 from trainer.data.event_counts import StartCounts
-from trainer.data.pictures import read_pictures
-from trainer.data.start import Added, CannotStart, grown_bundle, new_bundle
+from trainer.data.pictures import read_pictures, with_pictures
+from trainer.data.slots import with_slots
+from trainer.data.start import CHANGED_FACTS, Added, CannotStart, grown_bundle, new_bundle
 from trainer.data.texts import TextVectors
 
 
@@ -28,6 +30,20 @@ class StartSource:
     config: TrainConfig
     cache: Path
     team: EncodingTeam = field(default_factory=EncodingTeam)
+
+
+def made_bundle(source: StartSource, counts: StartCounts, live: Bundle | None) -> Bundle:
+    """Return what training starts from, with pictures and slots; raise CannotStart."""
+    pictured = with_pictures(
+        start_bundle(source, counts, live),
+        read_pictures(source.snapshot),
+        source.config.pictures,
+        cache=source.cache,
+        team=source.team,
+    )
+    change = read_changed_facts(source.snapshot / CHANGED_FACTS)
+    heads = change.heads if change is not None else None
+    return with_slots(pictured, live, source.config, changed_heads=heads)
 
 
 def start_bundle(source: StartSource, counts: StartCounts, live: Bundle | None) -> Bundle:

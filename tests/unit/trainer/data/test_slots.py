@@ -20,6 +20,7 @@ from tests.planted import planted_items, write_planted_snapshot
 from trainer.config import FactsConfig, FusionConfig, TrainConfig
 from trainer.data.dataset import read_events
 from trainer.data.event_counts import StartCounts
+from trainer.data.graph_changes import HeadFacts, graph_with
 from trainer.data.slots import with_slots
 from trainer.data.start import Added, CannotStart, grown_bundle, new_bundle
 from trainer.data.texts import TextVectors
@@ -171,6 +172,30 @@ def test_an_update_of_events_alone_reads_no_facts_again(tmp_path: Path) -> None:
     )
     assert longer.facts.links is not None
     assert len(longer.facts.links) == len(live.catalogue) + 1
+
+
+def test_an_update_reads_the_facts_of_changed_heads_alone(tmp_path: Path) -> None:
+    """The links are those of all facts, and what did not change is not asked for."""
+    live = start(tmp_path)
+    known, graph = planted_items(), live.catalogue.graph
+    assert graph is not None
+    change = HeadFacts(
+        heads=frozenset({known[0].item_id, "new"}),
+        facts=(("new", "by", "x0"), (known[0].item_id, "in", "x1")),
+    )
+    none = replace(snapshot_parts(tmp_path, None, [CatalogueItem(item_id="new")]), facts=None)
+    some = replace(none, changed_facts=change)
+    every = replace(none, facts=graph_with(graph, change))
+    grown, whole = (
+        grown_bundle(live, one, CONFIG, texts(tmp_path), mode="update") for one in (some, every)
+    )
+    expected = with_slots(whole, live, CONFIG)
+    found = with_slots(grown, live, CONFIG, changed_heads=change.heads)
+    assert list(found.term_names or ()) == list(expected.term_names or ())
+    assert found.facts.links is not None
+    assert expected.facts.links is not None
+    assert found.facts.links.terms_L.tolist() == expected.facts.links.terms_L.tolist()
+    assert found.facts.links.starts_X1.tolist() == expected.facts.links.starts_X1.tolist()
 
 
 def test_an_unknown_modality_is_refused_by_name(tmp_path: Path) -> None:

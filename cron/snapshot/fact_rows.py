@@ -1,0 +1,41 @@
+"""The facts of a snapshot: all that hold, or those of the heads of which new records came."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from cron.journal import segments
+from cron.journal.journal import Journal
+from cron.snapshot.tables import SnapshotTables
+
+ALL_FACTS, CHANGED_FACTS = "facts", "changed_facts"
+MAX_CHANGED = 20_000  # records; to change a graph by more may take longer than to make it again
+
+
+def add_facts(
+    journal: Journal, records: pa.Table, through: int, tables: SnapshotTables, *, is_whole: bool
+) -> None:
+    """Write the facts, if some of the records are facts; without new ones the parent's still hold.
+
+    `is_whole` means that the records are all that the journal has. Then all valid facts are
+    written, and also if many are new. Otherwise it is what is known of the heads of the new ones,
+    withdrawn facts too, so that the trainer knows which heads lost their last fact.
+    """
+    new = records.filter(pc.equal(records["kind"], "fact"))
+    if not new.num_rows:
+        return
+    if is_whole or new.num_rows > MAX_CHANGED:
+        latest = segments.latest_facts(new if is_whole else journal.read_facts(through))
+        valid = latest.filter(pc.invert(latest["withdrawn"]))
+        tables.add(ALL_FACTS, _rows_of(valid).drop_columns("withdrawn"))
+        return
+    heads = pc.unique(new["item_id"])
+    tables.add(
+        CHANGED_FACTS, _rows_of(segments.latest_facts(journal.read_facts(through, heads=heads)))
+    )
+
+
+def _rows_of(latest: pa.Table) -> pa.Table:
+    names = {"head": "item_id", "relation": "relation", "tail": "tail", "withdrawn": "withdrawn"}
+    return pa.table({name: latest[column] for name, column in names.items()})
