@@ -65,6 +65,7 @@ class _Ingested:
 
     events: int
     items: int
+    facts: int
     rejected: dict[str, int]
     warnings: tuple[str, ...]
     first_user: str | None
@@ -86,7 +87,10 @@ def _ingest(path: Path, environment: Mapping[str, str]) -> _Ingested:
 
 
 def _print_result(ingested: _Ingested) -> None:
-    lines = [f"  {ingested.events:,} events and {ingested.items:,} items are new"]
+    new = f"{ingested.events:,} events and {ingested.items:,} items"
+    if ingested.facts:
+        new = f"{ingested.events:,} events, {ingested.items:,} items and {ingested.facts:,} facts"
+    lines = [f"  {new} are new"]
     lines += [f"  {number:,} rejected: {reason}" for reason, number in ingested.rejected.items()]
     lines += [f"  warning: {warning}" for warning in ingested.warnings]
     print("\n".join(lines), flush=True)

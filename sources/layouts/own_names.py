@@ -9,6 +9,7 @@ Facts are in `facts.csv`, `facts.tsv` or `facts.nt`. `python -m bench shop` writ
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from sources.files.folders import DataFolder
@@ -48,8 +49,9 @@ def read_source(folder: DataFolder, events: str) -> Source:
         type="type" if "type" in names else None,
         items=_item_columns(folder),
     )
-    source = table.read_source(folder, events, columns)
-    return with_facts(source, folder, _facts_file(folder))
+    facts = _facts_file(folder)
+    others = replace(folder, names=folder.names.difference([facts]))
+    return with_facts(table.read_source(others, events, columns), folder, facts)
 
 
 def _facts_file(folder: DataFolder) -> str | None:

@@ -27,6 +27,18 @@ def test_the_first_start_ingests_and_names_a_user(
     assert ingest_once(Path(settings.store.var), None, {}) == note
 
 
+def test_the_first_start_counts_facts(
+    settings: Settings, capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    folder = tmp_path / "shop"
+    folder.mkdir()
+    rows = [f"u{number},i,2024-01-{number:02}" for number in range(1, 11)]
+    (folder / "events.csv").write_text("\n".join(["user_id,item_id,at", *rows]))
+    (folder / "facts.csv").write_text("head,relation,tail\ni,by,ann\n")
+    ingest_once(Path(settings.store.var), folder, os.environ)
+    assert "8 events, 0 items and 1 facts are new" in capfd.readouterr().out
+
+
 def test_data_without_events_is_refused(settings: Settings, tmp_path: Path) -> None:
     """Nothing could be trained, so the machine does not start."""
     (tmp_path / "items.csv").write_text("item_id,title\n1,Brazil\n")

@@ -64,6 +64,7 @@ def test_own_tables_have_facts_beside_events(tmp_path: Path) -> None:
     events = b"user_id,item_id,at\nu,1,2024-01-01\n"
     source = shop(tmp_path, {"events.csv": events, "facts.csv": b"head,relation,tail\n1,a,b\n"})
     assert (len(source.events), triples(source)) == (1, [("1", "a", "b")])
+    assert source.warnings == (), "the file of facts was not left out"
     both = {"facts.tsv": b"head\trelation\ttail\n1\ta\tb\n"}
     with pytest.raises(SourceError, match=r"facts\.csv and facts\.tsv, expected one file"):
         open_source(write(tmp_path, both))
