@@ -58,7 +58,7 @@ def graph_with(graph: KnowledgeGraph, change: HeadFacts) -> KnowledgeGraph:
     linked = _with_facts(grown, heads, facts)
     renamed = _with_names(linked, {row: named.get(linked.ids_E[row] or "") for row in heads})
     near = {int(row) for head in heads for row in _tails_of(grown, head)}
-    return _without_unused(renamed, heads | near)
+    return replace(_without_unused(renamed, heads | near), file=None)  # not that of `graph`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

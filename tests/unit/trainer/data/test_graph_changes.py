@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -34,6 +35,15 @@ def test_changes_give_the_graph_of_all_facts(steps: list[list[Fact]]) -> None:
     for before, after in pairwise(steps):
         graph = graph_with(graph, change_between(before, after))
         assert arrays_of(graph) == arrays_of(KnowledgeGraph.of(after))
+
+
+def test_a_changed_graph_is_written_as_it_is_now(tmp_path: Path) -> None:
+    """The parent's file has the facts of before."""
+    KnowledgeGraph.of([("i", "by", "x"), ("j", "by", "x")]).save(tmp_path / "parent")
+    graph = KnowledgeGraph.map(tmp_path / "parent")
+    change = HeadFacts(heads=frozenset({"k"}), facts=(("k", "by", "x"),))
+    graph_with(graph, change).save(tmp_path / "child")
+    assert list(KnowledgeGraph.map(tmp_path / "child").ids_E) == ["i", "j", "k", "x"]
 
 
 def test_a_change_that_says_what_holds_changes_nothing() -> None:

@@ -191,6 +191,9 @@ def test_an_update_reads_the_facts_of_changed_heads_alone(tmp_path: Path) -> Non
     )
     expected = with_slots(whole, live, CONFIG)
     found = with_slots(grown, live, CONFIG, changed_heads=change.heads)
+    save_bundle(found, tmp_path / "changed", whole_bytes=CONFIG.whole_bytes)
+    found = load_bundle(tmp_path / "changed")
+    assert found.catalogue.filter_rows({"in": "x1"}).sum() == 1
     assert list(found.term_names or ()) == list(expected.term_names or ())
     assert found.facts.links is not None
     assert expected.facts.links is not None
