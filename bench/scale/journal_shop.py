@@ -43,6 +43,22 @@ def write_items(services: Services, shop: Shop, lease: Lease) -> None:
         _append(services, values, num, lease)
 
 
+def write_facts(services: Services, facts: pa.Table, first: int, lease: Lease) -> None:
+    """Append facts with heads, relations and tails; `first` is the number of the first of them."""
+    for begin in range(0, facts.num_rows, RECORDS_A_SEGMENT):
+        part = facts.slice(begin, RECORDS_A_SEGMENT)
+        values = {
+            "kind": pa.repeat("fact", part.num_rows),
+            "event_id": _ids("f", np.arange(part.num_rows) + first + begin),
+            "item_id": part["head"],
+            "relation": part["relation"],
+            "tail": part["tail"],
+            "withdrawn": pa.repeat(pa.scalar(False), part.num_rows),
+            "at_us": np.arange(part.num_rows) + (BEFORE_ALL_US + first + begin),
+        }
+        _append(services, values, part.num_rows, lease)
+
+
 def write_events(services: Services, events: Events, first: int, lease: Lease) -> None:
     """Append events of a shop to the journal; `first` is the number of the first in its shop."""
     for begin in range(0, len(events), RECORDS_A_SEGMENT):
