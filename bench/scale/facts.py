@@ -112,14 +112,14 @@ def _snapshot_costs(services: Services, size: Size, table: pa.Table) -> list[Cos
         write_facts(services, new, table.num_rows, lease)
     journal, through = services.journal, table.num_rows + 1
     costs = []
-    for what, first in (("a new fact", through), ("all facts", 1)):
+    for what, most in (("a new fact", 1), ("all facts", 0)):
 
-        def write(what: str = what, first: int = first) -> None:
+        def write(what: str = what, most: int = most) -> None:
             folder = services.paths.var / what
             folder.mkdir()
             with SnapshotTables(folder) as tables:
-                records = journal.read_items(first, through)
-                add_facts(journal, records, through, tables, is_whole=first == 1)
+                records = journal.read_items(through, through)
+                add_facts(journal, records, through, tables, most=most)
 
         _, written_s = seconds_of(write)
         costs.append(

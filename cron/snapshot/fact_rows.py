@@ -10,23 +10,22 @@ from cron.journal.journal import Journal
 from cron.snapshot.tables import SnapshotTables
 
 ALL_FACTS, CHANGED_FACTS = "facts", "changed_facts"
-MAX_CHANGED = 20_000  # records; to change a graph by more may take longer than to make it again
 
 
 def add_facts(
-    journal: Journal, records: pa.Table, through: int, tables: SnapshotTables, *, is_whole: bool
+    journal: Journal, records: pa.Table, through: int, tables: SnapshotTables, *, most: int
 ) -> None:
     """Write the facts, if some of the records are facts; without new ones the parent's still hold.
 
-    `is_whole` means that the records are all that the journal has. Then all valid facts are
-    written, and also if many are new. Otherwise it is what is known of the heads of the new ones,
-    withdrawn facts too, so that the trainer knows which heads lost their last fact.
+    If more than `most` of the records are facts, all facts that hold are written. Otherwise it is
+    what is known of the heads of the new ones, withdrawn facts too, so that the trainer knows which
+    heads lost their last fact.
     """
     new = records.filter(pc.equal(records["kind"], "fact"))
     if not new.num_rows:
         return
-    if is_whole or new.num_rows > MAX_CHANGED:
-        latest = segments.latest_facts(new if is_whole else journal.read_facts(through))
+    if new.num_rows > most:
+        latest = segments.latest_facts(journal.read_facts(through))
         valid = latest.filter(pc.invert(latest["withdrawn"]))
         tables.add(ALL_FACTS, _rows_of(valid).drop_columns("withdrawn"))
         return

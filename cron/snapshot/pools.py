@@ -45,6 +45,8 @@ class PoolSizes:
     growth: int = 4  # factor by which a part grows while it has too few events
     most: int = 4_000_000  # beyond it a part grows no more; two gigabytes
     compared: int = 262_144  # the newest events of a range whose mix is compared with that before
+    # new facts; to change a graph by more may take longer than to make it again
+    changed_facts: int = 20_000
     user_part: int = 500_000  # events in a range of users; their choice takes .4 GB
 
 

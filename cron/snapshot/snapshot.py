@@ -147,7 +147,9 @@ def _add_items(
     if not is_whole and request.items_after:
         keys = journal.by_user.records_of_items(latest["item_id"].to_pylist(), through=through)
         latest = latest.filter(pc.is_in(latest["seq"], value_set=_latest_numbers(keys)))
-    add_facts(journal, records, through, tables, is_whole=is_whole or not request.items_after)
+    has_no_parent = is_whole or not request.items_after
+    most = 0 if has_no_parent else sizes.changed_facts
+    add_facts(journal, records, through, tables, most=most)
     tables.add("items", _item_rows(latest.slice(0, 0)))
     for first in range(0, latest.num_rows, _ITEMS_AT_ONCE):
         tables.add("items", _item_rows(latest.slice(first, _ITEMS_AT_ONCE)))

@@ -236,6 +236,10 @@ def test_an_update_has_the_facts_of_heads_with_new_ones(house: House, tmp_path: 
     assert rows(tmp_path / "out", "changed_facts.parquet") == expected
     assert info.num_facts == len(expected)
     assert not (tmp_path / "out" / "facts.parquet").exists()
+    few = replace(SMALL, changed_facts=1)
+    assert build_snapshot(house.journal, request, tmp_path / "all", sizes=few).num_facts == 2
+    assert [row["head"] for row in rows(tmp_path / "all", "facts.parquet")] == ["i1", "i3"]
+    assert not (tmp_path / "all" / "changed_facts.parquet").exists()
 
 
 def test_a_late_record_of_a_fact_changes_nothing(house: House, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ import torch
 from recommender.arrays.splice import spliced, spliced_starts
 from recommender.arrays.text_column import TextColumn, encode
 from recommender.catalogue.catalogue import Catalogue
-from recommender.catalogue.knowledge_graph import KnowledgeGraph
+from recommender.catalogue.knowledge_graph import MAX_LINKS, KnowledgeGraph
 from recommender.network.links import Links
 from trainer.data.fact_terms import (
     ENTITY,
@@ -34,7 +34,7 @@ from trainer.data.fact_terms import (
     item_facts,
     links_of,
 )
-from trainer.data.related_items import MAX_LINKS, RelatedItems
+from trainer.data.related_items import RelatedItems
 
 MAX_TOUCHED_SHARE = 0.02  # of the items; beyond it, to read all takes less time
 Ints = npt.NDArray[np.int64]
@@ -178,7 +178,8 @@ class _Numbered:
 
     def rows_C(self) -> list[int]:
         """Return the rows of the entities of C; −1 for one that is no term."""
-        return self.rows.of_entities(self.place_C).tolist()
+        rows: list[int] = self.rows.of_entities(self.place_C).tolist()
+        return rows
 
 
 def _parts(owner_L: Ints, term_L: Ints, *, num_rows: int) -> list[Ints]:

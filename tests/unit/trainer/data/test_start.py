@@ -3,6 +3,8 @@
 from dataclasses import replace
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 
@@ -12,7 +14,7 @@ from recommender.catalogue.knowledge_graph import KnowledgeGraph
 from recommender.config import EncoderConfig, Signals
 from tests.planted import planted_items, planted_rows, write_planted_snapshot, write_rows
 from trainer.config import TrainConfig
-from trainer.data.dataset import read_events, read_items
+from trainer.data.dataset import SnapshotError, read_events, read_items
 from trainer.data.event_counts import StartCounts
 from trainer.data.start import Added, grown_bundle, new_bundle
 from trainer.data.texts import TextVectors
@@ -61,6 +63,24 @@ def test_facts_are_kept_until_a_snapshot_has_others(tmp_path: Path) -> None:
         grown = grown_bundle(live, added, config, texts, mode="items")
         assert grown.catalogue.graph is (first if facts is None else facts)
         assert grown.manifest.relations == ("brand",)
+
+
+def test_a_snapshot_may_have_the_facts_of_some_heads(tmp_path: Path) -> None:
+    snapshot = write_planted_snapshot(tmp_path / "snapshot")
+    counts = counts_in(snapshot / "events.parquet")
+    before = KnowledgeGraph.of([("i1", "genre", "x"), ("i2", "genre", "x")])
+    assert Added.in_snapshot(snapshot, counts).graph(before) is before
+    rows = {"head": ["i1", "i3"], "relation": ["genre"] * 2, "tail": ["x"] * 2}
+    table = pa.table({**rows, "withdrawn": [True, False]})
+    pq.write_table(table, snapshot / "changed_facts.parquet")
+    added = Added.in_snapshot(snapshot, counts)
+    for graph, ids in ((before, ["i2", "i3", "x"]), (None, ["i3", "x"])):
+        now = added.graph(graph)
+        assert now is not None
+        assert list(now.ids_E) == ids
+    pq.write_table(table.drop_columns("withdrawn"), snapshot / "changed_facts.parquet")
+    with pytest.raises(SnapshotError, match="not a valid file of facts"):
+        Added.in_snapshot(snapshot, counts)
 
 
 def test_large_text_vectors_have_half_precision(tmp_path: Path) -> None:
