@@ -28,6 +28,7 @@ COVERED_BY_SYSTEM_TEST = (
     ".venv/bin/python -m cron runs",
     ".venv/bin/python -m cron releases",
     ".venv/bin/python -m cron promote 2",
+    '.venv/bin/python -m cron ingest "$(.venv/bin/python -m deploy.machine.demo_graph)"',
 )
 # By the service tests, tests/services/test_stack.py.
 COVERED_BY_STACK_TEST = (

@@ -187,8 +187,10 @@ def test_a_full_disk_costs_no_recommendation_and_passes(machine: Machine) -> Non
 
 
 def _ingest_graph(machine: Machine) -> None:
-    """Ingest the graph of films as docs/items.md says, before the first start."""
-    (command,) = re.findall(r"^\$ (\.venv/bin/python -m cron ingest .*demo_graph.*)$", ITEMS, re.M)
+    """Ingest the graph of films as README.md and docs/items.md say, before the first start."""
+    readme = (PROJECT_ROOT / "README.md").read_text(encoding="utf-8")
+    pattern = r"^\$ (\.venv/bin/python -m cron ingest .*demo_graph.*)$"
+    (command,) = {*re.findall(pattern, readme, re.M), *re.findall(pattern, ITEMS, re.M)}
     ingested = machine.command(
         "bash", "-c", command.replace(".venv/bin/python", sys.executable), timeout_s=300
     )
