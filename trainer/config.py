@@ -65,9 +65,9 @@ class FusionConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EncoderMemoryConfig:
-    """How the memory of an encoder in training is kept small. Branch [train.encoder_memory].
+    """How an encoder in training is kept small and fast. Branch [train.encoder_memory].
 
-    Neither changes what is learned, apart from rounding.
+    Nothing here changes what is learned, apart from rounding.
     """
 
     # of `encoder.texts_per_step`, with gradients at once; None: all, because parts cost one more
@@ -75,6 +75,15 @@ class EncoderMemoryConfig:
     texts_at_once: int | None = None
     # layers compute their activations again for gradients; off, because it costs one more encoding
     recompute_layers: bool = False
+    # products in bfloat16, or in float16 where a GPU lacks it; off, because what it costs in
+    # quality was not measured
+    half_precision: bool = False
+    # with `encoder.train = "full"`, each of several ranks holds a part of the weights, their
+    # gradients and the optimiser (FSDP2); off, because ranks then wait for each other in each layer
+    divide_weights: bool = False
+    # layers are compiled, on a GPU with CUDA graphs; off, because compiling takes longer than a
+    # small training
+    compile_layers: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,8 +3,11 @@
     .venv/bin/python -m bench encoder_memory [--texts 32]
 
 All weights of MiniLM get gradients from texts of 128 tokens: at once, in parts of 8, with layers
-that are computed again, and both. Each runs in a process of its own, forked from one that has the
-model. Memory is the most that the process had during the step, without what it had before.
+that are computed again, and both, in half precision, and compiled. Each runs in a process of its
+own, forked from one that has the model. Memory is the most that the process had during the step,
+without what it had before. A compiled step is the second one; the first compiles.
+
+Then ranks train the same, each with all weights or with a part (`bench/speed/encoder_ranks.py`).
 """
 
 from __future__ import annotations
@@ -14,20 +17,24 @@ import json
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
 
 import torch
 
 from bench.report.rows import BenchMetric, save
+from bench.speed.encoder_ranks import RankTask, measure_ranks
+from bench.speed.process_memory import forget_peak, peak_mib
 from recommender.config import EncoderConfig
 from recommender.encoder.encoder import TextEncoder, load_encoder
+from trainer.config import EncoderMemoryConfig
+from trainer.learning.compiled_layers import CompiledLayers
 from trainer.learning.recomputed_layers import RecomputedLayers
 from trainer.learning.texts_in_parts import TextsInParts
+from trainer.machine.half_precision import computed_in, half_type
 
 COMMAND = "python -m bench encoder_memory"
 PART = 8
-_STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +44,8 @@ class Arrangement:
     name: str
     size: int | None = None
     recomputes: bool = False
+    compiles: bool = False
+    dtype: torch.dtype = torch.float32
 
 
 ARRANGEMENTS = (
@@ -44,6 +53,30 @@ ARRANGEMENTS = (
     Arrangement(name=f"parts of {PART} texts", size=PART),
     Arrangement(name="recomputed layers", recomputes=True),
     Arrangement(name=f"parts of {PART}, recomputed layers", size=PART, recomputes=True),
+    Arrangement(name="half precision", dtype=half_type(CPU)),
+    Arrangement(name="compiled layers", compiles=True),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RanksArrangement:
+    """How many ranks train, and what each holds."""
+
+    name: str
+    num_ranks: int
+    memory: EncoderMemoryConfig = field(default_factory=EncoderMemoryConfig)
+
+
+SMALLEST = EncoderMemoryConfig(divide_weights=True, texts_at_once=PART, recompute_layers=True)
+OF_RANKS = (
+    RanksArrangement(name="one rank", num_ranks=1),
+    RanksArrangement(name="two ranks", num_ranks=2),
+    RanksArrangement(
+        name="two ranks, divided weights",
+        num_ranks=2,
+        memory=EncoderMemoryConfig(divide_weights=True),
+    ),
+    RanksArrangement(name="the same, in parts, recomputed", num_ranks=2, memory=SMALLEST),
 )
 
 
@@ -63,24 +96,24 @@ def measure(encoder: TextEncoder, texts: Sequence[str], one: Arrangement) -> dic
 
 
 def _step(encoder: TextEncoder, texts: Sequence[str], one: Arrangement) -> dict[str, float]:
-    layers = RecomputedLayers(encoder.network)
+    layers, compiled = RecomputedLayers(encoder.network), CompiledLayers(encoder.network)
     if one.recomputes:
         layers.begin()
     parts = TextsInParts(encoder.encode_for_gradients, size=one.size)
-    _CLEAR.write_text("5", encoding="ascii")  # begins the measurement of the peak again
-    before_mib, began_s = _peak_mib(), time.process_time()
-    parts.encode(texts).square().sum().backward()  # type: ignore[no-untyped-call]
+    if one.compiles:
+        compiled.begin(CPU)
+        _take_step(parts, texts, one)
+    forget_peak()
+    before_mib, began_s = peak_mib(), time.process_time()
+    _take_step(parts, texts, one)
+    return {"seconds": time.process_time() - began_s, "mib": peak_mib() - before_mib}
+
+
+def _take_step(parts: TextsInParts, texts: Sequence[str], one: Arrangement) -> None:
+    with computed_in(one.dtype, CPU):
+        raw_PR = parts.encode(texts)
+    raw_PR.square().sum().backward()  # type: ignore[no-untyped-call]
     parts.hand_on()
-    return {"seconds": time.process_time() - began_s, "mib": _peak_mib() - before_mib}
-
-
-def _peak_mib() -> float:
-    (line,) = (
-        line
-        for line in _STATUS.read_text(encoding="ascii").splitlines()
-        if line.startswith("VmHWM")
-    )
-    return int(line.split()[1]) / 1024
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -93,15 +126,24 @@ def main(arguments: Sequence[str] | None = None) -> None:
     encoder.network.requires_grad_(requires_grad=True)
     texts = [f"{number} " + "whale " * 200 for number in range(given.texts)]
     metrics = []
+    note = f"{given.texts} texts of 128 tokens, all weights of MiniLM"
     for one in ARRANGEMENTS:
         found = measure(encoder, texts, one)
-        print(f"{one.name:34} {found['mib']:6.0f} MiB  {found['seconds']:5.1f} s", flush=True)
-        note = f"{given.texts} texts of 128 tokens, all weights of MiniLM"
-        metrics += [
-            BenchMetric(metric=f"{one.name}: memory", value=found["mib"], unit="MiB", note=note),
-            BenchMetric(metric=f"{one.name}: time", value=found["seconds"], unit="s", note=note),
-        ]
+        metrics += _metrics(one.name, mib=found["mib"], seconds=found["seconds"], note=note)
+    for ranks in OF_RANKS:
+        task = RankTask(texts=tuple(texts), memory=ranks.memory)
+        cost = measure_ranks(task, ranks.num_ranks)
+        with_state = f"{note}, with weights, gradients and optimiser, of the rank that needs most"
+        metrics += _metrics(ranks.name, mib=cost.mib, seconds=cost.seconds, note=with_state)
     save("encoder_memory", "made up", metrics, command=COMMAND)
+
+
+def _metrics(name: str, *, mib: float, seconds: float, note: str) -> list[BenchMetric]:
+    print(f"{name:34} {mib:6.0f} MiB  {seconds:5.1f} s", flush=True)
+    return [
+        BenchMetric(metric=f"{name}: memory", value=mib, unit="MiB", note=note),
+        BenchMetric(metric=f"{name}: time", value=seconds, unit="s", note=note),
+    ]
 
 
 if __name__ == "__main__":

@@ -111,6 +111,13 @@ def _check_encoder(settings: Settings, origins: Mapping[str, str]) -> None:
             f" train.encoder.model = {HASHED_WORDS!r} has no weights; name a model, or set"
             ' train = "frozen"'
         )
+    if settings.train.encoder_memory.divide_weights and encoder.train != "full":
+        key = "train.encoder_memory.divide_weights"
+        where = _origin(origins, key, "train.encoder.train")
+        raise SettingsError(
+            f'{where}: {key} = True needs train.encoder.train = "full", and it is'
+            f" {encoder.train!r}; an adapter is small on each rank"
+        )
 
 
 def _check_access(settings: Settings, origins: Mapping[str, str]) -> None:

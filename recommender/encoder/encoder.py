@@ -49,7 +49,7 @@ class TextEncoder:
     """A loaded model with its tokenizer.
 
     `digest` identifies weights, adapter, vocabulary, pooling and cut together. `network` is the
-    bare model, for training.
+    bare model, for training, on `device`.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class TextEncoder:
         self.config = config
         self._source = source
         self._max_float32_weights = max_float32_weights
-        self._device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+        self.device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         self._tokenizer, self.network = load_model(config, source)
         self._tokenizer.padding_side = "right"
         self._half = torch.bfloat16 if self.network.dtype == torch.bfloat16 else torch.float16
@@ -78,7 +78,7 @@ class TextEncoder:
         _move(self.network, self._half)
         self.digest = self._digest()
         _move(self.network, self._working_dtype())
-        _move(self.network, self._device)
+        _move(self.network, self.device)
         self.adapter = adapter
         if adapter is not None:
             adapter.put_on(self.network)
@@ -105,6 +105,11 @@ class TextEncoder:
     def encode_for_gradients(self, texts: Sequence[str]) -> Tensor:
         """Return raw pooled vectors_MT of one batch, with gradients to the network's weights."""
         return self._encode_batch([self._token_ids(text) for text in texts]).cpu()
+
+    def move(self, device: str) -> None:
+        """Move the network to a device, and encode there."""
+        self.device = device
+        _move(self.network, device)
 
     def try_out(self) -> None:
         """Encode a text of `max_tokens` tokens; raise EncoderError when the model fails."""
@@ -161,10 +166,10 @@ class TextEncoder:
     def _encode_batch(self, ids: Sequence[Sequence[int]]) -> Tensor:
         length = max(map(len, ids))
         tokens_MW = torch.tensor(
-            [[*one, *[self._padding_id] * (length - len(one))] for one in ids], device=self._device
+            [[*one, *[self._padding_id] * (length - len(one))] for one in ids], device=self.device
         )
         mask_MW = torch.tensor(
-            [[1] * len(one) + [0] * (length - len(one)) for one in ids], device=self._device
+            [[1] * len(one) + [0] * (length - len(one)) for one in ids], device=self.device
         )
         hidden_MWT = self.network(input_ids=tokens_MW, attention_mask=mask_MW).last_hidden_state
         return self._pool(hidden_MWT.float(), mask_MW)
@@ -179,7 +184,7 @@ class TextEncoder:
         num_weights = sum(weight.numel() for weight in self.network.parameters())
         if num_weights <= self._max_float32_weights:
             return torch.float32
-        if self._device.startswith("cuda") and not torch.cuda.is_bf16_supported():
+        if self.device.startswith("cuda") and not torch.cuda.is_bf16_supported():
             return torch.float16
         return self._half
 

@@ -235,11 +235,15 @@ def test_a_killed_training_resumes_with_its_encoder(snapshot: Path, config: Trai
         )
 
 
+@pytest.mark.parametrize("how", ["lora", "full"])
 def test_one_rank_and_two_learn_the_same(
-    snapshot: Path, config: TrainConfig, tmp_path: Path
+    snapshot: Path, config: TrainConfig, tmp_path: Path, how: Literal["lora", "full"]
 ) -> None:
-    config = replace(learning(config, "lora"), full_epochs=1)
+    """All weights are divided among the two, and the candidate has them whole."""
+    config = replace(learning(config, how), device="cpu", full_epochs=1, checkpoint_s=0.1)
     one = train(tmp_path, snapshot, config, name="one")
+    memory = EncoderMemoryConfig(divide_weights=how == "full")
+    config = replace(config, encoder_memory=memory)
     arguments = command(tmp_path, snapshot, config, name="two")
     environment = {
         **os.environ,
@@ -260,6 +264,10 @@ def test_one_rank_and_two_learn_the_same(
     assert report(tmp_path / "two").losses == pytest.approx(report(one).losses, abs=1e-5)
     bundles = [load_bundle(candidate / "bundle") for candidate in (one, tmp_path / "two")]
     assert torch.allclose(bundles[0].texts_NT, bundles[1].texts_NT, atol=1e-2)
+    served = [bundle.load_encoder() for bundle in bundles]
+    assert served[1].digest == bundles[1].manifest.encoder_digest
+    raw = [encoder.encode(letters(8, seed=3)) for encoder in served]
+    assert torch.allclose(raw[0], raw[1], atol=1e-2)
 
 
 def test_gradients_reach_the_adapter_from_limited_texts(frozen: Path, config: TrainConfig) -> None:

@@ -67,12 +67,16 @@ class Checkpoints:
         return distributed.rank() == 0 and time.monotonic() >= self._due_s
 
     def save(self, trainee: Trainee, reached: Reached) -> None:
-        """Write the newest one between two steps, or say why that is impossible now."""
+        """Write the newest one between two steps, or say why that is impossible now.
+
+        Every rank calls it: of weights that are divided, each gives its part.
+        """
+        began_s = time.monotonic()
+        of_source = trainee.source.state()
         if distributed.rank() != 0:
             return
-        began_s = time.monotonic()
         try:
-            self._write(_tensors_of(trainee), reached)
+            self._write(_tensors_of(trainee, of_source), reached)
         except (OSError, SafetensorError) as error:
             log.warning("no checkpoint was written, the training goes on: %s", error)
         took_s = time.monotonic() - began_s
@@ -84,12 +88,16 @@ class Checkpoints:
 
         Change nothing when there is no checkpoint, or none is whole and of this run.
         """
-        found = distributed.from_first(lambda: (self._read(),))[0]
-        if found is None:
+        read = self._read() if distributed.rank() == 0 else None
+        reached = distributed.from_first(lambda: (read and read[0],))[0]
+        if reached is None:
             return Reached()
-        reached, tensors = found
-        trainee.model.load_state_dict(_without_prefix(_MODEL, tensors))
-        trainee.optimizer.resume(_without_prefix(_OPTIMIZER, tensors))
+        tensors = read[1] if read is not None else {}
+        model, optimizer = distributed.from_first(
+            lambda: (_without_prefix(_MODEL, tensors), _without_prefix(_OPTIMIZER, tensors))
+        )
+        trainee.model.load_state_dict(model)
+        trainee.optimizer.resume(optimizer)
         trainee.source.load(_without_prefix(_ENCODER, tensors))
         return reached
 
@@ -129,12 +137,12 @@ class Checkpoints:
         return decode(metadata["reached"], Reached), tensors
 
 
-def _tensors_of(trainee: Trainee) -> dict[str, Tensor]:
+def _tensors_of(trainee: Trainee, of_source: Mapping[str, Tensor]) -> dict[str, Tensor]:
     weights = {name: tensor.detach().cpu() for name, tensor in trainee.model.state_dict().items()}
     return {
         **_with_prefix(_MODEL, weights),
         **_with_prefix(_OPTIMIZER, trainee.optimizer.whole_state()),
-        **_with_prefix(_ENCODER, trainee.source.state()),
+        **_with_prefix(_ENCODER, of_source),
     }
 
 

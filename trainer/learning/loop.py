@@ -17,7 +17,7 @@ from trainer.data.histories import GroupReader, SharedHistories
 from trainer.data.sampling import Sequences, batches, draw_withheld
 from trainer.learning.checkpoint import Checkpoints, Reached
 from trainer.learning.learned import EpochResult, Learned
-from trainer.learning.step import Step
+from trainer.learning.step import Step, Stepped
 from trainer.learning.trainee import Trainee
 from trainer.machine import distributed
 from trainer.machine.preemption import Preempted
@@ -104,7 +104,13 @@ def train(
         schedule=schedule,
         checkpoints=checkpoints,
         watch=watch,
-        step=Step(trainee, histories, config, is_preempted=watch.is_preempted),
+        step=Step(
+            trainee,
+            histories,
+            config,
+            is_preempted=watch.is_preempted,
+            is_due=checkpoints.is_due if checkpoints is not None else lambda: False,
+        ),
     )
     watch.progress.phase("train", schedule.epochs)
     trainee.model.train()
@@ -151,7 +157,7 @@ def _run_epoch(course: _Course, reached: Reached) -> EpochResult | None:
         reached = replace(reached, num_steps=number + 1, loss_sum=loss_sum)
         num_events = sum(window.stop - window.first for window in group.windows)
         progress.step(first + number, num_steps, stepped.loss, num_events=num_events)
-        _look_up(course, reached, must_end=stepped.must_end)
+        _look_up(course, reached, stepped)
     course.step.settle()
     trainee.source.refresh()
     result = EpochResult(loss=reached.loss_sum / len(groups), effective_size=size)
@@ -159,11 +165,10 @@ def _run_epoch(course: _Course, reached: Reached) -> EpochResult | None:
     return result
 
 
-def _look_up(course: _Course, reached: Reached, *, must_end: bool) -> None:
+def _look_up(course: _Course, reached: Reached, stepped: Stepped) -> None:
     """Between two steps, write a checkpoint if it is time; raise Preempted if the training ends."""
-    checkpoints = course.checkpoints
-    if checkpoints is not None and (must_end or checkpoints.is_due()):
-        checkpoints.save(course.trainee, reached)
-    if must_end:
+    if course.checkpoints is not None and (stepped.must_end or stepped.is_due):
+        course.checkpoints.save(course.trainee, reached)
+    if stepped.must_end:
         raise Preempted
     course.watch.check()

@@ -46,14 +46,19 @@ SETTLED_AT_ONCE = 8_192
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stepped:
-    """The loss of a global batch, and whether any rank has to end."""
+    """The loss of a global batch, whether any rank has to end, and whether a checkpoint is due."""
 
     loss: float
     must_end: bool
+    is_due: bool
 
 
 class Step:
-    """Takes the steps of one training. `is_preempted` tells whether this rank has to end."""
+    """Takes the steps of one training.
+
+    `is_preempted` tells whether this rank has to end, and `is_due`, on the first rank, whether it
+    is time for a checkpoint.
+    """
 
     def __init__(
         self,
@@ -62,12 +67,14 @@ class Step:
         config: TrainConfig,
         *,
         is_preempted: Callable[[], bool] = lambda: False,
+        is_due: Callable[[], bool] = lambda: False,
     ) -> None:
         facts = trainee.source.last_facts
         self._trainee = trainee
         self._histories = histories
         self._config = config
         self._is_preempted = is_preempted
+        self._is_due = is_due
         self._learns_slates = False
         self._device = trainee.model.table.device
         shown_X = torch.from_numpy(histories.own.shown_rows)
@@ -117,15 +124,16 @@ class Step:
         leaves = [table_XE, *([terms.leaf_YW] if terms is not None else [])]
         rows_gradients = leaf_gradients(leaves)
         gradients = [*rows_gradients, *trainee.optimizer.gradients()]
-        ends = torch.full_like(total, float(self._is_preempted()))
-        self._add_up([*gradients, *trainee.source.gradients(), total, ends])
+        wishes_2 = total.new_tensor([self._is_preempted(), self._is_due()])
+        self._add_up([*gradients, *trainee.source.gradients(), total, wishes_2])
         clip_grad_norm_([*leaves, *trainee.model.parameters()], MAX_GRADIENT_NORM)
         trainee.optimizer.step(lr=lr)
         trainee.optimizer.items.step(rows_X[learning_X], rows_gradients[0][learning_X], lr=lr)
         if self._terms is not None and terms is not None:
             self._terms.step(terms, lr=TERMS_LR_SHARE * lr)
         trainee.source.step(lr=lr)
-        return Stepped(loss=float(total), must_end=bool(ends))
+        must_end, is_due = wishes_2.tolist()
+        return Stepped(loss=float(total), must_end=must_end > 0, is_due=is_due > 0)
 
     def settle(self) -> None:
         """Bring the table up to date, so that it can be stored; call it after each epoch.

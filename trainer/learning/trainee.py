@@ -28,7 +28,10 @@ class FactsSource(Protocol):
         """
 
     def gradients(self) -> list[Tensor]:
-        """Return all gradients of the source's own weights, in a fixed order."""
+        """Return those gradients of the source's own weights that ranks sum, in a fixed order.
+
+        It is a collective call, as `step` is.
+        """
 
     def step(self, *, lr: float) -> None:
         """Change the source's own weights by their gradients, then clear the gradients."""
@@ -37,10 +40,13 @@ class FactsSource(Protocol):
         """Compute all facts again; called after each epoch."""
 
     def state(self) -> dict[str, Tensor]:
-        """Return everything that changes, as named tensors for a checkpoint."""
+        """Return everything that changes, as named tensors for a checkpoint.
+
+        Every rank calls it, and the first one gets them.
+        """
 
     def load(self, tensors: Mapping[str, Tensor]) -> None:
-        """Restore what `state` returned."""
+        """Restore what `state` returned, which only the first rank has; every rank calls it."""
 
     def finish(self, bundle: Bundle) -> Bundle:
         """Return the trained bundle with what this source learned. Call it once, at the end."""

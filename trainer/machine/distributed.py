@@ -1,4 +1,4 @@
-"""One rank or several. Only this module and `meeting` use `torch.distributed`.
+"""One rank or several. Only this module, `meeting` and `sharding` use `torch.distributed`.
 
 With WORLD_SIZE unset or 1, everything here is the identity. Ranks split each global batch and add
 up gradients and counts, so that the result does not depend on the number of ranks.
@@ -42,7 +42,7 @@ def process_group(device: torch.device, meeting: Meeting | None = None) -> Itera
     if world_size == 1 or dist.is_initialized():  # Ray joins before it calls us
         yield
         return
-    with _exchange():
+    with exchange():
         dist.init_process_group(
             BACKENDS[device.type],
             init_method=None if meeting is not None else os.environ.get("FRESHET_RENDEZVOUS"),
@@ -53,17 +53,17 @@ def process_group(device: torch.device, meeting: Meeting | None = None) -> Itera
         )
     yield
     # A barrier on the CPU, because NCCL's would keep the GPUs busy while it waits.
-    with _exchange():
+    with exchange():
         dist.all_reduce(torch.zeros(1))
     dist.destroy_process_group()  # after an error this would wait for a rank that hangs
 
 
 @contextmanager
-def _exchange(limit_s: float | None = None) -> Iterator[None]:
+def exchange(limit_s: float | None = None) -> Iterator[None]:
     """Raise LostRank when an exchange with the other ranks fails."""
     try:
         yield
-    except torch.OutOfMemoryError:
+    except (torch.OutOfMemoryError, LostRank):
         raise
     except RuntimeError as error:
         raise LostRank(error, limit_s=limit_s) from error
@@ -92,7 +92,7 @@ def add_up(tensors: Sequence[Tensor], *, limit_s: float) -> None:
     if not dist.is_initialized():
         return
     flat = torch.cat([tensor.reshape(-1) for tensor in tensors])
-    with _exchange(limit_s):
+    with exchange(limit_s):
         _wait(dist.all_reduce(flat, async_op=True), limit_s)
     for tensor, part in zip(
         tensors, torch.split(flat, [tensor.numel() for tensor in tensors]), strict=True
@@ -133,7 +133,7 @@ def _gather(mine_X: Tensor, limit_s: float) -> list[Tensor]:
     longest = int(lengths.max())
     padded = F.pad(mine_X, (0, longest - len(mine_X)))
     parts = [torch.zeros_like(padded) for _ in lengths]
-    with _exchange(limit_s):
+    with exchange(limit_s):
         _wait(dist.all_gather(parts, padded, async_op=True), limit_s)
     return [part[:length] for part, length in zip(parts, lengths.tolist(), strict=True)]
 
@@ -148,7 +148,7 @@ def from_first(make: Callable[[], T]) -> T:
     if not dist.is_initialized():
         return make()
     box = [make() if rank() == 0 else None]
-    with _exchange():
+    with exchange():
         dist.broadcast_object_list(box, src=0)
     made = box[0]
     assert made is not None
@@ -164,7 +164,7 @@ def scatter(parts: Sequence[T] | None) -> T:
         assert parts is not None
         return parts[0]
     box: list[T | None] = [None]
-    with _exchange():
+    with exchange():
         dist.scatter_object_list(box, list(parts) if parts is not None else None, src=0)
     return box[0]  # type: ignore[return-value]  # T may be None
 
@@ -174,6 +174,6 @@ def from_all(mine: T) -> list[T]:
     if not dist.is_initialized():
         return [mine]
     boxes: list[T | None] = [None] * dist.get_world_size()
-    with _exchange():
+    with exchange():
         dist.all_gather_object(boxes, mine)
     return boxes  # type: ignore[return-value]  # T may be None

@@ -232,6 +232,10 @@ def test_every_key_can_be_set_from_the_environment() -> None:
             '[train.encoder]\nmodel = "words"\ntrain = "lora"\n',
             ["train.encoder.train", "needs a language model"],
         ),
+        (
+            "[train.encoder_memory]\ndivide_weights = true\n",
+            ["train.encoder_memory.divide_weights", 'train = "full"', "frozen"],
+        ),
         ("[gate]\nmin_panel_share = 0.5\n", ["gate.min_panel_share = 0.5", "max_panel_share"]),
         ("[gate]\nnum_probes = 21\n", ["gate.num_probes = 21", "1 to 20"]),
         ("[gate]\nnum_probes = 0\n", ["gate.num_probes = 0", "1 to 20"]),

@@ -16,7 +16,7 @@ from recommender.config import EncoderConfig
 from recommender.encoder.adapter import Adapter, load_adapter
 from recommender.encoder.encoder import EncoderError, TextEncoder, load_encoder
 from tests.planted import write_tiny_encoder
-from trainer.learning.text_learner import lora_layers
+from trainer.learning.adapter_layers import lora_layers
 
 TEXTS = ["toy story (1995)", "a", "goldeneye (1995). action, adventure, thriller"]
 
