@@ -7,6 +7,8 @@ weights, gradients, the optimiser's moments, and what the step computes.
 
 from __future__ import annotations
 
+import gc
+import importlib
 import os
 import subprocess
 import sys
@@ -21,6 +23,7 @@ from bench.speed.process_memory import forget_peak, memory_mib, peak_mib
 from cron.project_root import PROJECT_ROOT
 from recommender.config import EncoderConfig
 from recommender.encoder.encoder import load_encoder
+from recommender.machine_memory import release_freed
 from trainer.codec import decode, encode
 from trainer.config import EncoderMemoryConfig, TrainConfig
 from trainer.learning.trained_encoder import TrainedEncoder
@@ -82,8 +85,7 @@ def _answer(rank: subprocess.Popen[str]) -> str:
 
 def _cost(task: RankTask) -> RankCost:
     """Take the steps on this rank."""
-    torch.optim.AdamW([torch.zeros(1, requires_grad=True)]).step()  # loads the compiler
-    before_mib = memory_mib()
+    before_mib = _memory_of_code()
     encoder = load_encoder(EncoderConfig(train="full"), device="cpu")
     config = TrainConfig(encoder_memory=task.memory, step_limit_s=LIMIT_S)
     trained = TrainedEncoder(encoder, config)
@@ -96,6 +98,17 @@ def _cost(task: RankTask) -> RankCost:
         _take_step(trained, task.texts)
     seconds = time.process_time() - began_s
     return RankCost(mib=peak_mib() - before_mib, seconds=seconds)
+
+
+def _memory_of_code() -> float:
+    """Return the MiB of the process once all libraries are loaded, and no encoder is."""
+    torch.optim.AdamW([torch.zeros(1, requires_grad=True)]).step()
+    for library in ("torch.distributed.fsdp", "torch.distributed.tensor"):
+        importlib.import_module(library)
+    load_encoder(EncoderConfig(), device="cpu")
+    gc.collect()
+    release_freed()
+    return memory_mib()
 
 
 def _take_step(trained: TrainedEncoder, texts: Sequence[str]) -> None:
