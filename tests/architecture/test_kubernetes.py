@@ -21,11 +21,12 @@ from cron.project_root import PROJECT_ROOT
 from cron.settings.file import load_settings
 from cron.settings.tree import Settings
 from cron.urls.launchers import parse_ray
+from cron.urls.machines import KubeRayGroup, parse_machines
 from cron.urls.management_socket import management_socket
 from cron.urls.torchserve import parse as parse_nodes
 
 K8S = PROJECT_ROOT / "deploy" / "k8s"
-OVERLAYS = ("one-node", "cluster")
+OVERLAYS = ("one-node", "cluster", "rented")
 OURS = "app.kubernetes.io/component"
 VERSION = "1.34"
 SECRETS = "freshet-secrets"
@@ -33,7 +34,7 @@ SECRETS = "freshet-secrets"
 DIFFERENT = {
     "store": {"events", "histories", "artifacts", "ledger", "server", "var", "launcher"},
     "release": {"require_signatures"},
-    "worker": {"metrics_host"},
+    "worker": {"metrics_host", "launchers", "machines"},
     "gateway": {"host", "api_key"},
 }
 
@@ -100,6 +101,32 @@ def test_machines_of_trainings_have_the_keys_of_the_bucket_alone() -> None:
     launcher = parse_ray(_settings("cluster").store.launcher)
     assert launcher.head == f"{cluster['metadata']['name']}-head-svc:10001"
     assert launcher.most == cluster["spec"]["workerGroupSpecs"][0]["maxReplicas"]
+
+
+def test_the_worker_that_rents_machines_may_do_no_more() -> None:
+    resources = {(one["kind"], one["metadata"]["name"]): one for one in _resources(K8S / "rented")}
+    worker = _settings("rented").worker
+    assert parse_ray(worker.launchers["full"]).head == "training-head-svc:10001"
+    rented = parse_machines(worker.machines["full"])
+    group = rented.provider
+    assert isinstance(group, KubeRayGroup)
+    cluster = resources["RayCluster", group.cluster]
+    (spec,) = (
+        one for one in cluster["spec"]["workerGroupSpecs"] if one["groupName"] == group.group
+    )
+    assert rented.most <= spec["maxReplicas"]
+    role, binding = resources["Role", "trainings"], resources["RoleBinding", "trainings"]
+    assert [(one["resources"], one["verbs"]) for one in role["rules"]] == [
+        (["rayclusters"], ["get", "patch"]),
+        (["pods"], ["list"]),
+    ]
+    assert role["rules"][0]["resourceNames"] == [group.cluster]
+    (account,) = binding["subjects"]
+    assert (account["name"], account["namespace"]) == ("trainings", group.namespace)
+    for name, pod in _sets("rented").items():
+        has_token = name == "worker"
+        assert pod["spec"]["automountServiceAccountToken"] is has_token
+        assert pod["spec"].get("serviceAccountName") == ("trainings" if has_token else None)
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
