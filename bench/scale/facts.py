@@ -11,6 +11,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -52,21 +53,21 @@ def _graph_costs(size: Size, table: pa.Table) -> list[Cost]:
     note = f"{table.num_rows:,} facts"
 
     def cost(what: str, value: float, note: str = note) -> Cost:
-        return Cost(
-            size=size, what=what, value=value, unit="processor s", peak_gib=peak_gib(), note=note
-        )
+        return Cost(size=size, what=what, value=value, unit="processor s", note=note)
 
     graph, built_s = seconds_of(lambda: graph_of_table(table))
-    costs = [cost("the graph of all facts", built_s)]
+    costs = [replace(cost("the graph of all facts", built_s), peak_gib=peak_gib())]
     catalogue = Catalogue(CatalogueItem(item_id=f"i{row}") for row in range(size.num_items))
     catalogue = catalogue.with_graph(graph)
     first, linked_s = seconds_of(lambda: read_terms(catalogue, (), None, hops=1))
     assert first is not None
     num_terms = f"{len(first.names):,} terms"
-    costs.append(cost("the terms of all items", linked_s, f"{note}, {num_terms}"))
+    linked = cost("the terms of all items", linked_s, f"{note}, {num_terms}")
+    costs.append(replace(linked, peak_gib=peak_gib()))
     width = FactsConfig().width
     _, begun_s = seconds_of(lambda: principal_terms(first.links, first.names, width=width, seed=0))
-    costs.append(cost("the first vectors of all terms", begun_s, f"{num_terms} of {width} numbers"))
+    begun = cost("the first vectors of all terms", begun_s, f"{num_terms} of {width} numbers")
+    costs.append(replace(begun, peak_gib=peak_gib()))
     for what, change in _changes(table).items():
         now, changed_s = seconds_of(partial(graph_with, graph, change))
         costs.append(cost(f"the graph, after {what}", changed_s))
@@ -128,7 +129,6 @@ def _snapshot_costs(services: Services, size: Size, table: pa.Table) -> list[Cos
                 what=f"the snapshot of {what}",
                 value=written_s,
                 unit="processor s",
-                peak_gib=peak_gib(),
                 note=f"{table.num_rows:,} facts",
             )
         )

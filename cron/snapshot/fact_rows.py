@@ -15,11 +15,11 @@ ALL_FACTS, CHANGED_FACTS = "facts", "changed_facts"
 def add_facts(
     journal: Journal, records: pa.Table, through: int, tables: SnapshotTables, *, most: int
 ) -> None:
-    """Write the facts, if some of the records are facts; without new ones the parent's still hold.
+    """Write the facts, if some of the records are facts.
 
-    If more than `most` of the records are facts, all facts that hold are written. Otherwise it is
-    what is known of the heads of the new ones, withdrawn facts too, so that the trainer knows which
-    heads lost their last fact.
+    Without new ones those of the parent still hold. If more than `most` of the records are facts,
+    all facts that hold are written. Otherwise it is what is known of the heads of the new ones,
+    withdrawn facts too, so that the trainer knows which heads lost their last fact.
     """
     new = records.filter(pc.equal(records["kind"], "fact"))
     if not new.num_rows:

@@ -17,7 +17,7 @@ Starts = npt.NDArray[np.int64]
 Values = npt.NDArray[np.signedinteger[Any]]
 
 
-def spliced(values_L: Values, starts_X1: Starts, others: Mapping[int, Values]) -> Values:
+def splice(values_L: Values, starts_X1: Starts, others: Mapping[int, Values]) -> Values:
     """Return the values of all rows, with `others` in place of those of some rows."""
     parts, end = list[Values](), 0
     for row in sorted(others):

@@ -17,7 +17,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import torch
 
-from recommender.arrays.splice import spliced, spliced_starts
+from recommender.arrays.splice import splice, spliced_starts
 from recommender.arrays.text_column import TextColumn, encode
 from recommender.catalogue.catalogue import Catalogue
 from recommender.catalogue.knowledge_graph import MAX_LINKS, KnowledgeGraph
@@ -57,7 +57,7 @@ def changed_terms(
     max_share: float = MAX_TOUCHED_SHARE,
 ) -> Terms | None:
     """Return what `read_terms` returns for the catalogue, or None where that takes less time."""
-    touched = _touched(catalogue, relations, known)
+    touched = _find_touched(catalogue, relations, known)
     if touched is None or len(touched.rows) > max_share * len(catalogue):
         return None
     names, related = TermNames(catalogue, relations), RelatedItems(catalogue, relations)
@@ -92,7 +92,9 @@ class _Touched:
     entities: frozenset[str]
 
 
-def _touched(catalogue: Catalogue, relations: Sequence[str], known: KnownTerms) -> _Touched | None:
+def _find_touched(
+    catalogue: Catalogue, relations: Sequence[str], known: KnownTerms
+) -> _Touched | None:
     """Return what the changes touch; None if the items that changed are not known."""
     before = known.catalogue
     graphs = [one.graph for one in (before, catalogue) if one.graph is not None]
@@ -131,8 +133,11 @@ def _rows_to_read(touched: _Touched, related: RelatedItems) -> list[int]:
 
 def _entities_of(graph: KnowledgeGraph, ids: Iterable[str]) -> Ints:
     """Return the graph's entity of each id; −1 for what is none."""
-    found = (graph.entity(one) for one in ids)
-    return np.array([-1 if one is None else one for one in found], np.int64)
+    entities = list[int]()
+    for one in ids:
+        entity = graph.entity(one)
+        entities.append(-1 if entity is None else entity)
+    return np.array(entities, np.int64)
 
 
 def _of_shared(facts: Facts, names: TermNames, related: RelatedItems) -> npt.NDArray[np.bool_]:
@@ -194,5 +199,5 @@ def _with_rows(links: Links, others: Mapping[int, Ints], *, num_rows: int) -> Li
     starts_X1 = longer.starts_X1.numpy()
     return Links(
         starts_X1=torch.from_numpy(spliced_starts(starts_X1, others)),
-        terms_L=torch.from_numpy(spliced(longer.terms_L.numpy(), starts_X1, others)),
+        terms_L=torch.from_numpy(splice(longer.terms_L.numpy(), starts_X1, others)),
     )

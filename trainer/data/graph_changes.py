@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from recommender.arrays.splice import spliced, spliced_starts, starts_of
+from recommender.arrays.splice import splice, spliced_starts, starts_of
 from recommender.arrays.text_column import TextColumn, encode
 from recommender.catalogue.knowledge_graph import NAME, Adjacency, KnowledgeGraph
 from trainer.data.text_arrays import array_of, column_of
@@ -102,9 +102,9 @@ def _with_texts(graph: KnowledgeGraph, ends: set[str], relations: set[str]) -> K
     return replace(
         graph,
         ids_E=inserted.texts_T,
-        names_E=_placed(graph.names_E, moved_E, num_entities),
-        by_head=_moved(graph.by_head, moved_E, num_entities),
-        by_tail=_moved(graph.by_tail, moved_E, num_entities),
+        names_E=_texts_at(graph.names_E, moved_E, num_entities),
+        by_head=_at_new_rows(graph.by_head, moved_E, num_entities),
+        by_tail=_at_new_rows(graph.by_tail, moved_E, num_entities),
         id_index=graph.id_index.with_changes(moved_E, zip(entities, new_rows, strict=True)),
         name_index=graph.name_index.with_changes(moved_E, ()),
     )
@@ -160,8 +160,8 @@ def _with_ends(adjacency: Adjacency, pairs: Mapping[int, Ints]) -> Adjacency:
     entities = {owner: one[:, 1] for owner, one in ordered.items()}
     return Adjacency(
         starts_E1=spliced_starts(starts_E1, relations),
-        relation_F=spliced(adjacency.relation_F, starts_E1, relations),
-        entity_F=spliced(adjacency.entity_F, starts_E1, entities),
+        relation_F=splice(adjacency.relation_F, starts_E1, relations),
+        entity_F=splice(adjacency.entity_F, starts_E1, entities),
     )
 
 
@@ -199,8 +199,8 @@ def _without_unused(graph: KnowledgeGraph, touched: set[int]) -> KnowledgeGraph:
             graph,
             ids_E=column_of(array_of(graph.ids_E).take(kept)),
             names_E=column_of(array_of(graph.names_E).take(kept)),
-            by_head=_kept(graph.by_head, moved_E, kept_E),
-            by_tail=_kept(graph.by_tail, moved_E, kept_E),
+            by_head=_of_rows(graph.by_head, moved_E, kept_E),
+            by_tail=_of_rows(graph.by_tail, moved_E, kept_E),
             id_index=graph.id_index.with_changes(moved_E, ()),
             name_index=graph.name_index.with_changes(moved_E, ()),
         )
@@ -225,7 +225,7 @@ def _without(num_rows: int, unused: Sequence[int]) -> tuple[Ints, Ints]:
     return moved_T, np.flatnonzero(is_kept_T)
 
 
-def _moved(adjacency: Adjacency, moved_E: Ints, num_entities: int) -> Adjacency:
+def _at_new_rows(adjacency: Adjacency, moved_E: Ints, num_entities: int) -> Adjacency:
     """Return the facts with the new rows of entities; those between have none."""
     length_E = np.zeros(num_entities, np.int64)
     length_E[moved_E] = np.diff(adjacency.starts_E1)
@@ -236,7 +236,7 @@ def _moved(adjacency: Adjacency, moved_E: Ints, num_entities: int) -> Adjacency:
     )
 
 
-def _kept(adjacency: Adjacency, moved_E: Ints, kept_E: Ints) -> Adjacency:
+def _of_rows(adjacency: Adjacency, moved_E: Ints, kept_E: Ints) -> Adjacency:
     """Return the facts without entities that have none."""
     return Adjacency(
         starts_E1=starts_of(np.diff(adjacency.starts_E1)[kept_E]),
@@ -250,7 +250,7 @@ def _with_relations(adjacency: Adjacency, moved_R: Ints) -> Adjacency:
     return replace(adjacency, relation_F=moved_R.astype(np.int32)[adjacency.relation_F])
 
 
-def _placed(column: TextColumn, moved_T: Ints, num_rows: int) -> TextColumn:
+def _texts_at(column: TextColumn, moved_T: Ints, num_rows: int) -> TextColumn:
     """Return the texts at their new rows; None between them."""
     place_T = np.zeros(num_rows, np.int64)
     place_T[moved_T] = np.arange(len(column))

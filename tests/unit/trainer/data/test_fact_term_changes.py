@@ -42,7 +42,7 @@ class Shop:
         grown = Catalogue(items) if before is None else before.with_items(items)[0]
         return grown.with_graph(KnowledgeGraph.of(self.facts))
 
-    def changed(self, change: Change) -> Shop:
+    def after(self, change: Change) -> Shop:
         """Return the shop after a change."""
         return Shop(
             facts=sorted({*self.facts} ^ change.facts),
@@ -75,7 +75,7 @@ def lists_of(links: Links | None) -> list[list[int]]:
     return [links.starts_X1.tolist(), links.terms_L.tolist()]
 
 
-def written(terms: Terms) -> list[object]:
+def lists_in(terms: Terms) -> list[object]:
     return [list(terms.names), lists_of(terms.links), lists_of(terms.neighbours)]
 
 
@@ -90,12 +90,12 @@ def test_changes_give_the_terms_of_everything(
 ) -> None:
     """Facts, items and attributes come and go, one change after the other."""
     catalogue = Catalogue([CatalogueItem(item_id=f"other {row}") for row in range(40)])
-    shop = Shop(facts=(), num_items=1, brands={}).changed(first)
+    shop = Shop(facts=(), num_items=1, brands={}).after(first)
     catalogue = shop.catalogue(catalogue)
     terms = read_terms(catalogue, relations, None, hops=hops)
     for change in later:
         heads = frozenset(head for head, *_ in change.facts)
-        shop = shop.changed(change)
+        shop = shop.after(change)
         before, catalogue = catalogue, shop.catalogue(catalogue)
         names = terms.names if terms is not None else None
         every = read_terms(catalogue, relations, names, hops=hops)
@@ -108,7 +108,7 @@ def test_changes_give_the_terms_of_everything(
             terms = every
             continue
         assert every is not None
-        assert written(terms) == written(every)
+        assert lists_in(terms) == lists_in(every)
 
 
 def test_much_that_changed_is_read_with_all_else() -> None:
@@ -136,6 +136,6 @@ def test_facts_beyond_those_read_of_an_item_share_nothing() -> None:
     )
     assert changed is not None
     assert every is not None
-    assert written(changed) == written(every)
+    assert lists_in(changed) == lists_in(every)
     assert "=d" in list(changed.names)
     assert "=x" not in list(changed.names)
