@@ -1,4 +1,4 @@
-"""Paragraphs about two films: true ones, and the same with a fact of one film given to the other.
+"""Paragraphs about two films: true ones, and ones in which a fact changed its film.
 
 Both films and all of the facts are in the brief, so a lie has no word that the brief lacks.
 """
@@ -53,7 +53,7 @@ WORDINGS: Mapping[Language, Sequence[str]] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Pair:
+class _FilmPair:
     """Two films, the slots of both, and their brief."""
 
     slots: Mapping[str, str]
@@ -77,7 +77,7 @@ def measure_paragraphs(
             num_true += 1
             num_kept += verdict.is_accepted
             rules.update({one.rule for one in verdict.violations})
-            for kind, slots in _exchanged(wording, pair):
+            for kind, slots in _lies_of(wording, pair):
                 lies[kind] += 1
                 caught[kind] += not check(_text(wording, slots, language), pair.brief).is_accepted
     milliseconds = 1000 * (time.process_time() - began) / (num_true + lies.total())
@@ -92,7 +92,7 @@ def measure_paragraphs(
     return [*rows, speed]
 
 
-def _draw_pair(films: Sequence[FilmFacts], language: Language, draw: Random) -> _Pair:
+def _draw_pair(films: Sequence[FilmFacts], language: Language, draw: Random) -> _FilmPair:
     one, other, near = draw.sample(films, 3)
     brief = Brief(
         kind="newsletter",
@@ -103,10 +103,10 @@ def _draw_pair(films: Sequence[FilmFacts], language: Language, draw: Random) -> 
     )
     slots = dict(true_slots(one, near))
     slots |= {slot.upper(): value for slot, value in true_slots(other, near).items()}
-    return _Pair(slots=slots, brief=brief, films=(one, other))
+    return _FilmPair(slots=slots, brief=brief, films=(one, other))
 
 
-def _known_wordings(pair: _Pair, language: Language, draw: Random) -> list[str]:
+def _known_wordings(pair: _FilmPair, language: Language, draw: Random) -> list[str]:
     """Return a few wordings whose slots are known, in random order."""
     wordings = WORDINGS[language]
     found = [
@@ -117,7 +117,7 @@ def _known_wordings(pair: _Pair, language: Language, draw: Random) -> list[str]:
     return found[:TRUE_TEXTS]
 
 
-def _exchanged(wording: str, pair: _Pair) -> Iterator[tuple[str, Mapping[str, str]]]:
+def _lies_of(wording: str, pair: _FilmPair) -> Iterator[tuple[str, Mapping[str, str]]]:
     """Yield the slots of lies: a fact of the other film, or both titles exchanged."""
     used = {*SLOT.findall(wording)}
     kinds = {"g": "genre", "y": "year", "d": "director", "a": "actor"}

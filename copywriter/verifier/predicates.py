@@ -106,7 +106,7 @@ def _remarks_in(reading: CopyReading) -> Iterator[str]:
         if _is_remarks_in(found):
             yield reading.unmask(found["all"])
     for sentence in reading.sentences:
-        yield from map(reading.unmask, deeds_of_others(sentence, _stated()))
+        yield from map(reading.unmask, deeds_of_others(sentence, _fact_verbs()))
 
 
 def _is_remarks_in(found: re.Match[str]) -> bool:
@@ -114,10 +114,10 @@ def _is_remarks_in(found: re.Match[str]) -> bool:
     is_finite = found["auxiliary"] is not None or verb not in phrasing_english.base_verbs()
     if verb not in phrasing_english.verbs() or not is_finite:
         return False
-    return verb not in _stated() and _COMPLETED.match(verb + found["rest"]) is None
+    return verb not in _fact_verbs() and _COMPLETED.match(verb + found["rest"]) is None
 
 
 @cache
-def _stated() -> frozenset[str]:
+def _fact_verbs() -> frozenset[str]:
     """Return the verbs that state what a brief may have."""
     return frozenset(_STATES.split())

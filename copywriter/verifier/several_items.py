@@ -86,11 +86,11 @@ def of_several_items(reading: CopyReading) -> Sequence[Violation]:
     """
     if reading.brief.kind != "newsletter" or len(reading.brief.items) < 2:
         return ()
-    found = dict.fromkeys(_misplaced(reading))
+    found = dict.fromkeys(_misplaced_values(reading))
     return [Violation(rule="attribution", words=one) for one in found]
 
 
-def _misplaced(reading: CopyReading) -> Iterator[str]:
+def _misplaced_values(reading: CopyReading) -> Iterator[str]:
     owners = _owners(reading.brief)
     everything = frozenset(frozenset({place}) for place in range(len(reading.brief.items)))
     before = everything  # what the last sentence with titles names

@@ -18,7 +18,7 @@ from gateway.placements.lists import PlacementLists
 from tests.film_briefs import film_brief
 
 
-def test_who_does_not_get_a_turn_in_time_costs_the_writer_nothing(tmp_path: Path) -> None:
+def test_a_call_without_a_turn_costs_the_writer_nothing(tmp_path: Path) -> None:
     """A slow writer would work on calls that nobody waits for any more, before the new ones."""
     is_asked, may_end = threading.Event(), threading.Event()
     asked: list[Brief] = []
