@@ -1,4 +1,4 @@
-"""The memory of each rank that trains an encoder, with all weights on each or a part of them.
+"""The memory of each rank that trains an encoder, with all weights or a part of them.
 
 `python -m bench encoder_memory` starts each rank as `python -m bench.speed.encoder_ranks`. Memory
 is the most that a rank had in its third step, without what it had before it loaded the encoder:

@@ -1,4 +1,6 @@
-"""One rank of several that train an encoder, as `python -m tests.component.encoder_rank FOLDER`.
+"""One rank of a test: it takes steps with encoders, one after the other.
+
+    python -m tests.component.encoder_rank TASKS.json
 
 With one rank, `main` does the same in the process of the test.
 """

@@ -1,4 +1,4 @@
-"""Ranks that each hold a part of an encoder's weights learn what one with all of them learns."""
+"""Ranks that divide the weights of an encoder learn what one with all of them learns."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def run(num_ranks: int, tasks: list[EncoderTask], folder: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def steps(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder of each way to take four steps, with a BERT and a Qwen."""
     folder = tmp_path_factory.mktemp("divided")
     tiny, qwen = write_tiny_encoder(folder / "tiny"), write_decoder(folder / "qwen2")
@@ -91,9 +91,9 @@ def with_influence(state: dict[str, Tensor]) -> dict[str, Tensor]:
     "name",
     ["bert-divided", "qwen-smallest", "bert-taken-over-by-two", "bert-taken-over-by-one"],
 )
-def test_two_ranks_learn_the_weights_of_one(trained: Path, name: str) -> None:
+def test_two_ranks_learn_the_weights_of_one(steps: Path, name: str) -> None:
     kind = name.partition("-")[0]
-    found, expected = (load_file(trained / one / AFTER) for one in (name, f"{kind}-one"))
+    found, expected = (load_file(steps / one / AFTER) for one in (name, f"{kind}-one"))
     assert found.keys() == expected.keys()
     assert any("exp_avg" in tensor for tensor in expected)
     for weight, tensor in with_influence(expected).items():
@@ -101,8 +101,8 @@ def test_two_ranks_learn_the_weights_of_one(trained: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize(("name", "least"), [("bert-divided", 0.9999), ("bert-half", 0.98)])
-def test_the_first_rank_gets_the_whole_encoder(trained: Path, name: str, least: float) -> None:
-    found, expected = (load_file(trained / one / SERVED) for one in (name, "bert-one"))
+def test_the_first_rank_gets_the_whole_encoder(steps: Path, name: str, least: float) -> None:
+    found, expected = (load_file(steps / one / SERVED) for one in (name, "bert-one"))
     for vectors, wanted in expected.items():
         alike = torch.nn.functional.cosine_similarity(found[vectors], wanted)
         assert alike.min() > least

@@ -40,14 +40,14 @@ class CompiledLayers:
             return
         # the compiler looks at every input's gradient while it traces
         warnings.filterwarnings("ignore", message="The .grad attribute of a Tensor that is not a")
-        self._layers.wrap(lambda forward: _compiled(forward, options))
+        self._layers.wrap(lambda forward: _compile(forward, options))
 
     def end(self) -> None:
         """Undo what `begin` did."""
         self._layers.unwrap()
 
 
-def _compiled(forward: Forward, options: dict[str, Any]) -> Forward:
+def _compile(forward: Forward, options: dict[str, Any]) -> Forward:
     made: Forward = torch.compile(forward, **options)
     return made
 

@@ -64,18 +64,18 @@ class TrainedEncoder:
 
         Every rank calls it with the same texts, and then `gradients`.
         """
-        with self._watched():
+        with self._lost_ranks():
             return self._in_parts.encode(texts)
 
     def gradients(self) -> list[Tensor]:
         """Return the gradients that have to be summed over ranks, in a fixed order."""
-        with self._watched():
+        with self._lost_ranks():
             self._in_parts.hand_on()
         return self.weights.gradients()
 
     def step(self, *, lr: float) -> None:
         """Change the weights by their gradients, which are cleared."""
-        with self._watched():
+        with self._lost_ranks():
             self._in_parts.hand_on()
             self.weights.step(lr=lr)
 
@@ -90,7 +90,7 @@ class TrainedEncoder:
         most = max(distributed.from_all(len(texts)))
         parts = [texts[first : first + BATCH_TEXTS] for first in range(0, most, BATCH_TEXTS)]
         # what inference mode computes cannot be gathered and freed
-        with torch.no_grad(), self._watched():
+        with torch.no_grad(), self._lost_ranks():
             return torch.cat([self._encode_part(part or [""])[: len(part)] for part in parts])
 
     def finish(self) -> TextEncoder:
@@ -106,7 +106,7 @@ class TrainedEncoder:
             return encoder
         self.weights.forget_moments()
         whole = load_encoder(encoder.config, device=encoder.device)
-        with self._watched():
+        with self._lost_ranks():
             for name in self.weights.names():
                 whole.network.get_parameter(name).data.copy_(self.weights.whole(name))
         whole.settle()
@@ -126,6 +126,6 @@ class TrainedEncoder:
         with computed_in(dtype, self._device):
             return self._encoder.encode_for_gradients(texts)
 
-    def _watched(self) -> AbstractContextManager[None]:
+    def _lost_ranks(self) -> AbstractContextManager[None]:
         """Raise LostRank when an exchange of divided weights fails."""
         return distributed.exchange(self._limit_s) if self._is_divided else nullcontext()
