@@ -81,8 +81,8 @@ class EncoderMemoryConfig:
     # with `encoder.train = "full"`, each of several ranks holds a part of the weights, their
     # gradients and the optimiser (FSDP2); off, because ranks then wait for each other in each layer
     divide_weights: bool = False
-    # layers are compiled, on a GPU with CUDA graphs; off, because compiling takes longer than a
-    # small training
+    # layers are compiled, on a GPU with CUDA graphs; off, because compiling takes time at the
+    # start of every training
     compile_layers: bool = False
 
 
