@@ -281,7 +281,7 @@ def test_gradients_reach_the_adapter_from_limited_texts(frozen: Path, config: Tr
     def step_facts() -> ItemFacts:
         return learner.facts(torch.arange(NUM_ITEMS), lambda: torch.arange(20), seed=3)
 
-    facts, again = step_facts(), step_facts()
+    again, facts = step_facts(), step_facts()  # gradients go through the newest
     weights_NT = torch.randn(facts.texts_NT.shape, generator=torch.Generator().manual_seed(0))
     (facts.texts_NT * weights_NT).sum().backward()  # type: ignore[no-untyped-call]
     assert any(gradient.abs().sum() > 0 for gradient in learner.gradients())
