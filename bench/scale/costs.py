@@ -26,7 +26,10 @@ class Size:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
-    """One measured value at a size, and the peak memory of the process that had it."""
+    """One measured value at a size, and the peak memory of the process that had it.
+
+    Parts of another value are rows of the table and are not drawn.
+    """
 
     size: Size
     what: str
@@ -34,6 +37,7 @@ class Cost:
     unit: str
     peak_gib: float | None = None
     note: str = ""
+    is_drawn: bool = True
 
 
 def peak_gib() -> float:
@@ -68,17 +72,18 @@ def draw(costs: Sequence[Cost], path: Path, *, title: str) -> None:
     """
     from matplotlib.figure import Figure
 
-    units = tuple(dict.fromkeys(cost.unit for cost in costs))
+    drawn = [cost for cost in costs if cost.is_drawn]
+    units = tuple(dict.fromkeys(cost.unit for cost in drawn))
     picture = Figure(figsize=(6.5 * len(units), 5.5), layout="constrained")
     for axes, unit in zip(picture.subplots(1, len(units), squeeze=False)[0], units, strict=True):
-        chosen = [cost for cost in costs if cost.unit == unit]
+        chosen = [cost for cost in drawn if cost.unit == unit]
         over_events = len({cost.size.num_items for cost in chosen}) == 1
         for label, line in _lines(chosen, over_events=over_events).items():
             axes.plot([x for x, _ in line], [y for _, y in line], "o-", label=label)
         xlabel = "events" if over_events else "items"
         axes.set(title=title, xlabel=xlabel, ylabel=unit, xscale="log", yscale="log")
         axes.grid(alpha=0.3)
-        axes.legend(fontsize=7)
+        axes.legend(fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.2))
     picture.savefig(path, dpi=110, metadata={"Software": None})
 
 

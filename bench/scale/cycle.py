@@ -90,7 +90,8 @@ def costs_of(size: Size, num_new: int, cycle: Cycle) -> list[Cost]:
         note = f"{stage.wall_s:.1f} s of the clock"
         if stage.name == "train":
             note += f": {cycle.phases}"
-        costs.append(cost(stage.name, stage.cpu_s, "processor s", note))
+        stage_cost = cost(stage.name, stage.cpu_s, "processor s", note)
+        costs.append(replace(stage_cost, is_drawn=False))
     return [
         *costs,
         cost("memory of the worker", highest.worker_gib, "GiB", f"peak, in {highest.name}"),
