@@ -124,7 +124,8 @@ class Step:
         leaves = [table_XE, *([terms.leaf_YW] if terms is not None else [])]
         rows_gradients = leaf_gradients(leaves)
         gradients = [*rows_gradients, *trainee.optimizer.gradients()]
-        wishes_2 = total.new_tensor([self._is_preempted(), self._is_due()])
+        wishes_2 = torch.zeros(2, device=self._device)
+        wishes_2[0], wishes_2[1] = float(self._is_preempted()), float(self._is_due())
         self._add_up([*gradients, *trainee.source.gradients(), total, wishes_2])
         clip_grad_norm_([*leaves, *trainee.model.parameters()], MAX_GRADIENT_NORM)
         trainee.optimizer.step(lr=lr)
@@ -132,7 +133,7 @@ class Step:
         if self._terms is not None and terms is not None:
             self._terms.step(terms, lr=TERMS_LR_SHARE * lr)
         trainee.source.step(lr=lr)
-        must_end, is_due = wishes_2.tolist()
+        must_end, is_due = wishes_2.cpu().tolist()
         return Stepped(loss=float(total), must_end=must_end > 0, is_due=is_due > 0)
 
     def settle(self) -> None:
