@@ -62,10 +62,10 @@ class RecommendationBody:
         list[str | int | HistoryElementBody] | None,
         Field(
             max_length=MAX_LISTED,
-            description="What the visitor did in this session, newest last; it follows the stored "
-            "history. A string is looked up as an id, then as an exact title, and is read as free "
-            "text otherwise; a whole number is an id. An empty list is a visitor without a "
-            "history.",
+            description="What the visitor did during this visit, newest last; it follows the "
+            "stored history. A string is looked up as an id, then as an exact title, and is read "
+            "as free text otherwise; a whole number is an id. An empty list is a visitor without "
+            "a history.",
             examples=[["50", {"id": "181", "type": "view"}]],
         ),
     ] = None

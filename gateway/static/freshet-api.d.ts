@@ -1516,7 +1516,7 @@ export interface RecommendationBody {
    */
   session_id?: string | number | null;
   /**
-   * What the visitor did in this session, newest last; it follows the stored history. A string is
+   * What the visitor did during this visit, newest last; it follows the stored history. A string is
    * looked up as an id, then as an exact title, and is read as free text otherwise; a whole number
    * is an id. An empty list is a visitor without a history.
    */
