@@ -45,11 +45,8 @@ class SeveralProcesses:
         """Return how many events the page of metrics counts as accepted."""
         page = httpx.get(f"{self.url}/metrics", timeout=LIMIT_S).text
         beginning = 'freshet_records_total{kind="event",outcome="accepted"} '
-        return next(
-            float(line.removeprefix(beginning))
-            for line in page.splitlines()
-            if line.startswith(beginning)
-        )
+        lines = [line for line in page.splitlines() if line.startswith(beginning)]
+        return sum(float(line.removeprefix(beginning)) for line in lines)
 
     def send(self) -> None:
         """Send events of ann, each in a call of its own."""
