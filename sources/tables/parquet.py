@@ -53,11 +53,12 @@ def _chunks(
 ) -> Iterator[Chunk]:
     first_line = 1
     try:
-        table = pq.ParquetFile(content)
+        # No threads: one of Arrow's that let go of a Python file while Python ends would abort it.
+        table = pq.ParquetFile(content, pre_buffer=False)
         expect_header(path, table.schema_arrow.names, list(roles.values()))
         _expect_types(path, table.schema_arrow, roles)
         columns = sorted(set(roles.values()))
-        for batch in table.iter_batches(chunk_rows, columns=columns):
+        for batch in table.iter_batches(chunk_rows, columns=columns, use_threads=False):
             for role in _IDS & roles.keys():
                 _expect_words(path, roles[role], batch.column(roles[role]))
             whole_at_N = whole_numbers(batch.column(roles["at"])) if "at" in roles else None

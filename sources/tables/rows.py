@@ -85,7 +85,8 @@ def _find_rows(
 
 def _parquet_rows(blocks: Blocks) -> Iterator[tuple[pa.RecordBatch, int]]:
     with blocks.open_whole() as content:
-        for batch in pq.ParquetFile(content).iter_batches():
+        table = pq.ParquetFile(content, pre_buffer=False)
+        for batch in table.iter_batches(use_threads=False):
             yield from ((batch, row) for row in range(batch.num_rows))
 
 

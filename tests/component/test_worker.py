@@ -75,7 +75,7 @@ def test_a_default_set_by_hand_is_noticed_by_polling(shelf: Services) -> None:
     with working(shelf):
         until(lambda: lease_row.holder(shelf.ledger) is not None)
         shelf.server.set_live(1)
-        until(lambda: holds.current(shelf.ledger) is not None, limit_s=2.0)
+        until(lambda: holds.current(shelf.ledger) is not None, limit_s=30.0)
     assert (switches.serving(shelf.ledger).live, shelf.server.live()) == (1, 1)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
@@ -161,3 +163,32 @@ def test_a_nan_rating_is_no_rating(tmp_path: Path) -> None:
     source = read_table(tmp_path, rated, r=pa.array([4.0, np.nan, np.inf]))
     assert [raw.get("rating") for raw in source.events] == [4.0, None]
     assert rejects(source) == [(3, "r: expected a number")]
+
+
+_COUNT_THREADS = """
+import sys
+import threading
+from pathlib import Path
+
+import psutil
+
+from sources.formats import open_source
+from sources.tables.columns import Columns
+
+
+def num_of_libraries():
+    return psutil.Process().num_threads() - threading.active_count()
+
+
+before = num_of_libraries()
+source = open_source(Path(sys.argv[1]), Columns(user="u", item="i", at="t"))
+assert len(list(source.events)) == 2
+assert [reject.line for reject, _ in source.read_rejects(source.rejects)] == [2]
+assert num_of_libraries() == before, "threads that outlive the reading"
+"""
+
+
+def test_no_thread_outlives_the_reading(tmp_path: Path) -> None:
+    """A thread of Arrow that held the file when Python ended aborted a finished `ingest`."""
+    read_table(tmp_path, i=pa.array(["x", None, "z"]))
+    subprocess.run([sys.executable, "-c", _COUNT_THREADS, str(tmp_path)], check=True)
