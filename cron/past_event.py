@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import NamedTuple
 
 from cron.epoch import micros, moment
@@ -39,6 +40,15 @@ class PastEvent(NamedTuple):
             at=moment(self.at_us),
             rating=self.rating,
         )
+
+
+class KeptPast(tuple[PastEvent, ...]):
+    """A user's newest events, newest last, which a store returns again while nothing changes."""
+
+    @cached_property
+    def made(self) -> dict[object, object]:
+        """What readers made of these events, by keys of their own; it lasts as long as they do."""
+        return {}
 
 
 def event_row(event: Event) -> EventRow:

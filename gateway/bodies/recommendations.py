@@ -188,7 +188,7 @@ Moved = Annotated[
 ]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class RankedItem:
     """A recommended item."""
 

@@ -26,7 +26,7 @@ from gateway.http.problems import json_response
 from gateway.http.query import refuse_unknown_parameters
 from gateway.model.answers import NoAnswer
 from gateway.model.inference import Inference
-from gateway.model.questions import TopItemsQuestion, encode_filter
+from gateway.model.questions import NO_HISTORY, TopItemsQuestion, encode_filter
 from gateway.openapi import answer, object_body, refusals
 from gateway.placements.errors import PlacementInSettings, UnknownPlacement
 from gateway.placements.named import NamedPlacements
@@ -169,7 +169,11 @@ async def _unknown_attributes(inference: Inference, names: Iterable[str]) -> lis
     warnings: list[str] = []
     for name in sorted(names):
         question = TopItemsQuestion(
-            user_seq=(), k=1, exclude_seen=True, exclude=(), filter=encode_filter({name: ""})
+            user_seq=NO_HISTORY,
+            k=1,
+            exclude_seen=True,
+            exclude=(),
+            filter=encode_filter({name: ""}),
         )
         try:
             found = await inference.recommend(question)

@@ -18,6 +18,7 @@ from recommender.requests.list_policy import PolicyName
 from recommender.requests.wire import Element
 
 FilterJson = msgspec.Raw | None  # None for no filter
+NO_HISTORY = msgspec.Raw(b"[]")
 
 
 class QuestionElement(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
@@ -108,7 +109,7 @@ class TopItemsQuestion(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
     which `alternatives` there are to each.
     """
 
-    user_seq: Sequence[QuestionElement | str]
+    user_seq: msgspec.Raw  # by `history_json`
     k: int
     exclude_seen: bool
     exclude: Sequence[str]
@@ -177,7 +178,16 @@ def stored_elements(past: Iterable[PastEvent]) -> list[QuestionElement]:
     ]
 
 
-def session_element(element: Element) -> QuestionElement | str:
+def history_json(stored: bytes, session: Sequence[Element]) -> msgspec.Raw:
+    """Return a history as JSON: the encoded `stored_elements`, then what the client sent."""
+    if not session:
+        return msgspec.Raw(stored)
+    sent = msgspec.json.encode([_session_element(one) for one in session])
+    between = b"" if stored == b"[]" else b","
+    return msgspec.Raw(stored[:-1] + between + sent[1:])
+
+
+def _session_element(element: Element) -> QuestionElement | str:
     """Return an element that the client sent as an element of a question."""
     name = element.name
     if name.kind == "any":

@@ -10,9 +10,9 @@ import asyncio
 from gateway.bodies.refusal import Refusal
 from gateway.model.answers import NoAnswer, Ranked
 from gateway.model.inference import Inference
-from gateway.model.questions import TopItemsQuestion
+from gateway.model.questions import NO_HISTORY, TopItemsQuestion
 
-_QUESTION = TopItemsQuestion(user_seq=(), k=1, exclude_seen=True, exclude=())
+_QUESTION = TopItemsQuestion(user_seq=NO_HISTORY, k=1, exclude_seen=True, exclude=())
 
 
 class Readiness:

@@ -26,6 +26,7 @@ from gateway.bodies.recommendations import (
 from gateway.bodies.refusal import Refusal
 from gateway.errors import BadQuery
 from gateway.model.answers import ListPropensities, NoAnswer, Ranked, TooLarge
+from gateway.model.asked_history import asked_history
 from gateway.model.drawn_hidden import DrawnHidden
 from gateway.model.fact_reasons import named_in_facts, without_hidden
 from gateway.model.fallback import Fallback
@@ -35,8 +36,7 @@ from gateway.model.questions import (
     QuestionElement,
     TopItemsQuestion,
     encode_filter,
-    session_element,
-    stored_elements,
+    history_json,
 )
 from gateway.model.recommendation_request import RecommendationRequest
 from gateway.model.shadow import Shadow
@@ -129,9 +129,8 @@ class Recommendations:
         while True:
             answer = await self._ask(question, request.version, deadline)
             if isinstance(answer, Refusal):
-                return _refuse_in_words_of_the_client(
-                    answer, num_stored=len(question.user_seq) - len(request.history)
-                )
+                num_stored = min(len(events), self._max_history)
+                return _refuse_in_words_of_the_client(answer, num_stored=num_stored)
             num_asked += 1
             ids = [item.id for item in answer.items]
             every = await hidden_items(self._histories, [*ids, *named_in_facts(answer.items)])
@@ -194,14 +193,14 @@ class Recommendations:
         self, request: RecommendationRequest, events: Sequence[PastEvent]
     ) -> TopItemsQuestion:
         """Return the question. What the model reads as history counts as seen there too."""
-        read, unread = events[-self._max_history :], events[: -self._max_history]
-        seen = {event.item_id for event in unread} if request.exclude_seen else set()
+        past = asked_history(events, max_history=self._max_history)
+        seen = past.unread if request.exclude_seen else frozenset[str]()
         context = None
         if request.context is not None:
             at = request.at or datetime.now(UTC)
             context = QuestionElement(id=request.context, at=at.timestamp())
         return TopItemsQuestion(
-            user_seq=[*stored_elements(read), *map(session_element, request.history)],
+            user_seq=history_json(past.elements, request.history),
             k=request.k,
             exclude_seen=request.exclude_seen,
             exclude=sorted(seen.union(request.exclude)),

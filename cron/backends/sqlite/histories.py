@@ -17,9 +17,10 @@ from zlib import crc32
 import msgspec
 
 from cron.backends.sqlite.history_rows import SCHEMA, HistoryRows, delete, prune
+from cron.backends.sqlite.kept_pasts import KeptPasts
 from cron.epoch import micros, moment
 from cron.local.sqlite_file import SqliteFile
-from cron.past_event import EventRow, PastEvent, event_row
+from cron.past_event import EventRow, KeptPast, PastEvent, event_row
 from cron.ports import START, Cursor
 from cron.user_keys import hash_without_key
 from recommender.records.events import Event, Item, Record
@@ -69,6 +70,7 @@ FROM (SELECT at_us, event_id, item_id, type, rating FROM history WHERE user_id =
       UNION ALL SELECT at_us, event_id, item_id, type, rating FROM fresh WHERE user_id = ?1
       UNION ALL SELECT at_us, event_id, item_id, type, rating FROM events WHERE user_id = ?1)
 """
+_VERSION = "PRAGMA data_version"
 _HIDDEN_AMONG = """
 SELECT json_group_array(item_id) FROM items
 WHERE hidden AND item_id IN (SELECT value FROM json_each(?))
@@ -99,6 +101,7 @@ class SqliteHistories:
             write_wait_s=WRITE_WAIT_S,
         )
         self._rows = HistoryRows()
+        self._kept = KeptPasts()
 
     def append(self, records: Sequence[Record], *, cursor: Cursor | None = None) -> None:
         """Add records and move the follower's cursor in one transaction."""
@@ -132,8 +135,18 @@ class SqliteHistories:
 
     def past_at_once(self, user_id: str, n: int) -> tuple[PastEvent, ...] | None:
         """Return what `past` returns, or None where a thread must ask."""
+        version = self._file.read_at_once(_VERSION, ())
+        if version is None:
+            return None
+        kept = self._kept.find(user_id, n, version=version[0])
+        if kept is not None:
+            return kept
         row = self._file.read_at_once(_PAST, (user_id,))
-        return None if row is None else _newest(str(row[0]), n)
+        if row is None:
+            return None
+        past = KeptPast(_newest(str(row[0]), n))
+        self._kept.keep(user_id, n, past, version=version[0])
+        return past
 
     def forget(self, user_id: str, *, at: datetime) -> datetime:
         """Delete everything about a user; return, and store, up to when their events stay out."""

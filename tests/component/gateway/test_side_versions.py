@@ -14,11 +14,11 @@ from cron.urls.torchserve import parse
 from gateway.bodies.refusal import Refusal
 from gateway.model.inference import Inference
 from gateway.model.live_release import LiveRelease
-from gateway.model.questions import TopItemsQuestion
+from gateway.model.questions import NO_HISTORY, TopItemsQuestion
 from tests.component import story
 from tests.component.gateway_process import StandIn
 
-QUESTION = TopItemsQuestion(user_seq=(), k=1, exclude_seen=True, exclude=())
+QUESTION = TopItemsQuestion(user_seq=NO_HISTORY, k=1, exclude_seen=True, exclude=())
 LIVE, SIDE = 3, 2  # of the story
 TIMEOUT_S = 1.0
 
