@@ -3,6 +3,9 @@
 TorchServe is asked the questions that the gateway asks it for these users, so the ratio is what the
 gateway costs: for plain lists, and for lists of a placement with rules and reasons. They take
 turns, since other work on a machine changes from minute to minute.
+
+The gateway keeps histories that it read until an event comes, and here the same users ask again and
+again. So plain lists are measured with events too, between which few users ask twice.
 """
 
 from __future__ import annotations
@@ -10,28 +13,32 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
 from statistics import median
 
 import httpx
+import msgspec
 
 from bench.report.rows import BenchMetric
 from bench.speed.generator import HttpRequest, Measured, generator_name, measure
+from bench.speed.load import load
 from cron.settings.tree import Settings
 from cron.user_keys import hash_without_key
 from cron.wiring import open_histories
+from gateway.model.asked_history import asked_history
 from gateway.model.questions import (
     BoostQuestion,
-    QuestionElement,
     RulesQuestion,
     TopItemsQuestion,
-    stored_elements,
+    history_json,
 )
 
 CONNECTIONS = (8, 64)
 ROUNDS = 3
 NUM_USERS, K = 200, 10
 NUM_SENDERS, NUM_ITEMS, EVENTS_A_BATCH = 5_000, 1_682, 100
+EVENTS_A_SECOND = 50
 PLACEMENT = "bench"
 MODEL = "TorchServe"  # in the rows
 BOOSTS = (
@@ -48,6 +55,7 @@ class _Load:
     name: str
     questions: Sequence[HttpRequest]
     calls: Sequence[HttpRequest]
+    events_a_second: int = 0  # of others, sent to the gateway meanwhile
 
 
 def gateway_serving(
@@ -59,33 +67,43 @@ def gateway_serving(
     """
     histories_of_users = _histories(histories)
     metrics: list[BenchMetric] = []
-    for load, connections in itertools.product(_loads(histories_of_users), CONNECTIONS):
+    for one, connections in itertools.product(_loads(histories_of_users), CONNECTIONS):
         found: dict[str, list[Measured]] = {MODEL: [], **{name: [] for name in gateway_ports}}
         for _, name in itertools.product(range(ROUNDS), found):
             port = gateway_ports.get(name, inference_port)
-            requests = load.calls if name in gateway_ports else load.questions
-            length_s = seconds / ROUNDS
-            found[name].append(measure(port, requests, connections=connections, seconds=length_s))
-        metrics += _compare(load.name, found, connections)
+            requests = one.calls if name in gateway_ports else one.questions
+            num_events = one.events_a_second if name in gateway_ports else 0
+            with _arriving_events(port, a_second=num_events):
+                found[name].append(
+                    measure(port, requests, connections=connections, seconds=seconds / ROUNDS)
+                )
+        metrics += _compare(one.name, found, connections)
     for name, port in gateway_ports.items():
         for connections, num in itertools.product(CONNECTIONS, (1, EVENTS_A_BATCH)):
-            one = measure(port, _events(num), connections=connections, seconds=seconds)
-            metrics += _rows_of_events(one, name, num, connections)
+            sent = measure(port, _events(num), connections=connections, seconds=seconds)
+            metrics += _rows_of_events(sent, name, num, connections)
     return metrics
 
 
-def _histories(url: str) -> Mapping[str, Sequence[QuestionElement]]:
+def _histories(url: str) -> Mapping[str, msgspec.Raw]:
     """Return the histories of some users of MovieLens, as questions have them."""
     max_history = Settings().train.model.max_history
     store = open_histories(url, hash_without_key)
-    found: dict[str, Sequence[QuestionElement]] = {}
+    found: dict[str, msgspec.Raw] = {}
     for number in range(1, 10 * NUM_USERS + 1):
         past = store.past(str(number), max_history)
         if past:
-            found[str(number)] = stored_elements(past)
+            found[str(number)] = history_json(asked_history(past, max_history=max_history).elements)
         if len(found) == NUM_USERS:
             break
     return found
+
+
+def _arriving_events(port: int, *, a_second: int) -> AbstractContextManager[object]:
+    """Send single events to a gateway; none of them is of a user who is asked for."""
+    if not a_second:
+        return nullcontext()
+    return load(port, "/v1/events", _event, connections=1, pause_s=1 / a_second)
 
 
 def put_placement(port: int) -> None:
@@ -102,16 +120,22 @@ def put_placement(port: int) -> None:
     httpx.put(url, json=placement, timeout=10).raise_for_status()
 
 
-def _loads(histories: Mapping[str, Sequence[QuestionElement]]) -> list[_Load]:
+def _loads(histories: Mapping[str, msgspec.Raw]) -> list[_Load]:
     """Return the questions and the calls for plain lists, and for lists with rules and reasons."""
+    plain = _Load(
+        name=f"top-{K} of {NUM_USERS} users",
+        questions=[
+            _question(TopItemsQuestion(user_seq=past, k=K, exclude_seen=True, exclude=()))
+            for past in histories.values()
+        ],
+        calls=[HttpRequest(path=f"/v1/recommendations/{user_id}") for user_id in histories],
+    )
     return [
-        _Load(
-            name=f"top-{K} of {NUM_USERS} users",
-            questions=[
-                _question(TopItemsQuestion(user_seq=past, k=K, exclude_seen=True, exclude=()))
-                for past in histories.values()
-            ],
-            calls=[HttpRequest(path=f"/v1/recommendations/{user_id}") for user_id in histories],
+        plain,
+        replace(
+            plain,
+            name=f"{plain.name} with {EVENTS_A_SECOND} events/s",
+            events_a_second=EVENTS_A_SECOND,
         ),
         _Load(
             name=f"top-{K} with rules and reasons",

@@ -178,7 +178,7 @@ def stored_elements(past: Iterable[PastEvent]) -> list[QuestionElement]:
     ]
 
 
-def history_json(stored: bytes, session: Sequence[Element]) -> msgspec.Raw:
+def history_json(stored: bytes, session: Sequence[Element] = ()) -> msgspec.Raw:
     """Return a history as JSON: the encoded `stored_elements`, then what the client sent."""
     if not session:
         return msgspec.Raw(stored)

@@ -17,7 +17,7 @@ from zlib import crc32
 import msgspec
 
 from cron.backends.sqlite.history_rows import SCHEMA, HistoryRows, delete, prune
-from cron.backends.sqlite.kept_pasts import KeptPasts
+from cron.backends.sqlite.kept_reads import KeptReads
 from cron.epoch import micros, moment
 from cron.local.sqlite_file import SqliteFile
 from cron.past_event import EventRow, KeptPast, PastEvent, event_row
@@ -101,7 +101,7 @@ class SqliteHistories:
             write_wait_s=WRITE_WAIT_S,
         )
         self._rows = HistoryRows()
-        self._kept = KeptPasts()
+        self._kept = KeptReads()
 
     def append(self, records: Sequence[Record], *, cursor: Cursor | None = None) -> None:
         """Add records and move the follower's cursor in one transaction."""
@@ -138,14 +138,14 @@ class SqliteHistories:
         version = self._file.read_at_once(_VERSION, ())
         if version is None:
             return None
-        kept = self._kept.find(user_id, n, version=version[0])
+        kept = self._kept.past(user_id, n, version=version[0])
         if kept is not None:
             return kept
         row = self._file.read_at_once(_PAST, (user_id,))
         if row is None:
             return None
         past = KeptPast(_newest(str(row[0]), n))
-        self._kept.keep(user_id, n, past, version=version[0])
+        self._kept.keep_past(user_id, n, past, version=version[0])
         return past
 
     def forget(self, user_id: str, *, at: datetime) -> datetime:
@@ -188,8 +188,18 @@ class SqliteHistories:
 
     def hidden_at_once(self, item_ids: Sequence[str]) -> frozenset[str] | None:
         """Return what `hidden_among` returns, or None where a thread must ask."""
+        version = self._file.read_at_once(_VERSION, ())
+        if version is None:
+            return None
+        kept = self._kept.hidden(item_ids, version=version[0])
+        if kept is not None:
+            return kept
         row = self._file.read_at_once(_HIDDEN_AMONG, (json.dumps(item_ids),))
-        return None if row is None else _IDS.decode(str(row[0]))
+        if row is None:
+            return None
+        hidden = _IDS.decode(str(row[0]))
+        self._kept.keep_hidden(item_ids, hidden, version=version[0])
+        return hidden
 
     def cursor(self) -> Cursor:
         """Return the follower's place in the log."""
