@@ -47,6 +47,6 @@ def test_what_was_made_of_a_kept_history_is_kept_with_it() -> None:
 @pytest.mark.parametrize("num_stored", [0, 2])
 def test_a_session_comes_after_the_stored_history(num_stored: int) -> None:
     stored = asked_history(EVENTS[:num_stored], max_history=10).elements
-    assert json.loads(history_json(stored)) == ELEMENTS[:num_stored]
-    sent = json.loads(history_json(stored, [CLICKED, CLICKED]))
+    assert json.loads(bytes(history_json(stored))) == ELEMENTS[:num_stored]
+    sent = json.loads(bytes(history_json(stored, [CLICKED, CLICKED])))
     assert sent == [*ELEMENTS[:num_stored], *[{"id": "9", "type": "click"}] * 2]
