@@ -261,6 +261,8 @@ def read_manifest(folder: Path) -> BundleManifest:
             )
         if "picture_encoder" in raw:
             raw["picture_encoder"] = PictureEncoderConfig(**raw["picture_encoder"])
+        for slot in raw.get("slots", ()):
+            slot.pop("starts_open", None)  # older bundles have it; their weights have the gate
         raw["slots"] = tuple(Slot(**slot) for slot in raw.get("slots", ()))
         raw["relations"] = tuple(raw.get("relations", ()))
         raw["rating_scale"] = (

@@ -119,7 +119,6 @@ class Slot:
 
     name: str
     width: int  # of its vectors
-    starts_open: bool = False  # the gate is 1 at first
     scales: bool = False  # each item's vector of facts has unit variance
     hops: int = 0
 

@@ -31,8 +31,8 @@ from trainer.data.fact_terms import read_terms
 SIZES = (Size(num_items=2_000), Size(num_items=100_000))
 QUICK_SIZES = (Size(num_items=2_000),)
 RAW_WIDTH = 512  # of CLIP ViT-B/32's vectors
-PICTURE = Slot(name="picture", width=FusionConfig().width, starts_open=True)
-OF_FACTS = Slot(name=FACTS, width=FactsConfig().width, starts_open=True, scales=True)
+PICTURE = Slot(name="picture", width=FusionConfig().width)
+OF_FACTS = Slot(name=FACTS, width=FactsConfig().width, scales=True)
 SLOTS: Mapping[str, Sequence[Slot]] = {
     "texts and ids": (),
     "with pictures": (PICTURE,),

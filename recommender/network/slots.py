@@ -16,17 +16,17 @@ LEAST_VARIANCE = 0.01  # not searched
 class SlotAdapter(nn.Module):
     """A small adapter and a gate. Nothing here has a bias, so zeros, for no vector, add nothing.
 
-    The gate of a slot that starts open is one, and of others zero. A gate at zero opens by what the
-    histories say of the items. Where texts say nothing, they say nothing either, and it stayed
-    closed, of facts and of pictures (docs/log.md). `hop` is how much of the facts of entities is
-    added to them.
+    The gate is zero at first: training begins with the network of texts and ids. It opens by what
+    the histories say of the items. Where texts say nothing, they say nothing either, so gates learn
+    faster than other weights (`trainer.learning.optimizer`). `hop` is how much of the facts of
+    entities is added to them.
     """
 
     def __init__(self, slot: Slot, dim: int) -> None:
         super().__init__()
         self.width = slot.width
         self.adapter = nn.Linear(slot.width, dim, bias=False)
-        self.gate = nn.Parameter(torch.tensor(float(slot.starts_open)))
+        self.gate = nn.Parameter(torch.zeros(()))
         # the popularity expected from the modality, which a new item gets
         self.expected_log_count = nn.Linear(slot.width, 1, bias=False)
         nn.init.zeros_(self.expected_log_count.weight)

@@ -2,8 +2,7 @@
 
 A full retrain decides which slots there are: the modalities of the settings that some item has,
 those of which another system made the vectors (`trainer.data.vector_files`), and
-the facts. Their gates start open, because those at zero stay there where texts say nothing
-(docs/log.md). Updates and runs for new items keep them, and read new and changed vectors and facts.
+the facts. Updates and runs for new items keep them, and read new and changed vectors and facts.
 
 A modality with an encoder of its own is a row of `_MODALITIES`: a function from a bundle to its raw
 vectors.
@@ -128,10 +127,7 @@ def _new_slots(bundle: Bundle, config: TrainConfig) -> Bundle:
         whitenings[name] = fit_whitening(some_XR, width)
         whitened_NV = torch.zeros(len(raw.has_N), width, dtype=bundle.texts_NT.dtype)
         vectors.append(_whiten(whitened_NV, raw, rows_X, whitenings[name]))
-    slots = [
-        Slot(name=name, width=one.shape[1], starts_open=True)
-        for name, one in zip(found, vectors, strict=True)
-    ]
+    slots = [Slot(name=name, width=one.shape[1]) for name, one in zip(found, vectors, strict=True)]
     slots += _facts_slot(bundle, config)
     if not slots:
         return bundle
@@ -166,7 +162,6 @@ def _facts_slot(bundle: Bundle, config: TrainConfig) -> list[Slot]:
         Slot(
             name=FACTS,
             width=config.facts.width,
-            starts_open=True,
             scales=True,
             hops=int(kind == "hop"),
         )

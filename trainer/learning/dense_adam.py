@@ -36,8 +36,13 @@ class DenseAdam:
         self._num_steps = dict.fromkeys(weights, 0)
 
     @torch.no_grad()
-    def step(self, gradients: list[Tensor], *, lr: float) -> None:
-        """Change all weights by their gradients, which are in the same order."""
+    def step(
+        self, gradients: list[Tensor], *, lr: float, rates: Mapping[str, float] | None = None
+    ) -> None:
+        """Change all weights by their gradients, which are in the same order.
+
+        `rates` are factors of `lr` by weight, for those with a rate of their own.
+        """
         first, second = self._betas
         for name in self._num_steps:
             self._num_steps[name] += 1
@@ -50,7 +55,10 @@ class DenseAdam:
         roots = torch._foreach_sqrt(squares)
         torch._foreach_div_(roots, [(1 - second**count) ** 0.5 for count in counts])
         torch._foreach_add_(roots, self._epsilon)
-        sizes = [-lr / (1 - first**count) for count in counts]
+        own = rates or {}
+        sizes = [
+            -lr * own.get(name, 1.0) / (1 - first**count) for name, count in self._num_steps.items()
+        ]
         torch._foreach_addcdiv_(list(self._weights.values()), means, roots, sizes)
 
     def state(self) -> dict[str, Tensor]:

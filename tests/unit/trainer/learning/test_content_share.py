@@ -13,8 +13,8 @@ from trainer.learning.content_share import move_share_to_content
 
 NUM_ITEMS, NUM_KNOWN, NUM_TERMS = 40, 30, 9
 SLOTS = (
-    Slot(name="picture", width=5, starts_open=True),
-    Slot(name=FACTS, width=6, starts_open=True, scales=True, hops=1),
+    Slot(name="picture", width=5),
+    Slot(name=FACTS, width=6, scales=True, hops=1),
 )
 
 
@@ -41,6 +41,8 @@ def _model(generator: torch.Generator) -> TwoTowers:
     model = TwoTowers(config, NUM_ITEMS, SLOTS, num_terms=NUM_TERMS)
     assert model.terms is not None
     model.terms.data = torch.randn(NUM_TERMS, 6, generator=generator)
+    for slot in SLOTS:
+        model.get_parameter(f"slots.{slot.name}.gate").data.fill_(1.0)
     return model
 
 

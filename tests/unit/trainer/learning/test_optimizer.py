@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from recommender.config import ModelConfig
+from recommender.config import ModelConfig, Slot
 from recommender.network.model import TwoTowers
-from trainer.learning.optimizer import Optimizer
+from trainer.learning.optimizer import GATE_RATE, Optimizer
 
 CONFIG = ModelConfig(text_dim=4, dim=8, num_layers=1, max_history=4, dropout=0.0)
 
@@ -164,3 +164,22 @@ def test_a_state_fits_a_larger_catalogue_but_not_a_smaller_one() -> None:
     assert grown.state()["table.steps"].tolist() == [1, 0, 0, 0, 0, 0]
     with pytest.raises(ValueError, match=r"its table has 6 rows.*train with mode full"):
         optimizer.load(grown.state())
+
+
+@pytest.mark.parametrize(("is_update", "multiple"), [(False, GATE_RATE), (True, 1.0)])
+def test_gates_open_fast_in_full_retrains(is_update: bool, multiple: float) -> None:
+    """A first step of Adam is as long as the rate, whatever the gradient."""
+    torch.manual_seed(0)
+    network = TwoTowers(CONFIG, 6, (Slot(name="picture", width=3),))
+    optimizer = Optimizer(network, weight_decay=0.0)
+    if is_update:
+        optimizer.begin_update()
+    before = {name: weight.detach().clone() for name, weight in network.named_parameters()}
+    one_step(network, optimizer, [0, 1])
+    moved = {
+        name: float((weight.detach() - before[name]).abs().max())
+        for name, weight in network.named_parameters()
+    }
+    assert before["slots.picture.gate"] == 0.0
+    assert moved["slots.picture.gate"] == pytest.approx(0.01 * multiple, rel=1e-3)
+    assert moved["slots.picture.adapter.weight"] == pytest.approx(0.01, rel=1e-3)

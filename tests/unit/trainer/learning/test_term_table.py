@@ -28,12 +28,13 @@ def whole_group() -> Group:
 
 
 def model_with_facts(hops: int = 0) -> tuple[TwoTowers, ItemFacts]:
-    """Return a model whose item n has one fact, with the terms 0 and 1 + n // 2."""
+    """Return a model with an open gate, whose item n has one fact, of terms 0 and 1 + n // 2."""
     _, facts = large_model()
     torch.manual_seed(0)
-    slot = Slot(name=FACTS, width=4, starts_open=True, hops=hops)
+    slot = Slot(name=FACTS, width=4, hops=hops)
     shape = ModelConfig(text_dim=4, dim=8, num_layers=1, dropout=0.0)
     model = TwoTowers(shape, NUM_ITEMS, (slot,), num_terms=NUM_TERMS + 1)
+    model.get_parameter("slots.facts.gate").data.fill_(1.0)
     item_N = torch.arange(NUM_ITEMS)
     pair_N2 = torch.stack([torch.zeros_like(item_N), 1 + item_N // 2], dim=1)
     links = Links(starts_X1=torch.arange(0, 2 * NUM_ITEMS + 1, 2), terms_L=pair_N2.flatten().int())
