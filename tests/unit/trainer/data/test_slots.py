@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -10,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from recommender.bundle import Bundle, load_bundle, save_bundle
+from recommender.bundle import Bundle, load_bundle, read_manifest, save_bundle
 from recommender.catalogue.item_columns import CatalogueItem
 from recommender.catalogue.knowledge_graph import KnowledgeGraph
 from recommender.config import FACTS, EncoderConfig, ModelConfig, PictureEncoderConfig, Signals
@@ -89,7 +90,7 @@ def test_a_full_retrain_makes_slots_of_what_there_is(tmp_path: Path) -> None:
     bundle = start(tmp_path)
     assert [slot.name for slot in bundle.manifest.slots] == ["picture", FACTS]
     gates = [towers(bundle).get_parameter(f"slots.{name}.gate") for name in ("picture", FACTS)]
-    assert [float(gate.detach()) for gate in gates] == [1.0, 1.0], "a closed gate may stay closed"
+    assert [float(gate.detach()) for gate in gates] == [0.0, 0.0]
     has_N = torch.arange(len(bundle.catalogue)) % 2 == 0
     assert torch.equal(modalities(bundle).any(1), has_N)
     lengths = modalities(bundle)[has_N].norm(dim=1)
@@ -101,6 +102,17 @@ def test_no_slots_are_made_of_nothing(tmp_path: Path) -> None:
     items = planted_items()
     made = new_bundle(snapshot_parts(tmp_path, None, items), CONFIG, texts(tmp_path), mode="full")
     assert with_slots(made, None, CONFIG).manifest.slots == ()
+
+
+def test_manifests_of_gates_that_started_open_are_read(tmp_path: Path) -> None:
+    """Bundles had one more key in each slot until gates started at zero."""
+    slots = start(tmp_path).manifest.slots
+    path = tmp_path / "live" / "manifest.json"
+    raw = json.loads(path.read_text(encoding="utf-8"))
+    for slot in raw["slots"]:
+        slot["starts_open"] = True
+    path.write_text(json.dumps(raw), encoding="utf-8")
+    assert read_manifest(tmp_path / "live").slots == slots
 
 
 def test_slots_do_not_change_the_other_first_weights(tmp_path: Path) -> None:
@@ -208,12 +220,12 @@ def test_an_unknown_modality_is_refused_by_name(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("model", ["embeddings", "pretrained", "hop"])
-def test_facts_tell_items_apart_from_the_first_step(
+def test_terms_tell_items_apart_once_the_gate_opens(
     tmp_path: Path, model: Literal["embeddings", "pretrained", "hop"]
 ) -> None:
-    """A gate or vectors at zero stayed there where texts say nothing of the items."""
+    """The gate is zero at first. With vectors at zero too, neither would learn anything."""
     bundle = start(tmp_path, replace(CONFIG, facts=FactsConfig(model=model, width=4)))
     terms = towers(bundle).terms
     assert terms is not None
     assert terms.any(1).any()
-    assert float(towers(bundle).get_parameter("slots.facts.gate").detach()) == 1.0
+    assert float(towers(bundle).get_parameter("slots.facts.gate").detach()) == 0.0
