@@ -46,8 +46,8 @@ class KeptPast(tuple[PastEvent, ...]):
     """A user's newest events, newest last, which a store returns again while nothing changes."""
 
     @cached_property
-    def made(self) -> dict[object, object]:
-        """What readers made of these events, by keys of their own; it lasts as long as they do."""
+    def memo(self) -> dict[object, object]:
+        """What readers keep with these events, by keys of their own."""
         return {}
 
 

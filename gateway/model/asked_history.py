@@ -23,9 +23,9 @@ def asked_history(events: Sequence[PastEvent], *, max_history: int) -> AskedHist
     """Return what a question says of a history, newest last; a kept one keeps that too."""
     if not isinstance(events, KeptPast):
         return _divide(events, max_history)
-    found = events.made.get(max_history)
+    found = events.memo.get(max_history)
     if not isinstance(found, AskedHistory):
-        found = events.made[max_history] = _divide(events, max_history)
+        found = events.memo[max_history] = _divide(events, max_history)
     return found
 
 
