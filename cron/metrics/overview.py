@@ -51,7 +51,8 @@ NUM_HOURS = 48
 class RunProgress:
     """How far the trainer has come, where it runs, and how often it was started.
 
-    Speed and time left are None outside the training's steps.
+    Speed and time left are None outside the training's steps. `silent_s` are the seconds since it
+    last wrote its progress, long after a machine was lost and until it has started again.
     """
 
     phase: str
@@ -63,6 +64,7 @@ class RunProgress:
     starts: int = 1
     events_s: float | None = None
     left_s: float | None = None
+    silent_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,7 +126,9 @@ def look(ledger: Ledger, log: EventLog, runs_folder: Path, *, now: datetime) -> 
         in_log: int | None = num_waiting_records(ledger, backlog)
     except FreshetError:
         in_log = None
-    progress = progress_of(seen.current, seen.rentals, runs_folder) if seen.current else None
+    progress = None
+    if seen.current is not None:
+        progress = progress_of(seen.current, seen.rentals, runs_folder, now=now)
     return replace(seen, waiting=replace(seen.waiting, in_log=in_log), progress=progress)
 
 
@@ -164,7 +168,9 @@ def look_at_ledger(
     )
 
 
-def progress_of(run: Run, rentals: Iterable[Rental], runs_folder: Path) -> RunProgress | None:
+def progress_of(
+    run: Run, rentals: Iterable[Rental], runs_folder: Path, *, now: datetime
+) -> RunProgress | None:
     """Return how far a run's training is, or how many of its machines have joined."""
     for rental in rentals:
         if rental.run_id == run.run_id and rental.joined_at is None:
@@ -175,14 +181,15 @@ def progress_of(run: Run, rentals: Iterable[Rental], runs_folder: Path) -> RunPr
                 total=rental.num_asked,
                 loss=None,
             )
-    return read_progress(runs_folder, run.run_id)
+    return read_progress(runs_folder, run.run_id, now=now)
 
 
-def read_progress(runs_folder: Path, run_id: int) -> RunProgress | None:
+def read_progress(runs_folder: Path, run_id: int, *, now: datetime) -> RunProgress | None:
     """Read the trainer's progress file of a run; None while it is not training."""
     file = partial_of(runs_folder / str(run_id) / "candidate") / PROGRESS
     try:
-        return decode(file.read_text(encoding="utf-8"), RunProgress)
+        silent_s = max(0.0, round(now.timestamp() - file.stat().st_mtime, 1))
+        return replace(decode(file.read_text(encoding="utf-8"), RunProgress), silent_s=silent_s)
     except (OSError, ValueError):  # missing, or renamed meanwhile
         return None
 

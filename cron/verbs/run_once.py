@@ -44,7 +44,10 @@ def _progress(ledger: Ledger, runs_folder: Path) -> Iterator[None]:
 
     def look() -> bool:
         run = run_rows.open_run(ledger)
-        progress = progress_of(run, rental_rows.running(ledger), runs_folder) if run else None
+        progress = None
+        if run is not None:
+            rentals = rental_rows.running(ledger)
+            progress = progress_of(run, rentals, runs_folder, now=ledger.now())
         bar.set_description(f"run {run.run_id}" if run else "collecting", refresh=False)
         bar.total, bar.n = 1, 0
         if progress:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from cron.copy.live_writer import awaits_release
 from cron.ledger import experiment_rows
+from cron.lineage import Run
 from cron.metrics.copy_report import CopyReport, copy_json, copy_report
 from cron.metrics.overview import Overview, RunProgress, look, panel_ndcg, to_json
 from cron.services import Paths
@@ -21,6 +22,17 @@ from cron.wiring import open_ledger, open_log
 
 SUMMARY = "show what is live, how fresh and good it is, what waits and what runs"
 NUM_SHOWN = 8
+SILENT_AFTER_S = 15.0  # most steps of a training take less, and the start after a loss takes more
+_AFTER_STEP = {
+    "plan": "making the snapshot",
+    "snapshot": "starting the training",
+    "train": "judging the candidate",
+    "judge": "making the archive",
+    "archive": "storing the archive",
+    "put": "registering it",
+    "register": "probing its answers",
+    "probe": "going live",
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -165,15 +177,25 @@ def _posterior(overview: Overview) -> list[str]:
 def _current(overview: Overview) -> str:
     if overview.current is None:
         return "run      none in progress"
-    current = overview.current
-    elapsed = age(overview.at - current.started_at)
-    started = f"run      {current.run_id} ({current.mode}), {elapsed} so far"
-    progress = overview.progress
+    is_on_trial = any(report.trial.end is None for report in overview.trials)
+    step = "on trial" if is_on_trial else step_of(overview.current)
+    return describe_run(overview.current, overview.progress, at=overview.at, step=step)
+
+
+def describe_run(run: Run, progress: RunProgress | None, *, at: datetime, step: str) -> str:
+    """Return the line of a run in progress: its training, or else the step that it is at."""
+    started = f"run      {run.run_id} ({run.mode}), {age(at - run.started_at)} so far"
     if progress is None:
-        return started
+        return f"{started}: {step}"
     share = f" {100 * progress.done / progress.total:.0f} %" if progress.total else ""
     loss = f", loss {progress.loss:.3f}" if progress.loss is not None else ""
     return f"{started}: {progress.phase}{share}{loss}{_pace(progress)}"
+
+
+def step_of(run: Run) -> str:
+    """Describe what follows the last step that a run has finished."""
+    done = [what for step, what in _AFTER_STEP.items() if step in run.seconds]
+    return done[-1] if done else "planning"
 
 
 def _rentals(overview: Overview) -> list[str]:
@@ -191,14 +213,18 @@ def _rentals(overview: Overview) -> list[str]:
 def _pace(progress: RunProgress) -> str:
     """Describe how fast a training is, where it runs, and that it was started again."""
     parts = []
-    if progress.events_s is not None and progress.left_s is not None:
+    is_silent = progress.silent_s >= SILENT_AFTER_S
+    if progress.events_s is not None and progress.left_s is not None and not is_silent:
         left = age(timedelta(seconds=progress.left_s))
         parts.append(f"{count(round(progress.events_s), 'event')}/s, {left} left")
     if progress.device is not None:
-        ranks = f"{progress.ranks} ranks on " if progress.ranks > 1 else ""
+        is_counted = progress.ranks > 1 or progress.starts > 1  # one after more, or alone
+        ranks = f"{count(progress.ranks, 'rank')} on " if is_counted else ""
         parts.append(f"{ranks}{progress.device}")
     if progress.starts > 1:
         parts.append(f"started again {count(progress.starts - 1, 'time')}")
+    if is_silent:
+        parts.append(f"no progress for {age(timedelta(seconds=progress.silent_s))}")
     return "".join(f", {part}" for part in parts)
 
 

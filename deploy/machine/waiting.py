@@ -115,7 +115,8 @@ class StartProgress:
     def show(self, what: str, *, once: str | None = None) -> None:
         """Show what is waited for and the trainer's progress; off a terminal `once`, if given."""
         run = run_rows.open_run(self._ledger)
-        state = read_progress(self._runs, run.run_id) if run else None
+        now = self._ledger.now()
+        state = read_progress(self._runs, run.run_id, now=now) if run else None
         phase, done, total = what, 0, 0
         if state:
             phase, done, total = f"{what}: {state.phase}", state.done, state.total

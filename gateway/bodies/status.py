@@ -106,6 +106,9 @@ class ProgressStatus:
     starts: Annotated[int, Field(description="How often it was started; 1 without a crash.")]
     events_s: Annotated[Number | None, Field(description="Events learned a second; null before.")]
     left_s: Annotated[Number | None, Field(description="Seconds left; null before the training.")]
+    silent_s: Annotated[
+        Number, Field(description="Seconds since it last changed; many while it starts again.")
+    ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -78,8 +78,9 @@ def test_the_wait_for_machines_is_shown(
     shown = []
 
     def look() -> bool:
-        overview = look_at_ledger(services.ledger, now=services.ledger.now())
-        progress = progress_of(run, overview.rentals, services.paths.runs)
+        now = services.ledger.now()
+        overview = look_at_ledger(services.ledger, now=now)
+        progress = progress_of(run, overview.rentals, services.paths.runs, now=now)
         assert progress is not None
         shown.append((progress.phase, progress.done, progress.total))
         (line,) = status._rentals(overview)

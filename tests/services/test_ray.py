@@ -10,19 +10,24 @@ from pathlib import Path
 
 import pytest
 
+from cron.backends.launch.places import trainings_uri
 from cron.errors import Stopped
+from cron.urls.s3 import parse as parse_s3
 from cron.wiring import open_artifacts, open_launcher
 from tests.contracts.test_train_launcher import (
     EMBEDDED,
     ENDLESS,
     QUICK,
     small_snapshot,
+    trainers,
     training,
     until,
 )
 from tests.servers import Servers
 from tests.services.ray_cluster import RayCluster
 from trainer.candidate_files import PROGRESS, partial_of
+from trainer.remote_files.sender import newest_checkpoint
+from trainer.remote_files.store import below
 from trainer.report import read_report
 
 LIMIT_S = 300.0
@@ -137,3 +142,30 @@ def test_machines_go_and_come_while_it_trains(
     launcher.cancel()
     with pytest.raises(Stopped):
         run.join()
+
+
+def test_a_killed_driver_starts_again_while_it_advances(
+    cluster: RayCluster, bucket: str, snapshot: Path, tmp_path: Path
+) -> None:
+    """Its checkpoints are in the bucket alone, and the second death is no longer the first."""
+    out = tmp_path / "runs" / "candidate"
+    url = f"{cluster.url}?workers=1:2&files=store"
+    launcher = open_launcher(url, text_cache=tmp_path / "texts", artifacts=bucket)
+    config = replace(ENDLESS, checkpoint_s=0.5)
+    run = Beside(lambda: launcher.train(snapshot, config, out, limit_s=LIMIT_S))
+    stored = below(trainings_uri(parse_s3(bucket)), out.parent.name)
+    for starts in (1, 2):
+        wait_for_a_checkpoint(out, stored, starts=starts)
+        (driver,) = trainers(out)
+        driver.kill()
+    wait_for_a_checkpoint(out, stored, starts=3)
+    launcher.cancel()
+    with pytest.raises(Stopped):
+        run.join()
+
+
+def wait_for_a_checkpoint(out: Path, stored: str, *, starts: int) -> None:
+    """Wait until a start of the training has stored a checkpoint of its own."""
+    until(lambda: progress(out).get("starts") == starts, limit_s=LIMIT_S)
+    before = newest_checkpoint(stored)
+    until(lambda: newest_checkpoint(stored) != before, limit_s=LIMIT_S)

@@ -81,9 +81,11 @@ def progress_shown(store: FileStore, out: Path) -> Iterator[None]:
 
 
 def _show(store: FileStore, folder: Path, ended: threading.Event) -> None:
+    """Write the progress when it has changed, so that the file's age is that of the progress."""
+    shown = None
     while not ended.wait(_LOOK_EVERY_S):
-        with (
-            suppress(OSError),
-            durable_files.replacing(folder / PROGRESS, durable=False) as unfinished,
-        ):
-            store.fetch(PROGRESS, unfinished)
+        with suppress(OSError):
+            progress = store.text(PROGRESS)
+            if progress is not None and progress != shown:
+                durable_files.replace_text(folder / PROGRESS, progress, durable=False)
+                shown = progress

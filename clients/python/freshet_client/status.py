@@ -88,6 +88,7 @@ class Progress:
     starts: int
     events_s: Optional[float]
     left_s: Optional[float]
+    silent_s: float
 
 
 @dataclass(frozen=True)
