@@ -30,7 +30,7 @@ from cron.errors import Held, LeaseLost, Stopped, Superseded, Unavailable
 from cron.forgetting.erase_users import erase_forgotten
 from cron.gate.tolerance import FEW_EVENTS
 from cron.gate.verdict import Verdict
-from cron.ledger import metric_rows, release_rows, run_rows
+from cron.ledger import full_request, metric_rows, release_rows, run_rows
 from cron.lineage import Lease, Manifest, Reason, Run, manifest_from_json
 from cron.metrics.ledger_metrics import SANITY_ONLY
 from cron.services import Services
@@ -46,8 +46,8 @@ def run_cycle(services: Services, lease: Lease, *, force_full: bool = False) -> 
     """Do one turn and return its run with outcome and reasons.
 
     If a run is open, because of a crash or because its candidate is on trial, continue it; when it
-    has ended, do the full retrain that `force_full` asks for. The outcome of a trial that goes on
-    is None.
+    has ended, do the full retrain that `force_full` asks for. One that a person has requested
+    meanwhile is done when no run is open. The outcome of a trial that goes on is None.
 
     Raise LeaseLost, Stopped, or Unavailable when another machine does not answer: the run then
     stays open and the next call continues it. Any other error ends the run as failed, and the live
@@ -78,7 +78,7 @@ def run_cycle(services: Services, lease: Lease, *, force_full: bool = False) -> 
         not_collected = collect_records(services, lease)  # what came meanwhile
     if not_collected is not None:
         return _skip(services, not_collected, lease)
-    state = _plan_state(services, force_full=force_full)
+    state = _plan_state(services, force_full=force_full or full_request.is_requested(ledger))
     turn = decide(state, services.settings.worker)
     metric_rows.set_gauge(ledger, "refusals_in_a_row", state.num_unpublished)
     if turn.reason.name == "refusals":
@@ -87,6 +87,8 @@ def run_cycle(services: Services, lease: Lease, *, force_full: bool = False) -> 
         return _skip(services, turn.reason, lease)
     supersedes = state.live.version if state.live is not None else None
     run = run_rows.start(ledger, turn.mode, reason=turn.reason, supersedes=supersedes, lease=lease)
+    if turn.mode == "full":
+        full_request.has_begun(ledger)
     return _carry_out(services, run, lease)
 
 

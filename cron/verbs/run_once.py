@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from cron.errors import AlreadyRunning
 from cron.ledger import rental_rows, run_rows
+from cron.ledger.full_request import request_full
 from cron.ledger.ledger import Ledger
 from cron.local.beside import repeating
 from cron.metrics.overview import progress_of
@@ -15,6 +17,10 @@ from cron.settings.file import Loaded
 from cron.verbs.runs import lines_of
 
 LOOK_S = 0.5
+_REQUESTED = (
+    "a worker runs here: its next turn, after the run in progress, retrains from scratch; "
+    "to watch it: python -m cron status"
+)
 SUMMARY = "do one turn of the cycle now and print the verdict with its reasons"
 
 
@@ -31,8 +37,15 @@ def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
     from cron.worker.worker import run_once
 
     services = open_services(loaded.settings)
-    with _progress(services.ledger, services.paths.runs):
-        ended = run_once(services, force_full=arguments.full)
+    try:
+        with _progress(services.ledger, services.paths.runs):
+            ended = run_once(services, force_full=arguments.full)
+    except AlreadyRunning:
+        if not arguments.full:
+            raise
+        request_full(services.ledger)
+        print(_REQUESTED)
+        return 0
     print("\n".join(lines_of(ended)))
     return 0 if ended.outcome in ("published", "skipped", None) else 1
 

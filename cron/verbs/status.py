@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from cron.copy.live_writer import awaits_release
 from cron.ledger import experiment_rows
+from cron.ledger.full_request import FULL_REQUESTED
 from cron.lineage import Run
 from cron.metrics.copy_report import CopyReport, copy_json, copy_report
 from cron.metrics.overview import Overview, RunProgress, look, panel_ndcg, to_json
@@ -81,6 +82,7 @@ def _lines(
         *_texts(copy),
         *_posterior(overview),
         _current(overview),
+        *_requested(overview),
         *_rentals(overview),
         *_trial(overview),
         *_experiments(running, overview.at),
@@ -196,6 +198,12 @@ def step_of(run: Run) -> str:
     """Describe what follows the last step that a run has finished."""
     done = [what for step, what in _AFTER_STEP.items() if step in run.seconds]
     return done[-1] if done else "planning"
+
+
+def _requested(overview: Overview) -> list[str]:
+    if not overview.metrics.get(FULL_REQUESTED):
+        return []
+    return ["asked    a full retrain, which begins at the next turn"]
 
 
 def _rentals(overview: Overview) -> list[str]:

@@ -14,7 +14,10 @@ from cron import wiring
 from cron.__main__ import main
 from cron.ledger import holds, lease_row, metric_rows, trial_rows
 from cron.project_root import PROJECT_ROOT
+from cron.services import Paths
+from cron.settings.places import var_folder
 from cron.settings.tree import Settings
+from cron.worker.lease import only_one
 from tests.component import story
 from tests.component.command_line import NUM_RATINGS, ledger_file
 from tests.trials import begin_trial
@@ -44,6 +47,18 @@ def test_reading_verbs_tell_the_story(
     assert main(["status", "--json"]) == 0
     shown = json.loads(capsys.readouterr().out)
     assert (shown["live"]["version"], shown["updates"]) == (3, {"judged": 3, "accepted": 2})
+
+
+def test_a_full_retrain_is_left_to_a_running_worker(
+    settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with only_one(Paths(var=var_folder(settings)).lock):
+        assert main(["run-once", "--full"]) == 0
+        assert "its next turn, after the run in progress, retrains" in capsys.readouterr().out
+        assert main(["status"]) == 0
+        assert "asked    a full retrain, which begins" in capsys.readouterr().out
+        assert main(["run-once"]) == 1
+        assert "already works in" in capsys.readouterr().err
 
 
 def test_a_pause_is_shown_and_resume_ends_it(

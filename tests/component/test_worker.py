@@ -18,6 +18,7 @@ from apscheduler.events import EVENT_JOB_MISSED, JobExecutionEvent
 
 from cron.errors import AlreadyRunning, LeaseLost
 from cron.ledger import (
+    full_request,
     holds,
     journal_rows,
     lease_row,
@@ -252,6 +253,15 @@ def test_one_worker_a_folder_and_the_second_names_the_first(fresh: Services) -> 
         run_once(fresh)
     assert run_once(fresh).outcome == "skipped"
     assert lease_row.holder(fresh.ledger) is None
+
+
+def test_a_requested_full_retrain_is_the_next_run(fresh: Services) -> None:
+    send(fresh, [*item_records(), *event_records(1, 200)])
+    assert [run_once(fresh).mode for _ in range(2)] == ["baseline", "full"]
+    full_request.request_full(fresh.ledger)
+    run = run_once(fresh)
+    assert (run.mode, run.outcome) == ("full", "published")
+    assert run_once(fresh).outcome == "skipped"
 
 
 def test_sigterm_ends_a_training_within_the_grace_period(fresh: Services, tmp_path: Path) -> None:
