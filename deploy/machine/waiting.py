@@ -120,6 +120,8 @@ class StartProgress:
         phase, done, total = what, 0, 0
         if state:
             phase, done, total = f"{what}: {state.phase}", state.done, state.total
+            if state.starts > 1:
+                phase = f"{phase}, start {state.starts}"
         self._bar.set_description(phase, refresh=False)
         self._bar.total, self._bar.n = max(total, 1), done
         self._share_done = done / max(total, 1)

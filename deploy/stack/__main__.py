@@ -144,7 +144,8 @@ def _wait(supervisor: Supervisor, programs: Mapping[str, Program]) -> None:
         waited_s = time.monotonic() - began
         for name, program in waiting.items():
             if waited_s > program.starts_within_s:
-                raise ProgramFailed(name, log=supervisor.place.log_of(name))
+                log = supervisor.place.log_of(name)
+                raise ProgramFailed(name, log=log, waited_s=waited_s)
         if waiting:
             time.sleep(POLL_S)
 
@@ -155,7 +156,8 @@ def _wait_for_answer(supervisor: Supervisor, place: Layout) -> None:
     while not is_up(f"http://127.0.0.1:{place.gateway}/readyz"):
         supervisor.check()
         if time.monotonic() > deadline:
-            raise ProgramFailed("gateway", log=supervisor.place.log_of("gateway"))
+            log = supervisor.place.log_of("gateway")
+            raise ProgramFailed("gateway", log=log, waited_s=GATEWAY_LIMIT_S)
         time.sleep(POLL_S)
 
 
@@ -181,7 +183,8 @@ def _only_command(home: Path) -> Iterator[None]:
             yield
     except LockHeld:
         raise NotReady(
-            f"another make stack or make stack-down is running in {home}; wait until it ends"
+            f"another make stack or make stack-down is running in {home}; wait until it ends, "
+            "or press Ctrl-C there"
         ) from None
 
 

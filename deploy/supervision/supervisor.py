@@ -37,13 +37,14 @@ POLL_S = 0.1
 
 
 class ProgramFailed(FreshetError):
-    """A program does not stay up; the message ends with the last lines of its log."""
+    """A program does not stay up, or is not ready in time; the end of its log is in the message."""
 
-    def __init__(self, name: str, *, log: Path) -> None:
+    def __init__(self, name: str, *, log: Path, waited_s: float | None = None) -> None:
         self.name = name
-        super().__init__(
-            f"{name} does not stay up; its log is {log}, and it ends with:\n{tail(log)}"
-        )
+        what = "does not stay up"
+        if waited_s is not None:
+            what = f"runs, but is not ready after {waited_s:.0f} s; to wait longer, start again"
+        super().__init__(f"{name} {what}; its log is {log}, and it ends with:\n{tail(log)}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -40,17 +40,20 @@ TRAINING = RunProgress(
 
 
 @pytest.mark.parametrize(
-    ("changes", "expected"),
+    ("progress", "expected"),
     [
-        ({}, "4,000 events/s, 10 min left, 2 ranks on cpu"),
-        ({"ranks": 1, "starts": 2}, "10 min left, 1 rank on cpu, started again 1 time"),
-        ({"ranks": 1}, "10 min left, cpu"),
-        ({"silent_s": 42.0}, "loss 6.500, 2 ranks on cpu, no progress for 42 s"),
+        (TRAINING, "4,000 events/s, 10 min left, 2 ranks on cpu"),
+        (
+            replace(TRAINING, ranks=1, starts=2),
+            "10 min left, 1 rank on cpu, started again 1 time",
+        ),
+        (replace(TRAINING, ranks=1), "10 min left, cpu"),
+        (replace(TRAINING, silent_s=42.0), "loss 6.500, 2 ranks on cpu, no progress for 42 s"),
     ],
 )
-def test_a_run_says_how_its_training_goes(changes: dict[str, float], expected: str) -> None:
+def test_a_run_says_how_its_training_goes(progress: RunProgress, expected: str) -> None:
     """Speed and time left are those of a training that goes on, so a lost one has none."""
-    said = describe_run(RUN, replace(TRAINING, **changes), at=NOW, step="training")
+    said = describe_run(RUN, progress, at=NOW, step="training")
     assert said.startswith("run      2 (full), 90 s so far: train 25 %, loss 6.500, ")
     assert said.endswith(expected)
 
