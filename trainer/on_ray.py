@@ -48,6 +48,10 @@ _PLACES_WITHIN_S = "10"
 # What Ray calls in each process that it starts. Through Ray's client, the entry of a runtime
 # environment for it has no effect; this variable, which that entry sets elsewhere, does.
 _SETUP = {"__RAY_WORKER_PROCESS_SETUP_HOOK_ENV_VAR": "trainer.cluster.quiet_ray.quieten"}
+_REFUSED_KEYS = ("AWS Error ACCESS_DENIED", "AWS Error INVALID_ACCESS_KEY_ID", "No credentials")
+_WHO_NEEDS_KEYS = (
+    "the head and the machines of the cluster need the keys of the bucket in their environment"
+)
 _PASSED_VARIABLES = ("OMP_NUM_THREADS", "TOKENIZERS_PARALLELISM", "HF_HUB_OFFLINE")
 
 
@@ -222,6 +226,8 @@ def sentence(error: Exception, *, has_joined: bool = False) -> str:
     before, unfit, why = message.partition(UNFIT)
     if unfit:
         return f"{SENTENCE}on Ray: {why}"
+    if any(sign in message for sign in _REFUSED_KEYS):
+        before = f"{before} With files=store, {_WHO_NEEDS_KEYS}"
     if has_joined and IN_VAIN not in message and GOES_ON not in message:
         return f"{OF_THE_MACHINE}on Ray: {before}; the training {GOES_ON}"
     return f"{OF_THE_MACHINE}on Ray: {before}"

@@ -57,3 +57,13 @@ def test_a_lost_cluster_is_tried_again_but_not_in_vain() -> None:
     assert is_final(sentence(RuntimeError("no such host")))
     assert is_final(sentence(RuntimeError(f"node 7 died ({IN_VAIN})"), has_joined=True))
     assert is_final(sentence(RuntimeError(f"{UNFIT}no events"), has_joined=True))
+
+
+def test_refused_keys_name_who_needs_them() -> None:
+    """The head too, where Ray's controller writes into the bucket."""
+    refused = "OSError: 'freshet': AWS Error ACCESS_DENIED during HeadBucket operation: No body."
+    said = sentence(RuntimeError(refused), has_joined=True)
+    assert (
+        "No body. With files=store, the head and the machines of the cluster need the keys" in said
+    )
+    assert "need the keys" not in sentence(RuntimeError("node 7 died"), has_joined=True)
