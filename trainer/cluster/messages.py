@@ -7,7 +7,13 @@ UNFIT = "the trainer can't use its input: "
 IN_VAIN = "twice, without a new checkpoint between"  # in the error that ends restarts
 
 
+_DETAILS = "details = "  # the line of an error of gRPC that says what happened; the last one is >
+
+
 def last_line(error: BaseException) -> str:
-    """Return the last line of an error's message; its type without one."""
-    lines = [line for line in str(error).splitlines() if line.strip()]
-    return lines[-1].strip() if lines else type(error).__name__
+    """Return the last line of an error's message, or gRPC's details; its type without one."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    details = [
+        line.removeprefix(_DETAILS).strip('"') for line in lines if line.startswith(_DETAILS)
+    ]
+    return [type(error).__name__, *lines, *details][-1]

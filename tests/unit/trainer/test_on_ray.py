@@ -67,3 +67,8 @@ def test_refused_keys_name_who_needs_them() -> None:
         "No body. With files=store, the head and the machines of the cluster need the keys" in said
     )
     assert "need the keys" not in sentence(RuntimeError("node 7 died"), has_joined=True)
+
+
+def test_an_error_of_the_connection_says_what_happened() -> None:
+    rpc = '<_InactiveRpcError of RPC:\n\tstatus = UNAVAILABLE\n\tdetails = "no head there"\n>'
+    assert sentence(RuntimeError(rpc)) == "trainer: machine: on Ray: no head there"
