@@ -22,7 +22,7 @@ from recommender.arrays.layers import load_arrays, save_arrays
 from recommender.bundle import Bundle, OtherFormat, bundle_digest, load_bundle, save_bundle
 from recommender.network.model import Baseline, Trained
 from recommender.ranking.ranker import Ranker
-from trainer.candidate_files import EVENTS, PROGRESS, checkpoints_of, partial_of
+from trainer.candidate_files import EVENTS, PROGRESS, TEXTS, checkpoints_of, partial_of
 from trainer.config import TrainConfig
 from trainer.data.dataset import (
     EventTable,
@@ -199,7 +199,7 @@ def _shared_bundle(source: StartSource, counts: StartCounts, live: Bundle | None
 
 
 def _cache(job: Job) -> Path:
-    return job.text_cache if job.text_cache is not None else job.partial / "texts"
+    return job.text_cache if job.text_cache is not None else job.partial / TEXTS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -381,7 +381,7 @@ def _fresh(job: Job, live: Ranker | None) -> Evaluation | None:
 def _publish(job: Job) -> None:
     """Delete what only the work needed, then rename the folder to its final name."""
     shutil.rmtree(checkpoints_of(job.out), ignore_errors=True)
-    shutil.rmtree(job.partial / "texts", ignore_errors=True)
+    shutil.rmtree(job.partial / TEXTS, ignore_errors=True)
     (job.partial / PROGRESS).unlink(missing_ok=True)
     durable_files.sync_tree(job.partial)
     durable_files.move(job.partial, job.out)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 EVENTS = "events.parquet"  # of a snapshot; each rank reads its shards of it
 PROGRESS = "progress.json"
+TEXTS = "texts"  # the folder of texts' vectors, where no cache is shared
 NEWEST_CHECKPOINT, CHECKPOINT_BEFORE = "newest.safetensors", "before.safetensors"
 
 

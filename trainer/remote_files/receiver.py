@@ -22,6 +22,7 @@ from trainer.candidate_files import (
     EVENTS,
     NEWEST_CHECKPOINT,
     PROGRESS,
+    TEXTS,
     checkpoints_of,
     partial_of,
 )
@@ -118,6 +119,7 @@ def _fetch_once(store: FileStore, name: str, target: Path) -> None:
 def stored_progress(store: FileStore, out: Path) -> Iterator[None]:
     """Begin where the store's checkpoint is, and store newer ones while the block trains.
 
+    The vectors of texts travel with them, so that a start after a loss does not encode again.
     Afterwards the candidate is stored, if there is one. Only for the first rank.
     """
     shutil.rmtree(partial_of(out), ignore_errors=True)
@@ -140,13 +142,14 @@ def _restore(store: FileStore, out: Path) -> int:
     names = store.names(CHECKPOINTS)[-_KEPT:]
     for name, here in zip(reversed(names), (NEWEST_CHECKPOINT, CHECKPOINT_BEFORE), strict=False):
         store.fetch(name, checkpoints_of(out) / here)
+    store.fetch_tree(TEXTS, partial_of(out) / TEXTS)
     if store.has(PROGRESS):  # it counts the starts
         store.fetch(PROGRESS, partial_of(out) / PROGRESS)
     return checkpoint_number(names[-1]) if names else 0
 
 
 class _Courier:
-    """Stores the newest checkpoint and the progress whenever they have changed.
+    """Stores the newest checkpoint, the progress and vectors of texts when they have changed.
 
     The checkpoints have numbers, because the clocks of machines differ.
     """
@@ -155,7 +158,9 @@ class _Courier:
         self._store = store
         self._checkpoint = checkpoints_of(out) / NEWEST_CHECKPOINT
         self._progress = partial_of(out) / PROGRESS
+        self._texts = partial_of(out) / TEXTS
         self._last = last
+        self._stored_texts = _sizes(self._texts)
         self._stored_ns = {path: _written_ns(path) for path in (self._checkpoint, self._progress)}
         self.ended = threading.Event()
 
@@ -166,6 +171,7 @@ class _Courier:
             is_last = self.ended.wait(_LOOK_EVERY_S)
             try:
                 self._put(self._progress, PROGRESS)
+                self._put_texts()
                 if self._put(self._checkpoint, checkpoint_name(self._last + 1)):
                     self._last += 1
                     self._drop_old()
@@ -184,9 +190,22 @@ class _Courier:
         self._stored_ns[path] = written_ns
         return True
 
+    def _put_texts(self) -> None:
+        """Store files of vectors that have grown; a time says less, because reading changes it."""
+        with suppress(FileNotFoundError):  # the training deletes them at its end
+            for path, size_bytes in _sizes(self._texts).items():
+                if self._stored_texts.get(path) != size_bytes:
+                    self._store.put(path, f"{TEXTS}/{path.name}")
+                    self._stored_texts[path] = size_bytes
+
     def _drop_old(self) -> None:
         for name in self._store.names(CHECKPOINTS)[:-_KEPT]:
             self._store.delete(name)
+
+
+def _sizes(folder: Path) -> dict[Path, int]:
+    """Return the sizes of a folder's whole files, without one that is being written."""
+    return {path: path.stat().st_size for path in folder.glob("[!.]*")}
 
 
 def _written_ns(path: Path) -> int:

@@ -13,6 +13,7 @@ from trainer.candidate_files import (
     CHECKPOINT_BEFORE,
     NEWEST_CHECKPOINT,
     PROGRESS,
+    TEXTS,
     checkpoints_of,
     partial_of,
 )
@@ -103,6 +104,21 @@ def test_another_machine_goes_on_from_the_checkpoint(
     with stored_progress(store, out):
         assert content(checkpoints_of(out) / CHECKPOINT_BEFORE) == b"\x02"
         assert json.loads((partial_of(out) / PROGRESS).read_text()) == {"starts": 3}
+
+
+def test_vectors_of_texts_reach_the_next_machine(store: FileStore, tmp_path: Path) -> None:
+    """A training that loses its machine would encode all texts again."""
+    texts = [partial_of(tmp_path / name / "candidate") / TEXTS for name in ("first", "second")]
+    with stored_progress(store, tmp_path / "first" / "candidate"):
+        texts[0].mkdir(parents=True)
+        (texts[0] / ".unfinished.tmp").write_bytes(b"ve")
+        (texts[0] / "encoder.safetensors").write_bytes(b"vectors")
+        until(lambda: store.names(TEXTS))
+        (texts[0] / "encoder.safetensors").write_bytes(b"more vectors")
+    with stored_progress(store, tmp_path / "second" / "candidate"):
+        assert [(one.name, content(one)) for one in texts[1].iterdir()] == [
+            ("encoder.safetensors", b"more vectors")
+        ]
 
 
 def test_the_sender_gets_the_candidate_as_a_whole(store: FileStore, tmp_path: Path) -> None:
