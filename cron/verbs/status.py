@@ -82,7 +82,7 @@ def _lines(
         *_texts(copy),
         *_posterior(overview),
         _current(overview),
-        *_requested(overview),
+        *_full_request(overview),
         *_rentals(overview),
         *_trial(overview),
         *_experiments(running, overview.at),
@@ -200,7 +200,7 @@ def step_of(run: Run) -> str:
     return done[-1] if done else "planning"
 
 
-def _requested(overview: Overview) -> list[str]:
+def _full_request(overview: Overview) -> list[str]:
     if not overview.metrics.get(FULL_REQUESTED):
         return []
     return ["asked    a full retrain, which begins at the next turn"]

@@ -1277,6 +1277,8 @@ export interface ProgressStatus {
   events_s: number | null;
   /** Seconds left; null before the training. */
   left_s: number | null;
+  /** Seconds since it last changed; many while it starts again. */
+  silent_s: number;
 }
 
 /** Make a release live that was live before. */
