@@ -158,7 +158,7 @@ def test_a_killed_driver_starts_again_while_it_advances(
         wait_for_a_checkpoint(out, stored, starts=starts)
         (driver,) = trainers(out)
         driver.kill()
-        until(lambda killed=driver.pid: {one.pid for one in trainers(out)} - {killed})
+        wait_for_another_driver(out, driver.pid)
     launcher.cancel()
     with pytest.raises(Stopped):
         run.join()
@@ -169,3 +169,7 @@ def wait_for_a_checkpoint(out: Path, stored: str, *, starts: int) -> None:
     until(lambda: progress(out).get("starts") == starts, limit_s=LIMIT_S)
     before = newest_checkpoint(stored)
     until(lambda: newest_checkpoint(stored) != before, limit_s=LIMIT_S)
+
+
+def wait_for_another_driver(out: Path, killed: int) -> None:
+    until(lambda: {one.pid for one in trainers(out)} - {killed}, limit_s=LIMIT_S)
