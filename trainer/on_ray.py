@@ -15,7 +15,6 @@ are those of `python -m trainer`.
 from __future__ import annotations
 
 import argparse
-import hashlib
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -195,7 +194,7 @@ def _fit(command: _Command, config: TrainConfig, files: _Files, *, uses_gpu: boo
     from trainer.cluster.failures import FailureLimit
 
     is_elastic = command.least < command.most
-    trainer = TorchTrainer(
+    TorchTrainer(
         _rank,
         train_loop_config=dict(files.of_ranks),
         torch_config=TorchConfig(
@@ -215,12 +214,7 @@ def _fit(command: _Command, config: TrainConfig, files: _Files, *, uses_gpu: boo
             # Ray takes its other callbacks here too, as its source says.
             callbacks=[FailureLimit(files.last_checkpoint)],  # type: ignore[list-item]
         ),
-    )
-    # For three minutes Ray would keep the room of a training whose driver was killed, for nobody;
-    # the next start of the same training has the same id, and so the same room.
-    of_training = hashlib.sha256(files.storage.encode()).hexdigest()[:32]
-    object.__setattr__(trainer.train_run_context, "run_id", of_training)  # it is frozen
-    trainer.fit()
+    ).fit()
 
 
 def sentence(error: Exception, *, has_joined: bool = False) -> str:
