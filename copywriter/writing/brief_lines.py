@@ -8,10 +8,18 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from copywriter.brief import Brief, BriefItem, BriefReason, BriefValue, Language
+from copywriter.brief import (
+    Brief,
+    BriefAttribute,
+    BriefItem,
+    BriefReason,
+    BriefValue,
+    Language,
+)
+from copywriter.wording.genres import display_genre
 from copywriter.wording.roles import RoleName, role_of
 from copywriter.wording.titles import shown_title
 
@@ -72,11 +80,11 @@ def brief_lines(brief: Brief) -> str:
     labels = _LABELS[brief.language]
     lines: list[str] = []
     for item in brief.items:
-        lines += _item_lines(item, labels)
+        lines += _item_lines(item, brief.language, labels)
     if brief.audience is not None:
-        lines.append(f"{labels.readers}: {_values(brief.audience.values)}")
+        lines.append(f"{labels.readers}: {_values(brief.audience, brief.language)}")
     if brief.reason is not None:
-        lines += _reasons(brief.reason, labels)
+        lines += _reasons(brief.reason, brief.language, labels)
     return "\n".join(lines)
 
 
@@ -88,20 +96,20 @@ def in_quotes(value: BriefValue) -> str:
     return json.dumps(words, ensure_ascii=False)
 
 
-def _item_lines(item: BriefItem, labels: _Labels) -> Iterator[str]:
+def _item_lines(item: BriefItem, language: Language, labels: _Labels) -> Iterator[str]:
     if item.title is not None:
         yield f"{labels.item}: {_title(item.title)}"
     for attribute in item.attributes:
-        yield f"{_label(attribute.name)}: {_values(attribute.values)}"
+        yield f"{_label(attribute.name)}: {_values(attribute, language)}"
     for fact in item.facts:
         yield f"{_relation(fact.relation)}: {in_quotes(fact.name)}"
 
 
-def _reasons(reason: BriefReason, labels: _Labels) -> Iterator[str]:
+def _reasons(reason: BriefReason, language: Language, labels: _Labels) -> Iterator[str]:
     if reason.nearest:
         yield labels.liked.format(", ".join(map(_title, reason.nearest)))
     for shared in reason.shared:
-        yield labels.shared.format(_label(shared.name), _values(shared.values))
+        yield labels.shared.format(_label(shared.name), _values(shared, language))
     for fact in reason.facts:
         title, relation = _title(fact.title), _relation(fact.relation)
         if fact.name is None:
@@ -120,8 +128,14 @@ def _title(title: str) -> str:
     return in_quotes(shown_title(title))
 
 
-def _values(values: Sequence[BriefValue]) -> str:
-    return ", ".join(map(in_quotes, values[:MAX_VALUES]))
+def _values(part: BriefAttribute, language: Language) -> str:
+    """Return the values of an attribute; genres as a text in another language than English has."""
+    return ", ".join(in_quotes(_value(part, one, language)) for one in part.values[:MAX_VALUES])
+
+
+def _value(part: BriefAttribute, value: BriefValue, language: Language) -> BriefValue:
+    is_genre = language != "en" and isinstance(value, str) and role_of(part.name) == "genre"
+    return display_genre(str(value), language) if is_genre else value
 
 
 def _relation(relation: str) -> str:
