@@ -9,6 +9,7 @@ import argparse
 import os
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -33,9 +34,20 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--prompts", type=Path, help="a folder of an editor's prompt files")
     parser.add_argument("--epochs", type=int, default=options.epochs, help="passes over the texts")
     parser.add_argument("--rate", type=float, default=options.rate, help="the learning rate")
+    parser.add_argument("--batch", type=int, default=options.batch, help="texts of a step")
+    parser.add_argument("--rank", type=int, default=options.rank, help="of the matrices")
+    parser.add_argument("--depth", type=float, default=options.depth, help="share of the blocks")
     asked = parser.parse_args(arguments)
+    options = replace(
+        options,
+        epochs=asked.epochs,
+        rate=asked.rate,
+        batch=asked.batch,
+        rank=asked.rank,
+        depth=asked.depth,
+    )
     try:
-        result = _tune(asked, TuningOptions(epochs=asked.epochs, rate=asked.rate))
+        result = _tune(asked, options)
     except (WriterError, OSError) as error:
         sys.stderr.write(f"{error}\n")
         return 1

@@ -38,8 +38,8 @@ King Kraus Lang Larsen Lee Lopez Marsh Meyer Moss Nash Novak Ortiz Page Park Per
 Reyes Rhodes Roth Sato Shaw Silva Stone Swan Tan Vega Wade Walsh Webb Weiss West Wong Wood Young
 """
 _GENRES = """
-Action Adventure Animation Children's Comedy Crime Documentary Drama Fantasy Film-Noir Horror Musical
-Mystery Romance Sci-Fi Thriller War Western
+Action Adventure Animation Children's Comedy Crime Documentary Drama Fantasy Film-Noir Horror
+Musical Mystery Romance Sci-Fi Thriller War Western
 """
 _WEIGHTS = (8, 5, 2, 3, 10, 4, 2, 12, 2, 2, 4, 3, 3, 7, 5, 7, 3, 2)  # as films have them
 MAX_GENRES = 3

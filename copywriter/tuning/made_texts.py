@@ -1,18 +1,18 @@
 """Texts to tune on that are made of wordings and invented items.
 
-The wordings of a language are a file that an editor can change (`wordings/zh.toml`). A model that is
-tuned on them learns to phrase any brief, in that language; only texts that the verifier accepts are
-made.
+The wordings of a language are a file that an editor can change (`wordings/zh.toml`). A model that
+is tuned on them learns to phrase any brief in that language. A text that the verifier rejects is
+made again with another item.
 """
 
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
-from typing import Literal, get_args
+from typing import Literal
 
 import msgspec
 
@@ -52,6 +52,7 @@ _SHARES: Sequence[tuple[Kind, Reason, int]] = (
     ("row_title", "near", 1),
     ("row_title", "shared", 1),
     ("row_title", "popular", 1),
+    ("row_title", "new", 1),
 )
 _JOINS: Mapping[Language, str] = {"en": " and ", "zh": "、"}
 _MAX_CHARS: Mapping[Kind, int] = {"item_blurb": 360, "newsletter": 360}

@@ -7,13 +7,21 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TuningOptions:
-    """How a model is tuned. `rate` is Adam's learning rate, which falls linearly to zero."""
+    """How a model is tuned. `rate` is Adam's learning rate, which falls linearly to zero.
+
+    `depth` is the share of the blocks, from the top, that learn.
+    """
 
     epochs: int = 3
     batch: int = 4
     rank: int = 8
     rate: float = 2e-4
+    depth: float = 1.0
     seed: int = 0
+
+
+# texts of wordings are regular, so a model may go further at once: it learns a language from them
+WORDINGS_OPTIONS = TuningOptions(epochs=2, batch=8, rank=16, rate=1.5e-3, depth=0.5)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

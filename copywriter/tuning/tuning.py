@@ -56,7 +56,7 @@ def tune_writer(
         tokens[::HELD_OUT],
         [one for place, one in enumerate(tokens) if place % HELD_OUT],
     )
-    matrices = LowRank(model.network, rank=options.rank, seed=options.seed)
+    matrices = LowRank(model.network, rank=options.rank, seed=options.seed, depth=options.depth)
     before = best = held_out_loss(model, held_out, options)
     kept, best_epoch = matrices.copy(), 0
     course = _TuningCourse(model, matrices, options, trained, on_step)
@@ -135,19 +135,32 @@ class _TuningCourse:
 
 
 def _loss(model: CausalModel, batch: TokenBatch) -> torch.Tensor:
-    """Return the mean loss of the answers' tokens; the opening's keys have no gradients."""
+    """Return the mean loss of the answers' tokens; the opening's keys have no gradients.
+
+    Padding is on the left, so the answers are at the end, and only there are logits computed: a
+    vocabulary has more weights than the layers of a small model.
+    """
     num_texts, num_opening = len(batch.ids_BS), len(batch.opening)
-    cache = _opening_cache(model, batch.opening)
-    if num_opening:
-        cache.batch_repeat_interleave(num_texts)
-    opening_BL = torch.ones(num_texts, num_opening, dtype=torch.long)
-    mask_BL = torch.cat([opening_BL, batch.mask_BS], dim=1)
-    positions_BS = (mask_BL.cumsum(1) - 1).clamp(min=0)[:, num_opening:]
-    logits_BSV = model.logits(batch.ids_BS, mask_BL, positions_BS, cache)
-    labels_BS = batch.labels_BS.to(logits_BSV.device)
+    num_kept = 1 + int((batch.labels_BS != IGNORED).sum(1).max())
+    with _half_precision(model):
+        cache = _opening_cache(model, batch.opening)
+        if num_opening:
+            cache.batch_repeat_interleave(num_texts)
+        opening_BL = torch.ones(num_texts, num_opening, dtype=torch.long)
+        mask_BL = torch.cat([opening_BL, batch.mask_BS], dim=1)
+        positions_BS = (mask_BL.cumsum(1) - 1).clamp(min=0)[:, num_opening:]
+        logits_BSV = model.logits(batch.ids_BS, mask_BL, positions_BS, cache, keep=num_kept)
+    labels_BS = batch.labels_BS[:, 1 - num_kept :].to(logits_BSV.device)
     return cross_entropy(
-        logits_BSV[:, :-1].flatten(0, 1), labels_BS[:, 1:].flatten(), ignore_index=IGNORED
+        logits_BSV[:, :-1].flatten(0, 1), labels_BS.flatten(), ignore_index=IGNORED
     )
+
+
+def _half_precision(model: CausalModel) -> torch.autocast:
+    """Multiply in bfloat16 where the processor does so in hardware: others emulate it slowly."""
+    capabilities = torch.cpu.get_capabilities()
+    is_fast = bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
+    return torch.autocast("cpu", torch.bfloat16, enabled=model.device == "cpu" and is_fast)
 
 
 @torch.no_grad()

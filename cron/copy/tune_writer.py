@@ -16,6 +16,7 @@ from pathlib import Path
 import msgspec
 
 from copywriter.tuning.accepted_texts import AcceptedText, read_accepted, write_accepted
+from copywriter.tuning.made_texts import make_texts
 from copywriter.tuning.options import TuningOptions, TuningResult
 from copywriter.verifier.check import check
 from copywriter.writing.writer import WriterError
@@ -30,6 +31,9 @@ from cron.settings.copy_settings import CopySettings
 # threads that wait do so without a processor: on two busy cores a writer took 1.9 s of processor
 # time for a line in place of some 30 s
 _PASSIVE = {"OMP_WAIT_POLICY": "PASSIVE"}
+
+
+_MADE_TEXTS = 160  # of a language; docs/log.md has what fewer and more of them give
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +71,14 @@ def texts_to_tune_on(
     return kept
 
 
+def texts_of_wordings(settings: CopySettings, folder: Path) -> Sequence[AcceptedText]:
+    """Return texts about invented items in each of the languages; raise NoAcceptedTexts."""
+    try:
+        return make_texts(settings.languages, each=_MADE_TEXTS, seed=0, folder=folder)
+    except WriterError as error:
+        raise NoAcceptedTexts(str(error)) from error
+
+
 def tune(tuning: WriterTuning) -> TuningResult:
     """Tune the model of the settings; its progress is on stderr. Raise WriterNotTuned."""
     folder = prompts_folder(tuning.settings)
@@ -76,6 +88,8 @@ def tune(tuning: WriterTuning) -> TuningResult:
         command = [sys.executable, "-m", "copywriter.tuning", "--model", tuning.settings.model]
         command += ["--texts", str(texts), "--out", str(tuning.out.resolve())]
         command += ["--epochs", str(tuning.options.epochs), "--rate", str(tuning.options.rate)]
+        command += ["--batch", str(tuning.options.batch), "--rank", str(tuning.options.rank)]
+        command += ["--depth", str(tuning.options.depth)]
         command += ["--prompts", str(folder)] if folder is not None else []
         done = subprocess.run(
             command,

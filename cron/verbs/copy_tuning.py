@@ -7,8 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from copywriter.tuning.accepted_texts import write_accepted
-from copywriter.tuning.options import TuningOptions
-from cron.copy.tune_writer import WriterTuning, texts_to_tune_on, tune
+from copywriter.tuning.made_texts import SHIPPED_WORDINGS
+from copywriter.tuning.options import WORDINGS_OPTIONS, TuningOptions
+from cron.copy.tune_writer import WriterTuning, texts_of_wordings, texts_to_tune_on, tune
 from cron.ledger.ledger import Ledger
 from cron.settings.places import var_folder
 from cron.settings.tree import Settings
@@ -17,24 +18,31 @@ from cron.verbs.actions import add_action
 
 def add_tuning(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Declare both actions and their arguments."""
-    defaults = TuningOptions()
+    defaults, made = TuningOptions(), WORDINGS_OPTIONS
     tuning = add_action(
         actions, "tune", "tune the writer's model on accepted texts, into a new folder"
     )
-    tuning.add_argument("--texts", type=Path, metavar="FILE", help="JSON lines, not the ledger's")
+    source = tuning.add_mutually_exclusive_group()
+    source.add_argument("--texts", type=Path, metavar="FILE", help="JSON lines, not the ledger's")
+    source.add_argument(
+        "--wordings",
+        type=Path,
+        nargs="?",
+        const=SHIPPED_WORDINGS,
+        metavar="FOLDER",
+        help="texts made of the shipped wordings, or of those in a folder",
+    )
     tuning.add_argument("--out", type=Path, metavar="FOLDER", help="a new folder for the model")
     tuning.add_argument("--model", help="the model to tune (default: copy.model)")
     tuning.add_argument(
         "--epochs",
         type=int,
-        default=defaults.epochs,
-        help=f"passes over the texts (default: {defaults.epochs})",
+        help=f"passes over the texts (default: {defaults.epochs}, of wordings {made.epochs})",
     )
     tuning.add_argument(
         "--rate",
         type=float,
-        default=defaults.rate,
-        help=f"the learning rate (default: {defaults.rate:g})",
+        help=f"the learning rate (default: {defaults.rate:g}, of wordings {made.rate:g})",
     )
     accepted = add_action(actions, "accepted", "write the texts that `copy tune` would read")
     accepted.add_argument("file", type=Path, metavar="FILE", help="a file of JSON lines")
@@ -46,9 +54,17 @@ def tune_model(arguments: argparse.Namespace, settings: Settings, ledger: Ledger
         settings.copy if arguments.model is None else replace(settings.copy, model=arguments.model)
     )
     out = arguments.out or _new_folder(var_folder(settings) / "writers", ledger)
-    texts = texts_to_tune_on(ledger, copy, arguments.texts)
-    print(f"tuning {copy.model} on {len(texts)} accepted texts", flush=True)
-    options = TuningOptions(epochs=arguments.epochs, rate=arguments.rate)
+    if arguments.wordings is None:
+        texts, options = texts_to_tune_on(ledger, copy, arguments.texts), TuningOptions()
+        print(f"tuning {copy.model} on {len(texts)} accepted texts", flush=True)
+    else:
+        texts, options = texts_of_wordings(copy, arguments.wordings), WORDINGS_OPTIONS
+        print(f"tuning {copy.model} on {len(texts)} texts made of wordings", flush=True)
+    options = replace(
+        options,
+        epochs=options.epochs if arguments.epochs is None else arguments.epochs,
+        rate=options.rate if arguments.rate is None else arguments.rate,
+    )
     result = tune(WriterTuning(settings=copy, texts=texts, out=out, options=options))
     print(
         f"the loss of {result.num_held_out} held-out texts fell from {result.loss_before:.3f} to "

@@ -5,7 +5,7 @@
 const ROW_LENGTH = 12;
 const byId = (id) => document.getElementById(id);
 const FACTS = ["genre", "year", "brand", "price", "currency"]; // of items that have them
-const LANGUAGE = navigator.language.startsWith("zh") ? "zh" : "en"; // of the texts about items
+const LANGUAGE = navigator.language.startsWith("zh") ? "zh" : "en"; // of the page and of its texts
 const ROW = { k: ROW_LENGTH, attributes: FACTS, copy: true, language: LANGUAGE };
 const LOOK_ALIKES = { k: ROW_LENGTH, attributes: FACTS };
 const titles = new Map(); // of the items that were shown, by id
@@ -15,6 +15,21 @@ const facts = new Map();
 // browser key, which is public, so it may be in the address: /shop?key=freshet_…
 const key = new URLSearchParams(location.search).get("key") || undefined;
 freshet.init({ key });
+
+// The page's own words are in a table at the end. The elements of shop.html name theirs.
+const say = (word, ...values) =>
+  [].concat(WORDS[LANGUAGE][word]).reduce((text, part, i) => text + values[i - 1] + part);
+
+function translatePage() {
+  document.documentElement.lang = LANGUAGE;
+  document.title = say("shop");
+  for (const named of document.querySelectorAll("[data-word]")) {
+    named.textContent = say(named.dataset.word);
+  }
+  const field = byId("search").elements.q;
+  field.placeholder = say("search");
+  field.setAttribute("aria-label", say("searchShop"));
+}
 
 // 2. Consent. Before it, freshet.js stores and sends nothing about the visitor.
 byId("consent").checked = freshet.visitor !== null;
@@ -55,7 +70,7 @@ async function showRow(id, heading, ask, { ifEmpty = "" } = {}) {
 }
 
 // An item without a title, or whose title no answer had yet, is shown by its id.
-const nameOf = (id) => titles.get(id) || `Item ${id}`;
+const nameOf = (id) => titles.get(id) || say("item", id);
 
 function cardOf(item, list) {
   const title = nameOf(item.id);
@@ -95,10 +110,10 @@ function factsOf({ genre = [], year, brand, price, currency } = {}) {
 
 // Say how a search found an item, or why it is there: a line of copy, in the visitor's language.
 function whyOf({ copy, match, events }) {
-  if (match === "text") return "near in meaning";
-  if (match === "picture") return "its picture is near in meaning";
+  if (match === "text") return say("nearText");
+  if (match === "picture") return say("nearPicture");
   if (copy) return copy.text;
-  return events ? `${events} visits` : "";
+  return events ? say("visits", events) : "";
 }
 
 // 4. The page. Its address says what it shows: #item=… an item, #q=… what a search found. All rows
@@ -114,7 +129,7 @@ function showPage() {
 
 // `recommend` knows the clicks of the last second too, so the row changes with each click.
 function showPicked() {
-  showRow("picked", freshet.visitor ? "Picked for you" : "To begin with", () =>
+  showRow("picked", say(freshet.visitor ? "picked" : "begin"), () =>
     freshet.recommend(ROW),
   );
 }
@@ -129,14 +144,12 @@ function showItem(itemId) {
   byId("liked").textContent = "";
   byId("like").onclick = () => {
     freshet.track("like", itemId);
-    byId("liked").textContent = freshet.visitor
-      ? "Noted."
-      : "Not noted, since this shop may not remember what you look at.";
+    byId("liked").textContent = say(freshet.visitor ? "noted" : "notNoted");
     showPicked();
   };
   freshet.view(itemId);
-  showRow("similar", "Similar", () => freshet.similar(itemId, { ...ROW, by: "both" }));
-  showRow("because", "Because you looked at it", () =>
+  showRow("similar", say("similar"), () => freshet.similar(itemId, { ...ROW, by: "both" }));
+  showRow("because", say("because"), () =>
     freshet.recommend({ ...ROW, context: { item_id: itemId } }),
   );
 }
@@ -180,8 +193,8 @@ byId("search").addEventListener("submit", (event) => {
 function showFound(q) {
   byId("search").elements.q.value = q ?? "";
   if (!q) return closeRows("found");
-  showRow("found", `Found for “${q}”`, () => freshet.search({ q, ...ROW }), {
-    ifEmpty: `Nothing found for “${q}”`,
+  showRow("found", say("found", q), () => freshet.search({ q, ...ROW }), {
+    ifEmpty: say("nothing", q),
   });
 }
 
@@ -191,8 +204,8 @@ byId("picture").addEventListener("change", (event) => {
   event.target.value = ""; // so that the same picture can be chosen again
   if (!picture) return;
   byId("problem").hidden = true;
-  showRow("found", "Looks like your picture", () => freshet.lookAlikes(picture, LOOK_ALIKES), {
-    ifEmpty: "Nothing looks like your picture",
+  showRow("found", say("alike"), () => freshet.lookAlikes(picture, LOOK_ALIKES), {
+    ifEmpty: say("noneAlike"),
   });
 });
 
@@ -206,35 +219,36 @@ async function showRelease(list) {
   }
   const age_s = release.age_s + (performance.now() - release.asked_at) / 1000;
   const known = release.model_version === list.model_version;
-  const age = known ? `; its weights are ${ageOf(age_s)} old` : "";
   byId("release").textContent = list.fallback
-    ? `The model does not answer: popular items of release ${list.model_version}.`
-    : `Answered by release ${list.model_version}${age}.`;
+    ? say("fallback", list.model_version)
+    : known
+      ? say("answeredAt", list.model_version, ageOf(age_s))
+      : say("answered", list.model_version);
 }
 
 function ageOf(seconds) {
-  if (seconds < 120) return `${Math.round(seconds)} s`;
-  if (seconds < 7200) return `${Math.floor(seconds / 60)} min`;
-  if (seconds < 172800) return `${Math.floor(seconds / 3600)} h`;
-  return `${Math.floor(seconds / 86400)} days`;
+  if (seconds < 120) return say("seconds", Math.round(seconds));
+  if (seconds < 7200) return say("minutes", Math.floor(seconds / 60));
+  if (seconds < 172800) return say("hours", Math.floor(seconds / 3600));
+  return say("days", Math.floor(seconds / 86400));
 }
 
 // 7. Problems. Without a valid key nothing works, so ask for one; anything else may pass.
 function showProblem(error) {
   const needsKey = error.status === 401 || error.status === 403;
-  byId("problem").replaceChildren(...(needsKey ? keyForm() : [error.message]));
+  byId("problem").replaceChildren(...(needsKey ? keyForm() : [element("span", { lang: "en" }, error.message)]));
   byId("problem").hidden = false;
 }
 
 function keyForm() {
-  const text = key ? "This key does not work on this page." : "This shop needs a browser key.";
+  const text = say(key ? "wrongKey" : "needsKey");
   const make = ".venv/bin/python -m cron keys add --name shop --role browser --origin";
-  const input = element("input", { type: "text", name: "key", "aria-label": "Browser key" });
+  const input = element("input", { type: "text", name: "key", "aria-label": say("key") });
   return [
     element("strong", {}, text),
-    element("p", { class: "note" }, "Make one, and enter it here:"),
+    element("p", { class: "note" }, say("makeKey")),
     element("code", {}, `${make} ${location.origin}`),
-    element("form", { method: "get" }, input, element("button", {}, "Use this key")),
+    element("form", { method: "get" }, input, element("button", {}, say("useKey"))),
   ];
 }
 
@@ -252,6 +266,96 @@ function hueOf(id) {
   return hue;
 }
 
+// 8. Words. A further language is a further column of this table, and a value of LANGUAGE. Where a
+// text has several parts, values stand between them.
+const WORDS = {
+  en: {
+    shop: "A shop on Freshet",
+    search: "Search",
+    searchShop: "Search the shop",
+    byPicture: "Search by picture",
+    consent: "Remember what I look at, and show me more like it",
+    like: "I like this",
+    noted: "Noted.",
+    notNoted: "Not noted, since this shop may not remember what you look at.",
+    picked: "Picked for you",
+    begin: "To begin with",
+    similar: "Similar",
+    because: "Because you looked at it",
+    popular: "Popular",
+    new: "New",
+    found: ["Found for “", "”"],
+    nothing: ["Nothing found for “", "”"],
+    alike: "Looks like your picture",
+    noneAlike: "Nothing looks like your picture",
+    item: ["Item ", ""],
+    visits: ["", " visits"],
+    nearText: "near in meaning",
+    nearPicture: "its picture is near in meaning",
+    answered: ["Answered by release ", "."],
+    answeredAt: ["Answered by release ", "; its weights are ", " old."],
+    fallback: ["The model does not answer: popular items of release ", "."],
+    seconds: ["", " s"],
+    minutes: ["", " min"],
+    hours: ["", " h"],
+    days: ["", " days"],
+    key: "Browser key",
+    needsKey: "This shop needs a browser key.",
+    wrongKey: "This key does not work on this page.",
+    makeKey: "Make one, and enter it here:",
+    useKey: "Use this key",
+    uses: "This page uses",
+    and: "and the",
+    api: "public API",
+    alone: "alone;",
+    source: "its source",
+    teaches: "is a tutorial.",
+  },
+  zh: {
+    shop: "Freshet 示例商店",
+    search: "搜索",
+    searchShop: "在本店搜索",
+    byPicture: "以图搜索",
+    consent: "记住我看过什么，为我推荐更多类似的",
+    like: "我喜欢",
+    noted: "已记下。",
+    notNoted: "没有记下，因为您没有允许本店记住您看过什么。",
+    picked: "为您推荐",
+    begin: "不妨从这里开始",
+    similar: "相似",
+    because: "因为您看了它",
+    popular: "热门",
+    new: "新上架",
+    found: ["“", "”的搜索结果"],
+    nothing: ["没有找到“", "”"],
+    alike: "与您的图片相似",
+    noneAlike: "没有与您的图片相似的商品",
+    item: ["商品 ", ""],
+    visits: ["", " 次浏览"],
+    nearText: "含义相近",
+    nearPicture: "图片含义相近",
+    answered: ["由版本 ", " 回答。"],
+    answeredAt: ["由版本 ", " 回答，权重更新于 ", "前。"],
+    fallback: ["模型没有回答，这些是版本 ", " 的热门商品。"],
+    seconds: ["", " 秒"],
+    minutes: ["", " 分钟"],
+    hours: ["", " 小时"],
+    days: ["", " 天"],
+    key: "浏览器密钥",
+    needsKey: "本店需要浏览器密钥。",
+    wrongKey: "这个密钥在本页无效。",
+    makeKey: "创建一个密钥，填在这里：",
+    useKey: "使用这个密钥",
+    uses: "本页只使用",
+    and: "和",
+    api: "公开的 API",
+    alone: "；",
+    source: "源代码",
+    teaches: "就是一份教程。",
+  },
+};
+
+translatePage();
 showPage();
-showRow("popular", "Popular", () => freshet.popular(ROW));
-showRow("new", "New", () => freshet.newest(ROW));
+showRow("popular", say("popular"), () => freshet.popular(ROW));
+showRow("new", say("new"), () => freshet.newest(ROW));
