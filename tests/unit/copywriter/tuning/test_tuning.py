@@ -97,3 +97,19 @@ def test_the_message_names_a_line_without_text(tmp_path: Path) -> None:
         read_accepted(tmp_path / "texts.jsonl")
     with pytest.raises(WriterError, match="can't read"):
         read_accepted(tmp_path / "none.jsonl")
+
+
+def test_only_the_upper_blocks_learn(folder: Path) -> None:
+    """Half of the blocks get matrices, and the lower weights stay as they are."""
+    model = CausalModel(str(folder), device="cpu")
+    before = {name: weight.clone() for name, weight in model.network.named_parameters()}
+    options = TuningOptions(epochs=2, rate=2e-2, depth=0.5)
+    tune_writer(model, load_prompts(), TEXTS, options, lambda step: None)
+    changed = {
+        name
+        for name, weight in model.network.named_parameters()
+        if not torch.equal(weight, before[name])
+    }
+    blocks = {int(name.split(".layers.")[1].split(".")[0]) for name in changed}
+    num_blocks = model.network.config.num_hidden_layers
+    assert blocks == set(range(num_blocks // 2, num_blocks))

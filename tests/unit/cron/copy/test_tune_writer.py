@@ -9,12 +9,13 @@ import pytest
 
 from copywriter.templates.template import from_template
 from copywriter.tuning.accepted_texts import AcceptedText, write_accepted
+from copywriter.tuning.made_texts import SHIPPED_WORDINGS
 from copywriter.tuning.options import TuningOptions
 from copywriter.writing.causal import load_causal_writer
 from copywriter.writing.prompts import load_prompts
 from copywriter.writing.sampling import Sampling
 from copywriter.writing.verified import VerifiedText
-from cron.copy.tune_writer import WriterTuning, texts_to_tune_on, tune
+from cron.copy.tune_writer import WriterTuning, texts_of_wordings, texts_to_tune_on, tune
 from cron.copy.writer_gate import judge
 from cron.copy_errors import NoAcceptedTexts, WriterNotTuned
 from cron.ledger import copy_rows
@@ -77,6 +78,15 @@ def test_texts_that_the_verifier_rejects_are_left_out(tmp_path: Path, ledger: Le
     assert texts_to_tune_on(ledger, settings, tmp_path / "texts.jsonl") == good
     with pytest.raises(NoAcceptedTexts, match="can't read"):
         texts_to_tune_on(ledger, settings, tmp_path / "none.jsonl")
+
+
+def test_texts_of_wordings_are_in_each_language(tmp_path: Path) -> None:
+    settings = CopySettings(languages=("zh", "en"))
+    texts = texts_of_wordings(settings, SHIPPED_WORDINGS)
+    assert {one.brief.language for one in texts} == {"zh", "en"}
+    assert texts == texts_of_wordings(settings, SHIPPED_WORDINGS)
+    with pytest.raises(NoAcceptedTexts, match="can't be read as wordings"):
+        texts_of_wordings(settings, tmp_path)
 
 
 def test_a_model_that_is_not_there_is_named(tmp_path: Path) -> None:
