@@ -16,7 +16,7 @@ from typing import get_args
 from bench.words.lies import measure_lies
 from bench.words.list_cost import measure_lists
 from bench.words.shown_lists import measure_shown
-from bench.words.writer import MODEL, measure_writer
+from bench.words.writer import MODEL, NUM_LINES, measure_writer
 from copywriter.brief import Language
 
 COMMAND = "python -m bench copy"
@@ -37,12 +37,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--model", default=MODEL, help="what writes in the part `writer`")
     languages = get_args(Language)
     parser.add_argument("--language", default="en", choices=languages, help="of the part `writer`")
+    parser.add_argument("--lines", type=int, default=NUM_LINES, help="of the part `writer`")
     asked = parser.parse_args(arguments)
     names = asked.parts.split(",")
     if unknown := [name for name in names if name not in PARTS]:
         parser.error(f"--parts {unknown[0]}: no such part; there are {', '.join(PARTS)}")
     for name in names:
         if name == "writer":
-            measure_writer(COMMAND, model=asked.model, language=asked.language)
+            measure_writer(
+                COMMAND, model=asked.model, language=asked.language, num_lines=asked.lines
+            )
         else:
             PARTS[name](COMMAND)

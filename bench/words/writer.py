@@ -52,7 +52,9 @@ class WrittenLine:
         return self.made.rejected[0].text if self.made.rejected else self.made.text
 
 
-def measure_writer(command: str, *, model: str = MODEL, language: Language = "en") -> None:
+def measure_writer(
+    command: str, *, model: str = MODEL, language: Language = "en", num_lines: int = NUM_LINES
+) -> None:
     """Replay lists, write some of their lines, and check the texts."""
     shown, counts = _replay(language)
     name = BENCH if model == MODEL else f"{BENCH}-tuned"
@@ -65,7 +67,7 @@ def measure_writer(command: str, *, model: str = MODEL, language: Language = "en
             note=f"{counts.total():,} lines, {len(counts):,} briefs",
         )
     ]
-    num_lines = QUICK_LINES if is_quick() else NUM_LINES
+    num_lines = QUICK_LINES if is_quick() else num_lines
     briefs = Random(0).sample(sorted(counts, key=Brief.digest), num_lines)
     torch.set_num_threads(2)
     writer = load_causal_writer(model, prompts=load_prompts(), sampling=Sampling())

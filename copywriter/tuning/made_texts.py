@@ -78,12 +78,14 @@ def load_wordings(language: Language, folder: Path = SHIPPED_WORDINGS) -> Wordin
     """Read the wordings of a language; raise WriterError."""
     path = folder / f"{language}.toml"
     try:
-        return msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), Wordings)
+        read = tomllib.loads(path.read_text(encoding="utf-8"))
+        found: Wordings = msgspec.convert(read, Wordings)
     except (OSError, ValueError) as error:
         shipped = SHIPPED_WORDINGS / f"{language}.toml"
         raise WriterError(
             f"{path}: can't be read as wordings ({error}); {shipped} shows the format"
         ) from error
+    return found
 
 
 def make_texts(

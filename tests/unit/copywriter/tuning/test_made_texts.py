@@ -46,7 +46,7 @@ def test_the_same_seed_makes_the_same_texts() -> None:
 def test_a_wording_that_states_no_fact_is_refused(tmp_path: Path) -> None:
     lie = '[reason_line]\npopular = ["{title} won three prizes."]\n'
     (tmp_path / "en.toml").write_text(lie)
-    with pytest.raises(WriterError, match="reason_line.popular: the verifier rejects"):
+    with pytest.raises(WriterError, match=r"reason_line\.popular: the verifier rejects"):
         make_texts(["en"], each=1, seed=0, folder=tmp_path)
 
 
