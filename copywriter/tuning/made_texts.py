@@ -39,16 +39,16 @@ Wordings = Mapping[Kind, Mapping[Reason, tuple[str, ...]]]
 _SHARES: Sequence[tuple[Kind, Reason, int]] = (
     ("reason_line", "shared", 32),
     ("reason_line", "near", 14),
-    ("reason_line", "director", 10),
+    ("reason_line", "director", 12),
     ("reason_line", "cast", 8),
     ("reason_line", "writer", 6),
     ("reason_line", "popular", 7),
     ("reason_line", "new", 4),
     ("reason_line", "none", 3),
-    ("item_blurb", "none", 4),
+    ("item_blurb", "none", 6),
     ("item_blurb", "audience", 3),
-    ("newsletter", "none", 4),
-    ("newsletter", "near", 2),
+    ("newsletter", "none", 7),
+    ("newsletter", "near", 3),
     ("row_title", "near", 1),
     ("row_title", "shared", 1),
     ("row_title", "popular", 1),
@@ -137,8 +137,13 @@ def _story(reason: Reason, draw: Random) -> _Story:
         shared = tuple(draw.sample(item.genres, draw.randint(1, min(2, len(item.genres)))))
         both = tuple(sorted({*shared, *near.genres[: draw.randint(0, 1)]}))
         near = replace(near, genres=both)
+    person = invent_person(draw)
+    if reason == "director":
+        item = replace(item, director=person)
+    if reason == "cast":
+        item = replace(item, actor=person)
     shared = tuple(one for one in item.genres if one in near.genres)
-    return _Story(item=item, second=second, near=near, person=invent_person(draw), shared=shared)
+    return _Story(item=item, second=second, near=near, person=person, shared=shared)
 
 
 def _brief(kind: Kind, language: Language, reason: Reason, story: _Story, draw: Random) -> Brief:

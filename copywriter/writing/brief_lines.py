@@ -31,6 +31,21 @@ _ROLES: dict[RoleName, str] = {
     "company": "production company",
     "genre": "subject",
 }
+# a small model copies a label that it sees, and takes a word of another language for another role
+_ROLES_ZH: dict[RoleName, str] = {
+    "director": "导演",
+    "cast": "主演",
+    "writer": "编剧",
+    "music": "配乐",
+    "producer": "制片",
+    "camera": "掌镜",
+    "company": "出品",
+    "brand": "品牌",
+    "artist": "艺术家",
+    "genre": "题材",
+    "year": "年份",
+    "country": "国家",
+}
 _CONTROL = str.maketrans({"<": "‹", ">": "›", "|": "¦", "｜": "¦", "[": "(", "]": ")"})
 
 
@@ -100,18 +115,18 @@ def _item_lines(item: BriefItem, language: Language, labels: _Labels) -> Iterato
     if item.title is not None:
         yield f"{labels.item}: {_title(item.title)}"
     for attribute in item.attributes:
-        yield f"{_label(attribute.name)}: {_values(attribute, language)}"
+        yield f"{_attribute(attribute.name, language)}: {_values(attribute, language)}"
     for fact in item.facts:
-        yield f"{_relation(fact.relation)}: {in_quotes(fact.name)}"
+        yield f"{_relation(fact.relation, language)}: {in_quotes(fact.name)}"
 
 
 def _reasons(reason: BriefReason, language: Language, labels: _Labels) -> Iterator[str]:
     if reason.nearest:
         yield labels.liked.format(", ".join(map(_title, reason.nearest)))
     for shared in reason.shared:
-        yield labels.shared.format(_label(shared.name), _values(shared, language))
+        yield labels.shared.format(_attribute(shared.name, language), _values(shared, language))
     for fact in reason.facts:
-        title, relation = _title(fact.title), _relation(fact.relation)
+        title, relation = _title(fact.title), _relation(fact.relation, language)
         if fact.name is None:
             yield labels.related.format(relation, title)
         else:
@@ -138,9 +153,16 @@ def _value(part: BriefAttribute, value: BriefValue, language: Language) -> Brief
     return display_genre(str(value), language) if is_genre else value
 
 
-def _relation(relation: str) -> str:
+def _attribute(name: str, language: Language) -> str:
+    role = role_of(name) if language == "zh" else None
+    return _label(name) if role is None else _ROLES_ZH.get(role, _label(name))
+
+
+def _relation(relation: str, language: Language) -> str:
     """Return a relation as words: "director" for film.film.directed_by and http://x/director."""
     role = role_of(relation)
+    if role in _ROLES_ZH and language == "zh":
+        return _ROLES_ZH[role]
     if role is not None:
         return _ROLES.get(role, role)
     last = re.split(r"[./#:]", relation.rstrip("./#:"))[-1]
