@@ -1,4 +1,4 @@
-"""Invented items that a model learns to phrase briefs about: titles, genres, years and people.
+"""Invented items to phrase briefs about: their titles, genres, years and people.
 
 They are many and differ in form, so that a model learns to copy a title and not to know it.
 """
