@@ -20,7 +20,7 @@ class TuningOptions:
     seed: int = 0
 
 
-# texts of wordings are regular, so a model may go further at once: it learns a language from them
+# texts of wordings are regular, so a model may go further at once
 WORDINGS_OPTIONS = TuningOptions(epochs=2, batch=8, rank=16, rate=1.5e-3, depth=0.5)
 
 
