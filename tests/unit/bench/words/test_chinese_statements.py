@@ -1,4 +1,4 @@
-"""The program that looks up what a Chinese line states: it finds what the data does not have."""
+"""The program that looks up a Chinese line finds what the data does not have."""
 
 from __future__ import annotations
 
