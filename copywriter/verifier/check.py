@@ -14,6 +14,7 @@ from copywriter.verifier.claims import claims
 from copywriter.verifier.comparisons import comparisons
 from copywriter.verifier.credits import roles
 from copywriter.verifier.dates import dates
+from copywriter.verifier.endings import ending
 from copywriter.verifier.genre_claims import genres
 from copywriter.verifier.languages import language
 from copywriter.verifier.length import length
@@ -30,6 +31,7 @@ from copywriter.verifier.verdict import CopyVerdict, Violation
 
 RULES: tuple[Callable[[CopyReading], Sequence[Violation]], ...] = (
     length,
+    ending,
     unsafe,
     instructions,
     language,

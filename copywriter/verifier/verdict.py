@@ -20,6 +20,7 @@ Rule = Literal[
     "predicates",
     "language",
     "length",
+    "ending",
     "repetition",
     "unsafe",
     "instructions",

@@ -196,7 +196,7 @@ export interface CopyDecisionBody {
 /** What the verifier objects to in a text. */
 export interface CopyObjection {
   /** The rule that the text breaks. */
-  rule: "names" | "titles" | "roles" | "numbers" | "dates" | "genres" | "comparisons" | "claims" | "support" | "wording" | "attribution" | "predicates" | "language" | "length" | "repetition" | "unsafe" | "instructions";
+  rule: "names" | "titles" | "roles" | "numbers" | "dates" | "genres" | "comparisons" | "claims" | "support" | "wording" | "attribution" | "predicates" | "language" | "length" | "ending" | "repetition" | "unsafe" | "instructions";
   /** The words that break it. */
   words: string;
 }
