@@ -11,6 +11,8 @@ import re
 from collections.abc import Iterator, Sequence
 
 from copywriter.brief import BriefReason
+from copywriter.verifier.appositions import wrong_appositions
+from copywriter.verifier.genre_claims import shared_genres
 from copywriter.verifier.names_of_brief import SupportedName
 from copywriter.verifier.reading import MASKS, CopyReading
 from copywriter.verifier.several_items import of_several_items
@@ -102,9 +104,10 @@ _LEADS = {"lead": "cast", "leads": "cast", "hand": "director", "pen": "writer", 
 
 def attribution(reading: CopyReading) -> Sequence[Violation]:
     """Return what is said of an item, or as common to several, that only another one has."""
-    found = [*_of_known_items(reading), *_of_both(reading), *_same_roles(reading)]
-    of_known = [Violation(rule="attribution", words=one) for one in dict.fromkeys(found)]
-    return [*of_known, *of_several_items(reading)]
+    of_known = [*_of_known_items(reading), *_of_both(reading), *_same_roles(reading)]
+    found = dict.fromkeys([*of_known, *wrong_appositions(reading)])
+    wrong = [Violation(rule="attribution", words=one) for one in found]
+    return [*wrong, *of_several_items(reading)]
 
 
 def _of_known_items(reading: CopyReading) -> Iterator[str]:
@@ -162,7 +165,7 @@ def _has_unshared(reading: CopyReading, text: str) -> bool:
     """Return whether words name a fact, a genre or a year that the reason does not share."""
     if _unshared_names(reading, text):
         return True
-    shared = _shared_genres(reading.brief.reason)
+    shared = shared_genres(reading.brief.reason)
     claimed = [genre for genre in GENRES if genre.words.search(text) is not None]
     return any(genre.en not in shared for genre in claimed) or _YEAR.search(text) is not None
 
@@ -177,16 +180,6 @@ def _unshared_names(reading: CopyReading, text: str) -> list[SupportedName]:
     """Return the values in a text that the reason does not share; titles are none."""
     found = [reading.names[sign] for sign in _NAME.findall(text) if sign in reading.names]
     return [one for one in found if one.relations and one.title is None and not one.is_shared]
-
-
-def _shared_genres(reason: BriefReason | None) -> frozenset[str]:
-    if reason is None:
-        return frozenset()
-    texts = [str(value) for part in reason.shared for value in part.values]
-    texts += [fact.name for fact in reason.facts if fact.name is not None]
-    return frozenset(
-        genre.en for genre in GENRES if any(genre.words.search(text) for text in texts)
-    )
 
 
 def _same_roles(reading: CopyReading) -> Iterator[str]:

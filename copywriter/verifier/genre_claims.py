@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from copywriter.brief import Brief
+from copywriter.brief import Brief, BriefReason
 from copywriter.verifier.reading import MASKS, CopyReading
 from copywriter.verifier.verdict import Violation
 from copywriter.wording.genres import GENRES, genres_in
@@ -34,6 +34,21 @@ def genres(reading: CopyReading) -> Sequence[Violation]:
     ]
 
 
+def genres_of(texts: Sequence[str]) -> frozenset[str]:
+    """Return the English names of the genres that values or names have."""
+    return frozenset(
+        genre.en for genre in GENRES if any(genre.words.search(text) for text in texts)
+    )
+
+
+def shared_genres(reason: BriefReason | None) -> frozenset[str]:
+    """Return the genres that the item shares with one that the reader knows, by the reason."""
+    if reason is None:
+        return frozenset()
+    texts = [str(value) for part in reason.shared for value in part.values]
+    return genres_of([*texts, *(fact.name for fact in reason.facts if fact.name is not None)])
+
+
 def _denials(reading: CopyReading) -> Iterator[Violation]:
     """Yield the values that a text says an item has not: "a drama, not a comedy"."""
     for found in _DENIAL.finditer(reading.masked):
@@ -50,7 +65,4 @@ def _supported_genres(brief: Brief) -> frozenset[str]:
         names += [fact.name for fact in brief.reason.facts if fact.name is not None]
     if brief.audience is not None:
         parts.append(brief.audience)
-    texts = [*names, *(str(value) for part in parts for value in part.values)]
-    return frozenset(
-        genre.en for genre in GENRES if any(genre.words.search(text) for text in texts)
-    )
+    return genres_of([*names, *(str(value) for part in parts for value in part.values)])

@@ -29,7 +29,12 @@ GENRES = (
     _genre(
         "animation", "动画", words="animat(?:ion|ed|ions)|cartoons?|anime", words_zh="动画|动漫"
     ),
-    _genre("children’s", "儿童", words="child(?:ren)?['’]?s|kids?", words_zh="儿童|少儿|亲子"),
+    _genre(
+        "children’s",
+        "儿童",
+        words="child(?:ren)?['’]?s|kids?|(?<!about )(?<!of )children",  # not what a plot is about
+        words_zh="儿童|少儿|亲子",
+    ),
     _genre(
         "comedy",
         "喜剧",

@@ -38,3 +38,14 @@ def test_genres_are_read_in_both_languages() -> None:
     assert "genres" in broken_rules("浪漫的科幻片。", ZH)
     item = replace(FILM.items[0], attributes=(BriefAttribute(name="类型", values=("喜剧",)),))
     assert "genres" not in broken_rules("A comedy.", replace(FILM, items=(item,)))
+
+
+@pytest.mark.parametrize("value", ["Children", "Children's"])
+def test_both_names_of_films_for_children_are_known(value: str) -> None:
+    """MovieLens called the genre Children's, and Children since."""
+    genre = BriefAttribute(name="genre", values=(value, "Comedy"))
+    brief = replace(FILM, items=(replace(FILM.items[0], attributes=(genre,)),))
+    assert "genres" not in broken_rules("A children's comedy.", brief)
+    assert "genres" not in broken_rules("Comedy for children.", brief)
+    assert "genres" not in broken_rules("儿童、喜剧片。", replace(brief, language="zh"))
+    assert "genres" in broken_rules("Comedy for children.")
