@@ -1,8 +1,8 @@
 """Look up the statements of a written Chinese line in the data, without the verifier.
 
 As `written_statements` does for English: genres, years and people are statements about the film, or
-about both films where the sentence says that they have something in common. What is left of a
-sentence without titles, names, genres and plain characters is returned for a person to read.
+about both films where the sentence says that they have something in common. Right before a title,
+as in "喜剧片《Heat》", they are statements about the film of that title.
 """
 
 from __future__ import annotations
@@ -17,12 +17,18 @@ from bench.words.written_statements import LineStatements
 # other names of the catalogue's genres that a text may use
 _MORE = {"音乐剧": "Musical", "纪录片": "Documentary", "浪漫": "Romance", "历险": "Adventure"}
 _GENRES = {name: genre for genre, name in GENRES_ZH.items()} | _MORE
-_GENRE = re.compile("|".join(sorted(_GENRES, key=len, reverse=True)))
 _IN_COMMON = re.compile(r"都|一样|同|也是|也由|也属|也主演|也有|延续|共享|之间")
 _DENIED = re.compile(r"不是|没有|并非|不属")
 _TITLE = re.compile(r"《([^》]*)》")
-_NAME = re.compile(r"[A-Z][a-z]+(?: [A-Z][a-z]+)+")
-_YEAR = re.compile(r"(?:18|19|20)\d\d")
+_GENRE = "|".join(sorted(_GENRES, key=len, reverse=True))
+_NAME = r"[A-Z][a-z]+(?: [A-Z][a-z]+)+"
+_YEAR = r"(?:18|19|20)\d\d"
+_STATEMENT = re.compile(rf"(?P<genre>{_GENRE})|(?P<year>{_YEAR})|(?P<person>{_NAME})")
+# from a statement to the title that it stands before; other statements may stand between
+_UP_TO_TITLE = re.compile(
+    rf"(?:[、和与]?(?:{_GENRE}|{_YEAR}|{_NAME})|[年的片\s]|电影|影片|作品|故事|题材|类型|风格"
+    r"|执导|导演|主演|编剧)*《"
+)
 _SENTENCE = re.compile(r"(?<=[。！？])")
 
 
@@ -43,18 +49,27 @@ def _of_sentence(sentence: str, films: Sequence[FilmFacts]) -> Iterator[tuple[st
     quoted = _TITLE.findall(sentence)
     for title in quoted:
         yield title, _is_one_of(title, titles)
-    names_other = len(films) > 1 and any(_is_one_of(one, titles[1:]) for one in quoted)
     bare = _TITLE.sub("《》", sentence)
-    about = films if names_other and _IN_COMMON.search(bare) is not None else films[:1]
+    names_other = len(films) > 1 and any(_is_one_of(one, titles[1:]) for one in quoted)
+    is_common = names_other and _IN_COMMON.search(bare) is not None
     if _DENIED.search(bare):
         yield sentence, False
-    for name in _GENRE.findall(bare):
-        yield name, all(_GENRES[name] in film.genres for film in about)
-    for year in _YEAR.findall(bare):
-        yield year, films[0].year == int(year)
-    for person in _NAME.findall(bare):
-        known = [{name for names in film.people.values() for name in names} for film in about]
-        yield person, all(person in names for names in known)
+    for found in _STATEMENT.finditer(bare):
+        about = films if is_common and found["year"] is None else films[:1]
+        if _UP_TO_TITLE.match(bare, found.end()) is not None:
+            title = quoted[bare.count("《", 0, found.start())]
+            named = [film for film in films if _is_one_of(title, [spoken_title(film.title)])]
+            about = about if is_common or not named else named
+        yield found[0], all(_has(film, found) for film in about)
+
+
+def _has(film: FilmFacts, found: re.Match[str]) -> bool:
+    """Return whether a film has a genre, a year or a person."""
+    if found["genre"] is not None:
+        return _GENRES[found["genre"]] in film.genres
+    if found["year"] is not None:
+        return film.year == int(found["year"])
+    return any(found["person"] in names for names in film.people.values())
 
 
 def _is_one_of(title: str, titles: Sequence[str]) -> bool:
