@@ -1,7 +1,8 @@
 """Look up the statements of a written line in the data, without the verifier.
 
 A line is read word by word: genres, years and people are statements about the film that was named
-last, or about both films where the sentence says that they have something in common. A word that is
+last, or about both films where the sentence says that they have something in common. Right before a
+title, as in "the comedy “Heat”", genres and years are about the film of that title. A word that is
 neither a statement nor on a short list of plain words is counted as unknown.
 """
 
@@ -46,6 +47,11 @@ _IN_COMMON = re.compile(r"\b(?:both|like|also|too|another|shares?|same|common|as
 _ABOUT_READER = re.compile(r"\b(?:you|fans?|may|might|will|who|would) (?:also )?(?:like|enjoy)\b")
 _DENIED = re.compile(r"\b(?:not|no|never|without)\b")
 _WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
+_UP_TO_TITLE = re.compile(
+    rf"(?:,? (?:and )?(?:{'|'.join(map(re.escape, _GENRES))})| film| movie| story)*"
+    r"\s*[“\"‘']?\s*‹(?P<place>[01])›",
+    re.IGNORECASE,
+)
 _SENTENCE = re.compile(r"(?<=[.!?])\s+")
 
 
@@ -91,15 +97,18 @@ def _of_sentence(sentence: str, films: Sequence[FilmFacts]) -> Iterator[tuple[st
         yield sentence, False
     yield from _people(sentence, films, is_common=is_common)
     subject = 0
-    for word in re.findall(rf"‹[01]›|{_WORD.pattern}", sentence):
+    for found in re.finditer(rf"‹[01]›|{_WORD.pattern}", sentence):
+        word = found[0]
         if word in ("‹0›", "‹1›"):
             subject = int(word[1])
             continue
-        about = films if is_common else [films[min(subject, len(films) - 1)]]
+        titled = _UP_TO_TITLE.match(sentence, found.end())
+        of_film = films[min(subject if titled is None else int(titled["place"]), len(films) - 1)]
+        about = films if is_common else [of_film]
         if word.lower() in _GENRES:
             yield word, all(_GENRES[word.lower()] in film.genres for film in about)
         elif re.fullmatch(r"(?:18|19|20)\d\d", word):
-            yield word, films[min(subject, len(films) - 1)].year == int(word)
+            yield word, of_film.year == int(word)
 
 
 def _people(
