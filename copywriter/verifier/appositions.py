@@ -53,9 +53,10 @@ def wrong_appositions(reading: CopyReading) -> Iterator[str]:
             if name is None or name.title is None or name.relations:
                 continue
             before, after = sentence[: found.start()], sentence[found.end() :]
-            for said in (_BEFORE.search(before[-_NEAR:]), _AFTER.match(after)):
-                if said is not None and not _is_said_of(name, said["values"], reading):
-                    yield reading.unmask(f"{before[-24:]}{found[0]}{after[:12]}")
+            stated = [_BEFORE.search(before[-_NEAR:]), _AFTER.match(after)]
+            values = [one["values"] for one in stated if one is not None]
+            if not all(_is_said_of(name, one, reading) for one in values):
+                yield reading.unmask(f"{before[-24:]}{found[0]}{after[:12]}")
 
 
 def _is_said_of(title: SupportedName, values: str, reading: CopyReading) -> bool:
