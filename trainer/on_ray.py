@@ -94,7 +94,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         uses_gpu = command.needs_gpu or config.device == "cuda"
         join(
             lambda: ray.init(
-                address=command.address,
+                # else Ray would join a cluster of RAY_ADDRESS, or one that ran here and is gone
+                address=command.address or "local",
                 runtime_env={"env_vars": _variables(os.environ, uses_gpu=uses_gpu)},
                 include_dashboard=False if command.address is None else None,
                 log_to_driver=True,

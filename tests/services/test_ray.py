@@ -161,3 +161,13 @@ def test_a_killed_driver_starts_again_from_the_bucket(
     launcher.cancel()
     with pytest.raises(Stopped):
         run.join()
+
+
+def test_without_a_head_ray_joins_no_cluster(
+    snapshot: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ray would wait for minutes for a cluster that ran on this machine and is gone."""
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
+    launcher = open_launcher("ray:?workers=1", text_cache=tmp_path / "texts")
+    out = launcher.train(snapshot, QUICK, tmp_path / "candidate", limit_s=LIMIT_S)
+    assert len(read_report(out / "report.json").losses) == QUICK.full_epochs
