@@ -119,10 +119,17 @@ def _subject(row: Mapping[str, object]) -> tuple[object, ...]:
 
 
 def _with_arguments(command: str) -> str:
-    """Add the arguments of this process to the command, if this process runs it."""
+    """Add the arguments of this process to the command, if this process runs it.
+
+    A folder of this machine is called FOLDER.
+    """
     if sys.argv[1:2] != [command.rpartition(" ")[2]]:
         return command
-    return shlex.join([*command.split(), *sys.argv[2:]])
+    return shlex.join([*command.split(), *map(_without_place, sys.argv[2:])])
+
+
+def _without_place(argument: str) -> str:
+    return "FOLDER" if Path(argument).is_absolute() else argument
 
 
 def render(rows: Sequence[dict[str, object]]) -> str:

@@ -95,7 +95,8 @@ def test_small_versions_have_their_own_folder_and_say_so(
 def test_the_command_is_written_with_its_arguments(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sys.argv", ["/somewhere/bench/__main__.py", "cold", "--sets", "a,b"])
+    given = ["cold", "--sets", "a,b", "--timm", str(tmp_path)]
+    monkeypatch.setattr("sys.argv", ["/somewhere/bench/__main__.py", *given])
     save(
         "cold",
         "a",
@@ -105,7 +106,7 @@ def test_the_command_is_written_with_its_arguments(
     )
     assert (
         json.loads((tmp_path / "cold.json").read_text())[0]["command"]
-        == "python -m bench cold --sets a,b"
+        == "python -m bench cold --sets a,b --timm FOLDER"
     )
 
 
