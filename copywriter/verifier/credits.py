@@ -17,8 +17,8 @@ _LIKED = re.compile(
     r"|\b(?:reminds? you of|similar to|close to|in the (?:vein|spirit|style) of)"
     r"|(?<!\bmay )(?<!\bmight )(?<!\bwill )(?<!\bwould )(?<!\bcould )(?<!['’]ll )\blike"
     r"|\b(?:fans|lovers|admirers) of"
-    r"|你(?:曾|刚刚?|最近)?(?:看|喜欢|爱|买|关注|浏览|收藏|欣赏|读)(?:过|了)?|类似于?|好似|与)\s*"
-    + _OPEN,
+    r"|你(?:曾|刚刚?|最近)?(?:看|喜欢|爱|买|关注|浏览|收藏|欣赏|读)(?:过|了)?|类似于?|好似|与"
+    r"|(?:^|[，。；：！？、\s])[看读听买]过)\s*" + _OPEN,
     re.IGNORECASE,
 )
 # "Ann Lee's thriller", "Ann Lee's “Heat”": who has only acted in an item did not make it

@@ -32,17 +32,20 @@ def _wrong(reading: CopyReading) -> Iterator[str]:
     known = [*(item.title for item in brief.items), *history]
     for found in _QUOTED.finditer(reading.masked):
         inside = next(one for one in found.groups() if one is not None)
-        if _is_one_title(reading, inside):
+        if _is_one_title(reading, inside, in_title_marks=found["c"] is not None):
             continue
         if not any(title is not None and is_cut_form(inside, title) for title in known):
             yield inside
 
 
-def _is_one_title(reading: CopyReading, inside: str) -> bool:
-    """Return whether a quotation is one title; a genre is none, though a film may be named so."""
+def _is_one_title(reading: CopyReading, inside: str, *, in_title_marks: bool) -> bool:
+    """Return whether a quotation is one title; a genre is none, though a film may be named so.
+
+    Other marks than 《》 may also quote another name, such as a person's.
+    """
     found = _ONE_NAME.fullmatch(inside)
     if found is None:
         return False
     name = reading.names.get(found["name"])
     is_genre = name is not None and "genre" in map(role_of, name.relations)
-    return name is not None and (name.title is not None or not is_genre)
+    return name is not None and (name.title is not None or not (is_genre or in_title_marks))

@@ -52,3 +52,6 @@ def test_roles_are_read_in_chinese() -> None:
     assert "roles" in broken_rules("由Carrie Fisher执导。", ZH)
     assert "roles" in broken_rules("编剧是Carrie Fisher。", ZH)
     assert "roles" in broken_rules("你看过《The Empire Strikes Back》。", ZH)
+    assert "roles" in broken_rules("看过《The Empire Strikes Back》，也看过科幻。", ZH)
+    assert "roles" not in broken_rules("看过《Star Wars》，也看看《The Empire Strikes Back》。", ZH)
+    assert "roles" not in broken_rules("还没看过《The Empire Strikes Back》？", ZH)

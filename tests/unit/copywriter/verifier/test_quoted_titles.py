@@ -46,6 +46,8 @@ def test_other_quotations_are_rejected(text: str) -> None:
 def test_titles_in_chinese_marks_are_those_of_the_brief() -> None:
     assert "titles" not in broken_rules("与《Star Wars》同属科幻。", ZH)
     assert "titles" in broken_rules("与《星际穿越》同属科幻。", ZH)
+    assert "titles" in broken_rules("与《George Lucas》相近的科幻。", ZH)
+    assert "titles" not in broken_rules("与《Star Wars》同为“George Lucas”编剧。", ZH)
 
 
 def test_a_title_with_an_instruction_may_not_be_quoted() -> None:
