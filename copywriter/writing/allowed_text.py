@@ -117,7 +117,6 @@ def allowed_text(brief: Brief) -> AllowedText:
 
 
 @cache
-@cache
 def _words(language: Language) -> _WordNode:
     if language in _HAN_LANGUAGES:
         return _tree(phrasing_chinese.phrasing_words())

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from tests.browser.shops import LIMIT_S, WebShop, open_shop
+from tests.browser.shops import LIMIT_S, WebShop, new_page, open_shop
 from tests.component import story
 
 
@@ -28,15 +28,9 @@ def chromium() -> Iterator[Browser]:
 
 @pytest.fixture
 def page(chromium: Browser) -> Iterator[Page]:
-    """Open an empty page in a new profile; an error in a page's script fails the test."""
-    context = chromium.new_context()
-    page = context.new_page()
-    page.set_default_timeout(LIMIT_S * 1000)
-    errors: list[str] = []
-    page.on("pageerror", lambda error: errors.append(str(error)))
-    yield page
-    context.close()
-    assert not errors
+    """Open an empty page in a new profile."""
+    with new_page(chromium) as page:
+        yield page
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from playwright.sync_api import Page
+from playwright.sync_api import Browser, Page
 
 from cron import wiring
 from cron.api_keys import digest_of, draw_key
@@ -25,6 +25,19 @@ from tests.component.gateway_process import RunningGateway, StandIn, gateway, se
 
 LIMIT_S = 30.0
 README = PROJECT_ROOT / "README.md"
+
+
+@contextmanager
+def new_page(chromium: Browser, *, locale: str | None = None) -> Iterator[Page]:
+    """Open an empty page in a new profile; an error in a page's script fails the test."""
+    context = chromium.new_context(locale=locale)
+    page = context.new_page()
+    page.set_default_timeout(LIMIT_S * 1000)
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    yield page
+    context.close()
+    assert not errors
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,26 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.shops import LIMIT_S, WebShop
-
-
-@contextmanager
-def page_in(chromium: Browser, locale: str) -> Iterator[Page]:
-    """Open a page of a browser in a language; an error in the page's script fails the test."""
-    context = chromium.new_context(locale=locale)
-    page = context.new_page()
-    page.set_default_timeout(LIMIT_S * 1000)
-    errors: list[str] = []
-    page.on("pageerror", lambda error: errors.append(str(error)))
-    yield page
-    context.close()
-    assert not errors
+from tests.browser.shops import WebShop, new_page
 
 
 @pytest.mark.parametrize(
@@ -36,7 +20,7 @@ def page_in(chromium: Browser, locale: str) -> Iterator[Page]:
 def test_the_page_is_in_the_browsers_language(
     chromium: Browser, shop: WebShop, locale: str, language: str, title: str, picked: str
 ) -> None:
-    with page_in(chromium, locale) as page:
+    with new_page(chromium, locale=locale) as page:
         page.goto(f"{shop.gateway_url}/shop?key={shop.add_own_key()}")
         expect(page.locator("html")).to_have_attribute("lang", language)
         expect(page).to_have_title(title)
@@ -45,7 +29,7 @@ def test_the_page_is_in_the_browsers_language(
 
 
 def test_a_chinese_page_has_no_english_words_of_its_own(chromium: Browser, shop: WebShop) -> None:
-    with page_in(chromium, "zh-CN") as page:
+    with new_page(chromium, locale="zh-CN") as page:
         page.goto(f"{shop.gateway_url}/shop?key={shop.add_own_key()}#item=a/1")
         expect(page.locator("#item-title")).to_have_text("商品 a/1")
         page.get_by_role("button", name="我喜欢").click()
@@ -61,7 +45,7 @@ def test_a_chinese_page_has_no_english_words_of_its_own(chromium: Browser, shop:
 
 def test_the_shop_asks_for_a_key_in_chinese(chromium: Browser, shop: WebShop) -> None:
     key = shop.add_own_key()
-    with page_in(chromium, "zh-CN") as page:
+    with new_page(chromium, locale="zh-CN") as page:
         page.goto(f"{shop.gateway_url}/shop")
         expect(page.get_by_role("alert")).to_contain_text("本店需要浏览器密钥。")
         page.get_by_label("浏览器密钥").fill(key)
