@@ -54,6 +54,7 @@ def test_an_editor_decides_about_texts_on_the_page(page: Page, address: str) -> 
     expect(said).to_contain_text("Shown now: The best train ever. The verifier objects (")
     page.get_by_role("button", name="by editors").press("Enter")
     expect(part).not_to_contain_text("By Bob.")
+    expect(page.get_by_role("button", name="by editors")).to_be_focused()
     part.get_by_role("button", name="undo: The best train ever.").press("Enter")
     expect(said).to_have_text("Shown now: A quiet train.")
     expect(part).to_contain_text("No such text yet.")
