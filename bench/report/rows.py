@@ -176,7 +176,7 @@ def _quality_table(rows: Sequence[dict[str, object]]) -> list[str]:
         lines.append(
             _line(
                 *subject,
-                f"{value:.4f}" if abs(value) < 10 else f"{value:,.1f}",
+                _written(value),
                 interval,
                 row.get("seeds", 1),
                 seconds,
@@ -184,6 +184,13 @@ def _quality_table(rows: Sequence[dict[str, object]]) -> list[str]:
             )
         )
     return head + lines
+
+
+def _written(value: float) -> str:
+    """Write a value with four decimals, one if it is large, or two digits if all would be zero."""
+    if abs(value) >= 10:
+        return f"{value:,.1f}"
+    return f"{value:.2g}" if 0 < abs(value) < 0.00005 else f"{value:.4f}"
 
 
 def _line(*cells: object) -> str:

@@ -67,6 +67,15 @@ def test_protocols_not_measured_keep_their_rows(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [(0.0, "0.0000"), (5.1e-8, "5.1e-08"), (0.069, "0.0690"), (1234.5, "1,234.5")],
+)
+def test_a_tiny_value_is_not_written_as_zero(tmp_path: Path, value: float, written: str) -> None:
+    save("quality", "a", [row("a", "Freshet", value)], command="x", results=tmp_path)
+    assert f"| NDCG@10 | {written} |" in (tmp_path / "quality.md").read_text()
+
+
 def test_plain_rows_are_replaced(tmp_path: Path) -> None:
     for metric in ("p50", "p99"):
         save(
