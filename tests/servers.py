@@ -7,7 +7,6 @@ tests/services. A server that is not installed is a failure there, never a skip.
 from __future__ import annotations
 
 import signal
-import socket
 import subprocess
 import time
 import uuid
@@ -22,16 +21,10 @@ from deploy.servers.program import Program
 from deploy.servers.prometheus import prometheus_program
 from deploy.servers.redis import redis_program
 from deploy.servers.s3 import INNER_PORTS, s3_credentials, s3_program
+from tests.ports import free_port
 
 STOP_LIMIT_S = 20.0
 POSTGRES_PASSWORD = "only-for-tests"  # of the user freshet
-
-
-def free_port() -> int:
-    """Return a port that was free a moment ago."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
 
 
 class ServerProcess:

@@ -67,9 +67,13 @@ class WebShop:
         """Return the events that the gateway stored, in the order of its log."""
         return [one for one in self.gateway.log_records() if isinstance(one, Event)]
 
-    def wait_for_events(self, page: Page, count: int) -> list[Event]:
-        """Wait until the log has at least `count` events, and return them."""
-        return until(page, lambda: len(self.events()) >= count, self.events)
+    def actions(self) -> list[Event]:
+        """Return the stored events that the visitor did: all but impressions."""
+        return [one for one in self.events() if one.type != "impression"]
+
+    def wait_for_actions(self, page: Page, count: int) -> list[Event]:
+        """Wait until the log has at least `count` actions, and return them."""
+        return until(page, lambda: len(self.actions()) >= count, self.actions)
 
 
 def until(page: Page, true: Callable[[], bool], found: Callable[[], list[Event]]) -> list[Event]:
@@ -172,11 +176,14 @@ def readme_page() -> str:
 
 
 def open_page(page: Page, shop: WebShop, *, consent: bool = True) -> Page:
-    """Open the shop's page, and agree unless told otherwise."""
+    """Open the shop's page with its row, and agree unless told otherwise."""
     page.goto(shop.url)
     page.wait_for_selector("#row li")
     if consent:
+        # the row is drawn again, and a click on a button of the old one would be lost
+        page.evaluate("() => { for (const one of row.children) one.dataset.old = true; }")
         page.check("#agree")
+        page.wait_for_selector("#row li:not([data-old])")
     return page
 
 

@@ -58,6 +58,7 @@ def card_ids(page: Page, row: str) -> list[str]:
 def test_a_click_changes_the_next_row_at_once(page: Page, demo: DemoShop) -> None:
     page.goto(f"{demo.url}/shop")
     page.check("#consent")
+    expect(page.get_by_role("region", name="Picked for you")).to_be_visible()
     before = card_ids(page, "picked")
     odd = page.locator("#popular .card[href$='1'], #popular .card[href$='7']").first
     clicked = str(odd.get_attribute("href"))

@@ -30,8 +30,9 @@ from gateway.http.connections import ConnectionLimits
 from gateway.http.server import server_config
 from recommender.records.events import Record
 
-START_LIMIT_S = 20.0
+START_LIMIT_S = 120.0  # of what takes a second on an idle machine
 PLAIN = ConnectionLimits()
+CLIENT_LIMIT_S = 60.0
 HANG_LIMIT_S = 20.0  # of a stand-in that hangs, in case a test forgets it
 
 
@@ -174,7 +175,9 @@ def gateway(
         time.sleep(0.01)
     try:
         with httpx.Client(
-            base_url=f"http://127.0.0.1:{listening.getsockname()[1]}", timeout=20.0, trust_env=False
+            base_url=f"http://127.0.0.1:{listening.getsockname()[1]}",
+            timeout=CLIENT_LIMIT_S,
+            trust_env=False,
         ) as client:
             yield client
     finally:

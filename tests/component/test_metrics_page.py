@@ -16,7 +16,7 @@ from cron.services import Services
 from cron.settings.tree import GateSettings
 from cron.worker.metrics_page import serve_metrics
 from cron.worker.worker import Worker
-from tests.servers import free_port
+from tests.ports import free_port
 from tests.workshop import (
     close_workshop,
     event_records,

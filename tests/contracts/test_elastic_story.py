@@ -16,7 +16,7 @@ from cron.services import Services
 from cron.wiring import open_launcher
 from tests.contracts.test_elastic_torchrun import helper, training, url
 from tests.contracts.test_train_launcher import LIMIT_S, until
-from tests.servers import free_port
+from tests.ports import free_port
 from tests.workshop import (
     close_workshop,
     event_records,

@@ -29,7 +29,7 @@ from tests.contracts.test_train_launcher import (
     trainers,
     until,
 )
-from tests.servers import free_port
+from tests.ports import free_port
 from trainer.candidate_files import PROGRESS, partial_of
 
 STEP_LIMIT_S = 3.0

@@ -17,7 +17,7 @@ from deploy.stack.join import TOPICS, Join
 from tests.servers import Servers, unique
 
 NUM_PARTITIONS = 2
-LIMIT_S = 120.0  # for what takes ten seconds on an idle machine
+LIMIT_S = 240.0  # for what takes ten seconds on an idle machine
 Click = dict[str, object]
 Message = Mapping[str, object] | bytes | None
 
@@ -136,6 +136,13 @@ class Clickstream:
             self._read()
             missing -= self.ids()
 
+    def wait_for_checkpoints(self, count: int) -> None:
+        """Wait until so many checkpoints are on disk."""
+        deadline = time.monotonic() + LIMIT_S
+        while len(list(self.join.checkpoints.glob("*/chk-*/_metadata"))) < count:
+            assert time.monotonic() < deadline, self._why()
+            time.sleep(0.1)
+
     def settle(self, at: float) -> None:
         """Read until a click sent just now comes out: everything before it is readable then."""
         mark = unique("mark")
@@ -169,7 +176,7 @@ class Clickstream:
     def cancel(self, job_id: str) -> None:
         """End the job, as an operator does on Flink's page."""
         httpx.patch(
-            f"{self._servers.flink.rest}/jobs/{job_id}?mode=cancel", trust_env=False
+            f"{self._servers.flink.rest}/jobs/{job_id}?mode=cancel", timeout=60, trust_env=False
         ).raise_for_status()
         self._consumer.close()
 
@@ -184,5 +191,7 @@ class Clickstream:
             (self.events if message.topic() == self.join.events else self.rejected).append(row)
 
     def _why(self) -> str:
-        jobs = httpx.get(f"{self._servers.flink.rest}/jobs/overview", trust_env=False).text
+        jobs = httpx.get(
+            f"{self._servers.flink.rest}/jobs/overview", timeout=60, trust_env=False
+        ).text
         return f"jobs: {jobs[:2000]}\n{self._servers.flink_taskmanager.tail()[-2000:]}"

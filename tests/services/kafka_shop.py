@@ -15,6 +15,8 @@ from recommender.records.events import Record, to_json
 from tests.contracts.records import event
 from tests.servers import ServerProcess, unique
 
+LIMIT_S = 240.0  # of what takes some seconds on an idle machine
+
 
 class ShopTopics:
     """Two topics as a shop's own programs see them."""
@@ -61,7 +63,7 @@ class ShopTopics:
         assert producer.flush(30) == 0
 
 
-def until(done: Callable[[], bool], *, limit_s: float = 30.0) -> None:
+def until(done: Callable[[], bool], *, limit_s: float = LIMIT_S) -> None:
     deadline = time.monotonic() + limit_s
     while not done():
         assert time.monotonic() < deadline
@@ -70,7 +72,7 @@ def until(done: Callable[[], bool], *, limit_s: float = 30.0) -> None:
 
 def patiently(call: Callable[[], object]) -> object:
     """Repeat a call until it no longer raises Unavailable, as a caller would."""
-    deadline = time.monotonic() + 90
+    deadline = time.monotonic() + LIMIT_S
     while True:
         try:
             return call()

@@ -6,13 +6,16 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import psutil
 
 from cron.project_root import PROJECT_ROOT
-from tests.servers import free_port
+from deploy.servers.program import listens
+from tests.ports import free_port
 
+START_LIMIT_S = 180.0
 _RAY = str(Path(sys.executable).with_name("ray"))
 _HEAD_ID = "f" * 51 + "00000"  # as Ray's provider of pretended machines knows it
 _QUIET = ("--disable-usage-stats", "--block")
@@ -57,13 +60,20 @@ class RayCluster:
         self._head = self._start_head()
 
     def _start_head(self) -> psutil.Process:
-        return self._start(
+        """Start a head; return when other machines can join it."""
+        head = self._start(
             "--head",
             f"--port={self._port}",
             f"--ray-client-server-port={self.client_port}",
             "--include-dashboard=false",
             f"--temp-dir={self._folder}",
         )
+        deadline = time.monotonic() + START_LIMIT_S
+        while not listens(self._port):
+            assert head.is_running(), "the head ended"
+            assert time.monotonic() < deadline, "the head did not start in time"
+            time.sleep(0.1)
+        return head
 
     def _start(self, *arguments: str) -> psutil.Process:
         environment = {**os.environ, "RAY_AUTH_MODE": "disabled", "PYTHONPATH": str(PROJECT_ROOT)}

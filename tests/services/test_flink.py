@@ -269,7 +269,7 @@ def test_freshets_event_log_reads_the_rows_as_events(rejected_messages: Clickstr
 
 def test_the_checkpoint_before_the_last_is_kept(rejected_messages: Clickstream) -> None:
     """For the day when the last one's transaction was undone: see checkpoint_to_restore."""
-    assert len(list(rejected_messages.join.checkpoints.glob("*/chk-*/_metadata"))) >= 2
+    rejected_messages.wait_for_checkpoints(2)
 
 
 def test_a_click_after_its_impression_was_given_up_is_kept(stream: Clickstream) -> None:

@@ -92,18 +92,24 @@ def progress(out: Path) -> dict[str, float]:
     return found
 
 
+def is_on_after(out: Path, starts: float) -> bool:
+    """Return whether a training goes on after one more start."""
+    found = progress(out)
+    return found.get("starts", 0) > starts and found.get("done", 0) > 0
+
+
 def test_a_lost_worker_does_not_change_the_candidate(
     cluster: RayCluster, bucket: str, snapshot: Path, tmp_path: Path
 ) -> None:
     """One hangs, and later one is killed. The files travel through a bucket."""
-    config = replace(QUICK, full_epochs=600, step_limit_s=3.0)
+    config = replace(QUICK, full_epochs=600, step_limit_s=8.0)
     alone, out = tmp_path / "alone" / "candidate", tmp_path / "ray" / "candidate"
 
     def hang_one_and_kill_one() -> None:
         until(lambda: progress(out).get("done", 0) > 0, limit_s=LIMIT_S)
-        reached = progress(out)["done"]
+        reached = progress(out).get("done", 0)
         cluster.ranks()[-1].suspend()
-        until(lambda: progress(out).get("starts") == 2, limit_s=LIMIT_S)
+        until(lambda: progress(out).get("starts", 1) >= 2, limit_s=LIMIT_S)
         # far enough for a newer checkpoint in the bucket
         until(lambda: progress(out).get("done", 0) > reached + 100, limit_s=LIMIT_S)
         cluster.ranks()[-1].kill()
@@ -135,10 +141,11 @@ def test_machines_go_and_come_while_it_trains(
     cluster.add_machine()
     until(lambda: progress(out).get("ranks") == 2, limit_s=LIMIT_S)
     until(lambda: progress(out).get("done", 0) > 0, limit_s=LIMIT_S)
-    assert progress(out)["starts"] == 3
+    starts = progress(out).get("starts", 0)
+    assert starts >= 3
     cluster.lose_all()
     cluster.start_head_again()
-    until(lambda: progress(out)["starts"] == 4 and progress(out)["done"] > 0, limit_s=LIMIT_S)
+    until(lambda: is_on_after(out, starts), limit_s=LIMIT_S)
     launcher.cancel()
     with pytest.raises(Stopped):
         run.join()

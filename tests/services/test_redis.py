@@ -23,6 +23,7 @@ from tests.contracts.records import event, item
 from tests.servers import ServerProcess
 from tests.services.cutter import Cutter
 from tests.services.redis_stores import (
+    LIMIT_S,
     everything,
     histories_url,
     log_url,
@@ -30,7 +31,7 @@ from tests.services.redis_stores import (
     until_done,
 )
 
-PATIENCE_S = 8.0  # a server outage is reported well within it
+PATIENCE_S = 30.0  # an outage is reported well within it, on a machine with other work too
 
 
 @pytest.fixture
@@ -72,10 +73,11 @@ def test_a_server_killed_during_appends_loses_nothing(server: ServerProcess, log
     for _ in range(3):
         seen = log.backlog(START)
         while sender.is_alive() and _backlog(log) < seen + 200:
-            pass
+            time.sleep(0.002)
         server.kill()
         server.start()
-    sender.join(60)
+    sender.join(LIMIT_S)
+    assert not sender.is_alive()
     assert everything(open_log(log_url(server))) == [one for batch in batches for one in batch]
 
 
@@ -338,7 +340,7 @@ def test_more_threads_than_connections_wait_for_their_turn(histories: Histories)
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join(LIMIT_S)
     assert lengths == [1000] * len(threads)
 
 

@@ -15,7 +15,7 @@ from cron.errors import AccessRefused, Unavailable
 from cron.ports import START, Cursor
 from cron.wiring import open_histories, open_log
 from tests.contracts.records import event, item
-from tests.servers import free_port
+from tests.ports import free_port
 from tests.services.redis_stores import histories_url, log_url, own_redis, until_done
 
 

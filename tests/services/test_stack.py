@@ -9,7 +9,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -18,14 +17,14 @@ import psutil
 import pytest
 
 from cron.project_root import PROJECT_ROOT
-from deploy.servers.program import listens
 from deploy.supervision.configuration import Place
 from deploy.supervision.supervisor import Supervisor
-from tests.servers import free_port
+from tests.ports import free_ports
 from tests.system.machine import QUICK, until, write_slice
 
 GENRE = "Horror"
 VISITOR = "visitor-1-0"
+LIMIT_S = 240.0
 
 
 class RunningStack:
@@ -33,8 +32,10 @@ class RunningStack:
 
     def __init__(self, home: Path) -> None:
         self.home = home
-        self.gateway_port = free_port()
-        self.nodes = [(_pair(), free_port()) for _ in range(2)]
+        # TorchServe's metrics use the port above its management
+        first, second, *others = free_ports(10, and_above=2)
+        self.gateway_port, inference, other_inference, *stores = others
+        self.nodes = [(first, inference), (second, other_inference)]
         managements, inferences = (
             ",".join(map(str, column)) for column in zip(*self.nodes, strict=True)
         )
@@ -50,21 +51,21 @@ class RunningStack:
             "FRESHET__WORKER__MIN_EVENTS": "100",  # sixty visitors click more
             "FRESHET__WORKER__AFTER_EVENTS": "100",
             "FRESHET_CONFIG": str(PROJECT_ROOT / "deploy" / "cluster.toml"),
-            "FRESHET__STORE__EVENTS": f"kafka://127.0.0.1:{free_port()}/events?items=items",
-            "FRESHET__STORE__HISTORIES": f"redis://127.0.0.1:{free_port()}/0?prefix=histories",
+            "FRESHET__STORE__EVENTS": f"kafka://127.0.0.1:{stores[0]}/events?items=items",
+            "FRESHET__STORE__HISTORIES": f"redis://127.0.0.1:{stores[1]}/0?prefix=histories",
             "FRESHET__STORE__ARTIFACTS": (
-                f"s3://freshet/archives?endpoint=http://127.0.0.1:{free_port()}"
+                f"s3://freshet/archives?endpoint=http://127.0.0.1:{stores[2]}"
                 "&region=us-east-1&style=path"
             ),
-            "FRESHET__STORE__LEDGER": f"postgresql://freshet@127.0.0.1:{free_port()}/freshet",
+            "FRESHET__STORE__LEDGER": f"postgresql://freshet@127.0.0.1:{stores[3]}/freshet",
             "FRESHET__STORE__SERVER": f"torchserve://{addresses}/rec?inference={inferences}",
             "FRESHET__STORE__VAR": str(home),
             "FRESHET__GATEWAY__PORT": str(self.gateway_port),
-            "FRESHET__WORKER__METRICS_PORT": str(free_port()),
+            "FRESHET__WORKER__METRICS_PORT": str(stores[4]),
         }
         self.supervisor = Supervisor(Place(root=PROJECT_ROOT, var=home))
 
-    def run(self, *words: str, limit_s: float = 240.0) -> str:
+    def run(self, *words: str, limit_s: float = LIMIT_S) -> str:
         """Run a command; return what it printed, and fail unless it ended well."""
         done = subprocess.run(
             words,
@@ -88,7 +89,7 @@ class RunningStack:
         """Return the gateway's answer."""
         url = f"http://127.0.0.1:{self.gateway_port}/v1/recommendations/{user_id}?k=10"
         answer: dict[str, object] = (
-            httpx.get(url, timeout=20, trust_env=False).raise_for_status().json()
+            httpx.get(url, timeout=60, trust_env=False).raise_for_status().json()
         )
         return answer
 
@@ -96,11 +97,21 @@ class RunningStack:
         """Return each node's default version."""
         described = [
             httpx.get(
-                f"http://127.0.0.1:{management}/models/rec", timeout=20, trust_env=False
+                f"http://127.0.0.1:{management}/models/rec", timeout=60, trust_env=False
             ).json()
             for management, _ in self.nodes
         ]
         return [int(one[0]["modelVersion"]) for one in described]
+
+    def is_settled(self) -> bool:
+        """Return whether both nodes and the gateway have the release that is live now."""
+        live = self.live()
+        answered = self.recommended_items(VISITOR)["model_version"]
+        return self.defaults() == [live] * 2 and answered == live
+
+    def process_ids(self) -> dict[str, int]:
+        """Return the process of each program."""
+        return {name: look.pid for name, look in self.supervisor.looks().items()}
 
     def _secrets(self) -> dict[str, str]:
         file = self.home / "secrets.env"
@@ -109,21 +120,13 @@ class RunningStack:
         return {name: value.strip("'\"") for name, value in pairs}
 
 
-def _pair() -> int:
-    """Return a free port for a node's management; TorchServe's metrics use the one above it."""
-    while True:
-        port = free_port()
-        if not listens(port + 1):
-            return port
-
-
 @pytest.fixture(scope="module")
 def stack(movielens_100k: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
     folder = tmp_path_factory.mktemp("stack")
     data = write_slice(movielens_100k, folder / "data", num_events=8_000)
     stack = RunningStack(folder / "home")
     try:
-        printed = stack.run("make", "stack", f"DATA={data}", limit_s=560)
+        printed = stack.run("make", "stack", f"DATA={data}", limit_s=900)
         assert "ready: release" in printed, printed
         yield stack
     finally:
@@ -142,10 +145,10 @@ def test_everything_answers(stack: RunningStack) -> None:
     assert stack.defaults() == [stack.live()] * 2
 
 
-def test_a_second_make_stack_is_quick_and_changes_nothing(stack: RunningStack) -> None:
-    live, began = stack.live(), time.monotonic()
+def test_a_second_make_stack_starts_nothing_again(stack: RunningStack) -> None:
+    live, running = stack.live(), stack.process_ids()
     assert f"ready: release {live} is live" in stack.run("make", "stack")
-    assert time.monotonic() - began < 60
+    assert stack.process_ids() == running
     assert set(stack.run("make", "stack-status").split()[1::2]) == {"running"}
 
 
@@ -154,28 +157,26 @@ def test_a_shops_clicks_become_a_release_on_both_nodes(stack: RunningStack) -> N
     assert "messages sent" in stack.run(
         sys.executable, "-m", "deploy.stack.shop", "--genre", GENRE, "--visitors", "60"
     )
-    until(lambda: stack.live() > live, "a release that learned from the clicks", limit_s=180)
-    new = stack.live()
-    until(lambda: stack.defaults() == [new] * 2, "both nodes' defaults", limit_s=30)
+    until(lambda: stack.live() > live, "a release that learned from the clicks", limit_s=LIMIT_S)
+    until(stack.is_settled, "both nodes' defaults, and the gateway", limit_s=LIMIT_S)
     after = stack.recommended_items(VISITOR)
-    assert after["model_version"] == new
     assert after["items"] != before["items"]
     assert "fallback" not in after
 
 
 def test_rollback_needs_neither_kafka_nor_redis_nor_s3(stack: RunningStack) -> None:
-    live = stack.live()
-    stack.supervisor.stop_programs(("kafka", "redis", "s3"), limit_s=40)
+    stack.supervisor.stop_programs(("kafka", "redis", "s3"), limit_s=60)
+    live = stack.live()  # nothing is published without the bucket
     said = stack.run("make", "rollback")
     assert f"version {live} was" in said
     back = stack.live()
     assert back < live
-    until(lambda: stack.defaults() == [back] * 2, "both nodes' defaults", limit_s=30)
+    until(lambda: stack.defaults() == [back] * 2, "both nodes' defaults", limit_s=LIMIT_S)
     for _, inference in stack.nodes:
         answer = httpx.post(
             f"http://127.0.0.1:{inference}/predictions/rec",
             json={"user_seq": [], "k": 1},
-            timeout=20,
+            timeout=60,
             trust_env=False,
         )
         assert answer.json()["model_version"] == back
@@ -184,8 +185,8 @@ def test_rollback_needs_neither_kafka_nor_redis_nor_s3(stack: RunningStack) -> N
 def test_what_was_stopped_comes_back_and_the_stack_goes_on(stack: RunningStack) -> None:
     live = stack.live()
     assert "ready: release" in stack.run("make", "stack")
-    assert "resumed" in stack.cron("resume").lower() or stack.live() == live
     assert stack.recommended_items(VISITOR)["model_version"] == live
+    assert "resumed" in stack.cron("resume").lower() or stack.live() == live
 
 
 def test_stack_down_leaves_no_process(stack: RunningStack) -> None:

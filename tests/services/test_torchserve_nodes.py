@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -26,7 +27,7 @@ from cron.serving import release
 from cron.serving.reconcile import Reconciler
 from cron.urls.torchserve import parse as parse_nodes
 from tests.component.gateway_process import gateway, settings_in
-from tests.system.torchserve import Running, free_ports, running_torchserve
+from tests.system.torchserve import Running, free_node_ports, running_torchserve
 from tests.workshop import (
     close_workshop,
     event_records,
@@ -38,7 +39,7 @@ from tests.workshop import (
 
 EVENTS_A_RUN = 120
 NUM_CALLERS = 4
-LIMIT_S = 60.0
+LIMIT_S = 180.0  # of what takes some seconds on an idle machine
 
 
 @dataclass(slots=True)
@@ -85,7 +86,7 @@ class TwoNodeDeployment:
 @pytest.fixture
 def deployment(tmp_path: Path) -> Iterator[TwoNodeDeployment]:
     with ExitStack() as stack:
-        ports = [free_ports(), free_ports()]
+        ports = [free_node_ports(), free_node_ports()]
 
         def start(number: int) -> Running:
             folder = tmp_path / f"node{number}"
@@ -108,9 +109,7 @@ def deployment(tmp_path: Path) -> Iterator[TwoNodeDeployment]:
         settings = replace(
             plain,
             store=replace(plain.store, server=url),
-            gateway=replace(
-                plain.gateway, inference_timeout_s=10.0
-            ),  # every core here has its own load
+            gateway=replace(plain.gateway, inference_timeout_s=30.0),  # the cores have other work
         )
         client = stack.enter_context(gateway(settings))
 
@@ -122,9 +121,7 @@ def deployment(tmp_path: Path) -> Iterator[TwoNodeDeployment]:
         )
         send(services, item_records())
         assert (deployment.publish(600), deployment.publish(0)) == (0, 1)
-        # a node that was slow at the switch is corrected by the next turns
-        reconciler = Reconciler(services)
-        until(lambda: repair(reconciler) and services.server.live() == 1, "both nodes to switch")
+        until_switched(deployment, Reconciler(services), 1)
         yield deployment
 
 
@@ -134,6 +131,10 @@ class Answers:
 
     versions: list[int] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
+
+    def have(self, version: int) -> bool:
+        """Return whether a version answered already."""
+        return version in self.versions
 
 
 @contextmanager
@@ -172,10 +173,14 @@ def test_releases_a_rollback_and_a_killed_node_cost_no_answer(
             "both nodes to be asked",
         )
         # version 1 is unloaded under load
-        assert [deployment.publish() for _ in range(2)] == [2, 3]
+        for version in (2, 3):
+            assert deployment.publish() == version
+            until_switched(deployment, reconciler, version)
+            until(partial(answers.have, version), f"version {version} to be seen")
         deployment.kill(0)
         killed_at = len(answers.versions)
         assert deployment.publish() == 4  # the node that is away is left out
+        until(partial(answers.have, 4), "version 4 to be seen")
         reconciler.tick()
         assert metric_rows.stored_metrics(deployment.services.ledger)["nodes_away"] == 1
         assert (
@@ -205,7 +210,13 @@ def test_releases_a_rollback_and_a_killed_node_cost_no_answer(
     assert back_at > killed_at + 50  # the other node went on answering
     assert list(dict.fromkeys(answers.versions)) == [1, 2, 3, 4]
     assert set(answers.versions[back_at:]) == {3}
-    assert [node.live() for node in deployment.services.server.nodes().values()] == [3, 3]
+    until_switched(deployment, reconciler, 3)
+
+
+def until_switched(deployment: TwoNodeDeployment, reconciler: Reconciler, version: int) -> None:
+    """Wait for both nodes: one that is slow at a switch counts as away, and follows in a turn."""
+    server = deployment.services.server
+    until(lambda: repair(reconciler) and server.live() == version, "both nodes to switch")
 
 
 def repair(reconciler: Reconciler) -> bool:

@@ -6,12 +6,11 @@ import csv
 import os
 import resource
 import signal
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -21,8 +20,10 @@ import psutil
 
 from cron.project_root import PROJECT_ROOT
 from sources.formats import open_source
+from tests.ports import free_ports
 
-READY_LIMIT_S = 240.0
+READY_LIMIT_S = 480.0
+STOP_LIMIT_S = 60.0
 # a run in seconds, and a gate that a slice of data passes
 QUICK = {
     "FRESHET__TRAIN__FULL_EPOCHS": "2",
@@ -97,7 +98,7 @@ class Machine:
             os.killpg(self._process.pid, how)
         else:
             self._process.send_signal(how)
-        self._process.wait(30)
+        self._process.wait(STOP_LIMIT_S)
         took = time.monotonic() - began
         self._process = None
         left = [
@@ -108,7 +109,7 @@ class Machine:
         assert not left, f"still running: {left}"
         return took
 
-    def command(self, *words: str, timeout_s: float = 120.0) -> subprocess.CompletedProcess[str]:
+    def command(self, *words: str, timeout_s: float = 240.0) -> subprocess.CompletedProcess[str]:
         """Run a command in the checkout with this machine's settings; return its result."""
         return subprocess.run(
             words,
@@ -140,7 +141,7 @@ class Machine:
 
     def live(self) -> int | None:
         """Return the live version as the gateway tells it."""
-        live = httpx.get(f"{self.gateway}/v1/status", timeout=10, trust_env=False).json()["live"]
+        live = httpx.get(f"{self.gateway}/v1/status", timeout=60, trust_env=False).json()["live"]
         return live["version"] if live else None
 
     def here(self, text: str) -> str:
@@ -220,17 +221,6 @@ def _clean_environment() -> dict[str, str]:
 
 
 def _free_ports() -> MachinePorts:
-    """Return ports that are free now; the one above the management port too."""
-    while True:
-        with ExitStack() as stack:
-            *several, above = (stack.enter_context(socket.socket()) for _ in range(5))
-            for one in several:
-                one.bind(("127.0.0.1", 0))
-            gateway, worker, inference, management = (one.getsockname()[1] for one in several)
-            try:
-                above.bind(("127.0.0.1", management + 1))
-            except OSError:
-                continue
-            return MachinePorts(
-                gateway=gateway, worker=worker, inference=inference, management=management
-            )
+    """Return free ports; the one above the management port is free too."""
+    management, gateway, worker, inference = free_ports(4, and_above=1)
+    return MachinePorts(gateway=gateway, worker=worker, inference=inference, management=management)

@@ -21,10 +21,12 @@ from recommender.ranking.ranker import Ranker
 from recommender.requests.wire import BadRequest
 from tests.component.test_clean_room import REQUESTS
 from tests.pictured import pictured_bundle
+from tests.system.machine import until
 from tests.system.torchserve import Running, open_node, running_torchserve, stop
 from tests.unit.recommender.lists.test_answer import same
 from trainer.archive import pack
 
+LOOKS = 10  # five a second, at a count that is to stay
 JSON = {"Content-Type": "application/json"}
 GOOD: dict[str, object] = {"user_seq": ["i3", "Thing 5 (1990)"], "k": 3}
 
@@ -252,12 +254,12 @@ def test_a_body_over_the_servers_limit_is_413(node: Running) -> None:
 
 
 def test_a_version_that_is_not_there_is_404(node: Running) -> None:
-    assert httpx.post(f"{node.predictions}/99", json=GOOD).status_code == 404
+    assert httpx.post(f"{node.predictions}/99", json=GOOD, timeout=60).status_code == 404
 
 
 def metrics(node: Running) -> dict[str, float]:
     """Return what Prometheus is shown: values by series."""
-    page = httpx.get(f"http://127.0.0.1:{node.ports.metrics}/metrics").text
+    page = httpx.get(f"http://127.0.0.1:{node.ports.metrics}/metrics", timeout=60).text
     pairs = [
         line.rpartition(" ")[::2] for line in page.splitlines() if line and not line.startswith("#")
     ]
@@ -270,19 +272,29 @@ def answers(node: Running, status: int) -> float:
 
 
 def wait_for_answers(node: Running, status: int, wanted: float) -> None:
-    for _ in range(1000):  # TorchServe reads its workers' output when it comes to it
-        found = answers(node, status)
-        if found >= wanted:
-            break
-    assert found == wanted
+    """Wait until as many are counted: TorchServe reads its workers' output when it comes to it."""
+    until(lambda: answers(node, status) >= wanted, "counted answers", limit_s=60)
+
+
+def settled_answers(node: Running, status: int) -> float:
+    """Return a count that does not grow any more: nothing of an earlier test is to come."""
+    seen: list[float] = []
+
+    def is_settled() -> bool:
+        seen.append(answers(node, status))
+        return seen[-LOOKS:] == seen[-1:] * LOOKS
+
+    until(is_settled, "the counts of earlier answers", limit_s=60)
+    return seen[-1]
 
 
 def test_prometheus_counts_answers_by_status(node: Running) -> None:
-    before = answers(node, 200), answers(node, 400)
+    before = settled_answers(node, 200), settled_answers(node, 400)
     for body in (GOOD, GOOD, {"k": 0}, [GOOD, {"k": 0}]):
-        httpx.post(node.predictions, json=body)
+        httpx.post(node.predictions, json=body, timeout=60)
     wait_for_answers(node, 200, before[0] + 3)
     wait_for_answers(node, 400, before[1] + 2)
+    assert (answers(node, 200), answers(node, 400)) == (before[0] + 3, before[1] + 2)
 
 
 def test_a_release_adds_no_series_to_the_metrics_page(node: Running, bundle: Path) -> None:
@@ -301,7 +313,7 @@ def test_a_release_adds_no_series_to_the_metrics_page(node: Running, bundle: Pat
 
 
 def test_bad_requests_in_a_batch_leave_the_good_ones_unharmed(node: Running) -> None:
-    alone = httpx.post(node.predictions, json=GOOD).json()
+    alone = httpx.post(node.predictions, json=GOOD, timeout=60).json()
     contents = [
         json.dumps(GOOD).encode(),
         *(content for _, content, _ in WRONG if len(content) < 200_000),
@@ -332,4 +344,4 @@ def test_a_killed_server_ends_its_workers(bundle: Path, tmp_path: Path) -> None:
     with running_torchserve(tmp_path, ports=first.ports) as second, open_node(second) as server:
         assert server.versions() == ()
         server.register(1, name)
-        assert httpx.post(second.predictions, json=GOOD).status_code == 200
+        assert httpx.post(second.predictions, json=GOOD, timeout=60).status_code == 200

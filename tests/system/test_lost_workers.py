@@ -72,7 +72,7 @@ def _publish(services: Services, folder: Path, version: int) -> None:
 def _kill_until_given_up(node: Running, live: Callable[[], ServerVersion]) -> None:
     """Kill each new worker until TorchServe pauses longer than its longest retry."""
     first = node.worker_pids()[0]
-    deadline, seen_at = time.monotonic() + 60, time.monotonic()
+    deadline, seen_at = time.monotonic() + 240, time.monotonic()
     while time.monotonic() - seen_at < 4 * PATIENCE_S:
         assert time.monotonic() < deadline, "TorchServe did not give up"
         for pid in set(node.worker_pids()) - {first}:

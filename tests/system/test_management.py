@@ -129,19 +129,21 @@ def test_the_door_lets_look_and_choose_the_default(
     with emptied_node(node) as server:
         for version in (1, 2):
             server.register(version, archives(version))
-        assert httpx.get(f"{door}/models/rec").json()[0]["modelVersion"] == "1"
-        chosen = httpx.put(f"{door}/models/rec/2/set-default")
+        assert httpx.get(f"{door}/models/rec", timeout=60).json()[0]["modelVersion"] == "1"
+        chosen = httpx.put(f"{door}/models/rec/2/set-default", timeout=60)
         assert (chosen.status_code, server.live()) == (200, 2)
-        refused = httpx.delete(f"{door}/models/rec/1")
+        refused = httpx.delete(f"{door}/models/rec/1", timeout=60)
         assert refused.status_code == 403
         assert str(node.socket) in refused.json()["message"]
-        rebound = httpx.put(f"{door}/models/rec/1/set-default", headers={"Host": "evil.example"})
+        rebound = httpx.put(
+            f"{door}/models/rec/1/set-default", headers={"Host": "evil.example"}, timeout=60
+        )
         assert (rebound.status_code, server.live()) == (403, 2)
         assert [found.version for found in server.versions()] == [1, 2]
 
 
 def test_a_body_is_read_and_forgotten(door: str) -> None:
-    answer = httpx.post(f"{door}/models", content=b"x" * 60_000)
+    answer = httpx.post(f"{door}/models", content=b"x" * 60_000, timeout=60)
     assert answer.status_code == 403
     host, port = door.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port))) as raw:
@@ -156,7 +158,7 @@ def test_a_body_is_read_and_forgotten(door: str) -> None:
 def test_a_torchserve_that_is_away_is_a_sentence(tmp_path: Path) -> None:
     with Door(("127.0.0.1", 0), tmp_path / "nobody.sock") as door:
         threading.Thread(target=door.serve_forever, args=(0.01,), daemon=True).start()
-        answer = httpx.get(f"http://127.0.0.1:{door.server_address[1]}/models")
+        answer = httpx.get(f"http://127.0.0.1:{door.server_address[1]}/models", timeout=60)
         door.shutdown()
     assert answer.status_code == 502
     assert f"TorchServe does not answer at {tmp_path}/nobody.sock" in answer.json()["message"]

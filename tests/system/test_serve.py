@@ -22,6 +22,7 @@ from tests.architecture.documents import blocks
 from tests.system.machine import QUICK, Machine, until, write_slice
 
 ITEMS = (PROJECT_ROOT / "docs" / "items.md").read_text(encoding="utf-8")
+LIMIT_S = 240.0  # of what takes some seconds on an idle machine
 CURL = re.compile(r"^ *\$? *(curl .+)$", re.MULTILINE)
 
 
@@ -128,7 +129,7 @@ def test_replayed_events_become_a_release(machine: Machine) -> None:
     replayed = machine.command("make", "replay", "SPEED=2000")
     assert replayed.returncode == 0, replayed.stderr
     assert "2,400 accepted, 0 duplicates, 0 rejected" in replayed.stdout
-    until(lambda: (machine.live() or 0) >= 2, "release 2", limit_s=180)
+    until(lambda: (machine.live() or 0) >= 2, "release 2", limit_s=LIMIT_S)
     status = machine.command("make", "status")
     assert re.search(r"live +release \d", status.stdout), status.stdout + status.stderr
 
@@ -178,10 +179,10 @@ def test_a_full_disk_costs_no_recommendation_and_passes(machine: Machine) -> Non
             )
             assert answer.status_code == 200, answer.text
             assert not answer.json().get("fallback"), answer.text
-    until(lambda: post().status_code == 202, "events to be taken again", limit_s=30)
+    until(lambda: post().status_code == 202, "events to be taken again", limit_s=LIMIT_S)
     waiting = machine.cron("status", "--json")
     assert waiting.returncode == 0, waiting.stderr
-    until(lambda: _num_waiting(machine) == 0, "the worker to collect again", limit_s=90)
+    until(lambda: _num_waiting(machine) == 0, "the worker to collect again", limit_s=LIMIT_S)
     assert "runs again" not in machine.printed_text()
     assert "does not stay up" not in machine.printed_text()
 
@@ -213,7 +214,7 @@ def test_the_next_start_serves_the_same_release(machine: Machine) -> None:
     printed = machine.start()
     assert "Ingesting" not in printed
     assert re.search(r"ready: release [1-9]", printed)
-    assert machine.stop(signal.SIGINT) < 10
+    assert machine.stop(signal.SIGINT) < 30
 
 
 def _shell(command: str) -> str:

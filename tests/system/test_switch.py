@@ -19,7 +19,7 @@ from cron.lineage import Run
 from cron.services import Services
 from cron.serving import release
 from cron.serving.reconcile import Reconciler
-from tests.system.torchserve import Running, free_ports, open_node, running_torchserve
+from tests.system.torchserve import Running, free_node_ports, open_node, running_torchserve
 from tests.workshop import (
     close_workshop,
     event_records,
@@ -102,7 +102,7 @@ def test_no_request_fails_during_releases_and_a_rollback(tmp_path: Path) -> None
 
 
 def test_a_killed_server_serves_the_same_version_again(tmp_path: Path) -> None:
-    ports = free_ports()
+    ports = free_node_ports()
     with (
         running_torchserve(tmp_path, store=tmp_path / "archives", ports=ports) as running,
         open_node(running) as server,
@@ -174,7 +174,7 @@ def _ticking(reconciler: Reconciler) -> bool:
     return True
 
 
-def _until(true: Callable[[], bool], *, within_s: float = 60.0) -> None:
+def _until(true: Callable[[], bool], *, within_s: float = 240.0) -> None:
     deadline = time.monotonic() + within_s
     while not true():
         assert time.monotonic() < deadline, f"not within {within_s} s"

@@ -23,6 +23,7 @@ from cron.backends.torchserve.server import TorchServe, utc_now
 from cron.errors import ServerRefused, Unavailable
 from cron.urls.torchserve import parse as parse_nodes
 from cron.wiring import open_server
+from tests.system.machine import until
 from tests.system.torchserve import SPOILT, Running, changed_copy, open_node, running_torchserve
 from trainer.archive import pack
 
@@ -128,7 +129,7 @@ def test_kept_connections_are_answered_while_a_version_starts(
     archive = publish_changed(2, "recommend.py", SLOW_START)
     server.register(1, publish(1))
     with ExitStack() as stack:
-        clients = [stack.enter_context(httpx.Client()) for _ in range(8)]
+        clients = [stack.enter_context(httpx.Client(timeout=60)) for _ in range(8)]
         for client in clients:
             client.get(f"http://127.0.0.1:{node.ports.inference}/ping")
         other = stack.enter_context(open_node(node))
@@ -157,7 +158,7 @@ def test_a_killed_worker_comes_back_and_registering_waits_for_it(
     server.register(1, publish(1))
     (killed,) = node.worker_pids()
     os.kill(killed, signal.SIGKILL)
-    psutil.wait_procs([psutil.Process(killed)] if psutil.pid_exists(killed) else [], timeout=10)
+    psutil.wait_procs([psutil.Process(killed)] if psutil.pid_exists(killed) else [], timeout=60)
     server.register(1, "whatever the name: the version is there")
     # TorchServe may not have noticed the death yet, and then it never answers the first request.
     with suppress(Unavailable):
@@ -239,19 +240,21 @@ def test_with_tokens_on_only_who_reads_the_key_file_is_served(tmp_path: Path, bu
 
 def until_pending(server: TorchServe, version: int) -> None:
     """Wait until requests queue at a version; the first batch is then under way."""
-    for _ in range(1000):
-        if any(
-            found.version == version and found.pending_requests > 0 for found in server.versions()
-        ):
-            return
-    raise AssertionError("no request ever queued")
+
+    def queue() -> bool:
+        found = [one for one in server.versions() if one.version == version]
+        return any(one.pending_requests > 0 for one in found)
+
+    until(queue, "requests to queue", limit_s=60)
 
 
 def until_loading(node: Running, version: int) -> None:
     """Wait until a version is there without a worker that is READY."""
-    for _ in range(1000):
+
+    def is_there() -> bool:
         answer = node.manage("GET", f"/models/rec/{version}")
-        if answer.status_code == 200 and answer.json()[0]["workers"]:
-            assert answer.json()[0]["workers"][0]["status"] != "READY"
-            return
-    raise AssertionError("the version never came")
+        workers = answer.json()[0]["workers"] if answer.status_code == 200 else []
+        assert not workers or workers[0]["status"] != "READY"
+        return bool(workers)
+
+    until(is_there, "the version to come", limit_s=60)

@@ -25,12 +25,12 @@ from cron.wiring import open_services
 from cron.worker.copy_job import copy_job
 from tests.component.gateway_process import gateway, settings_in
 from tests.system.machine import until
-from tests.system.torchserve import Running, free_ports, open_node, running_torchserve
+from tests.system.torchserve import Running, free_node_ports, open_node, running_torchserve
 from tests.tiny_writer import LIES, write_inviting_model
 from tests.workshop import lease_of
 from trainer.archive import pack
 
-LIMIT_S = 120.0
+LIMIT_S = 240.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +102,7 @@ def worker_of(node: Running, version: int) -> int:
 def test_a_killed_writer_costs_templates_alone(tmp_path: Path, bundle: Path) -> None:
     write_inviting_model(tmp_path / "model")
     write_inviting_model(tmp_path / "liar", sentences=LIES)
-    ports = free_ports()
+    ports = free_node_ports()
     with running_torchserve(tmp_path, ports=ports) as node, open_node(node) as recommender:
         recommender.register(1, pack(bundle=bundle, version=1, out=node.store).name)
         with writing_shop(tmp_path, node) as shop:

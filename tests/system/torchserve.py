@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import signal
-import socket
 import subprocess
 import sys
 import time
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -23,8 +22,9 @@ from cron.urls.management_socket import management_socket, usable_path
 from cron.urls.torchserve import parse as parse_nodes
 from deploy.servers.torchserve.command import Ports
 from deploy.servers.torchserve.forked_workers import FORK_SERVER, NOT_FORKED
+from tests.ports import free_ports
 
-START_LIMIT_S = 60.0
+START_LIMIT_S = 180.0  # of what takes some ten seconds on an idle machine
 STOP_LIMIT_S = 20.0
 # Members with which a version cannot start. The first kills the worker process, and the version
 # disappears. The second mostly leaves a version without workers in TorchServe.
@@ -105,7 +105,7 @@ def running_torchserve(
     start.
     """
     store = folder / "archives" if store is None else store
-    ports = free_ports() if ports is None else ports
+    ports = free_node_ports() if ports is None else ports
     argv = [
         sys.executable,
         "-m",
@@ -198,13 +198,9 @@ def changed_copy(mar: Path, out: Path, files: Mapping[str, bytes]) -> Path:
     return out
 
 
-def free_ports() -> Ports:
-    """Return ports that were free a moment ago."""
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(3)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        inference, management, metrics = (one.getsockname()[1] for one in sockets)
+def free_node_ports() -> Ports:
+    """Return ports for a node."""
+    inference, management, metrics = free_ports(3)
     return Ports(inference=inference, management=management, metrics=metrics)
 
 

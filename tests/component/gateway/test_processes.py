@@ -17,7 +17,7 @@ import psutil
 from cron.project_root import PROJECT_ROOT
 from gateway.processes import NOT_STARTED
 from tests.component.at_work import until
-from tests.servers import free_port
+from tests.ports import free_port
 
 NUM_EVENTS = 40
 LIMIT_S = 60.0

@@ -10,7 +10,8 @@ import pytest
 from cron.errors import AccessRefused
 from cron.ports import ArtifactStore
 from cron.wiring import open_artifacts
-from tests.servers import Servers, free_port
+from tests.ports import free_port
+from tests.servers import Servers
 from tests.services.s3.files import KEY_VARIABLES, fetch_bytes, file_of, take_keys
 
 

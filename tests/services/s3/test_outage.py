@@ -19,7 +19,7 @@ from tests.servers import Servers
 from tests.services.proxy import Proxy
 from tests.services.s3.files import PARTS, fetch_bytes, file_of, through
 
-OUTAGE_LIMIT_S = 20.0
+OUTAGE_LIMIT_S = 60.0
 
 
 def test_an_outage_is_reported_soon_and_ends_by_itself(
@@ -74,9 +74,9 @@ def test_a_killed_uploader_leaves_nothing_visible(
     sent = threading.Event()
     proxy.on_request = lambda line: sent.set() if "partNumber=2" in line else None
     putter = start_process(PUT, through(proxy, url), "rec-1.mar", str(large))
-    assert sent.wait(60)
+    assert sent.wait(240)
     putter.kill()
-    putter.communicate(timeout=60)
+    putter.communicate(timeout=240)
     assert store.names() == ()
     store.put("rec-1.mar", large)
     assert fetch_bytes(store, "rec-1.mar", tmp_path) == large.read_bytes()

@@ -14,7 +14,8 @@ from cron.wiring import open_artifacts
 from deploy.servers.s3 import INNER_PORTS, Tls, s3_credentials, s3_program
 from tests.contracts.records import start_process, wait_for_end
 from tests.contracts.test_artifact_store import PUT
-from tests.servers import ServerProcess, free_port, unique
+from tests.ports import free_port
+from tests.servers import ServerProcess, unique
 from tests.services.s3.files import PARTS, fetch_bytes, file_of, take_keys
 
 

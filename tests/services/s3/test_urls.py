@@ -26,11 +26,11 @@ def test_a_signed_url_follows_a_check_of_the_bytes(
     assert proxy.requests == [
         f"{method} /{bucket_of(url)}/archives/rec-1-abc.mar" for method in ("HEAD", "GET")
     ]
-    assert httpx.get(signed).content == b"one"
+    assert httpx.get(signed, timeout=60).content == b"one"
     assert urlsplit(signed).path.endswith("/rec-1-abc.mar")
     assert int(parse_qs(urlsplit(signed).query)["X-Amz-Expires"][0]) <= 3600
-    assert httpx.get(signed.replace("rec-1", "rec-2")).status_code == 403
-    assert httpx.put(signed, content=b"two").status_code == 403
+    assert httpx.get(signed.replace("rec-1", "rec-2"), timeout=60).status_code == 403
+    assert httpx.put(signed, content=b"two", timeout=60).status_code == 403
     assert signed.startswith(archives_url(through(proxy, url)))
 
 
@@ -42,7 +42,7 @@ def test_a_url_is_signed_for_torchserves_host_name(
     signed = open_artifacts(public).url("a.mar")
     assert urlsplit(signed).port == proxy.port
     assert proxy.requests == []
-    assert httpx.get(signed).content == b"one"
+    assert httpx.get(signed, timeout=60).content == b"one"
     assert signed.startswith(archives_url(public))
 
 
