@@ -92,7 +92,10 @@ def stay(
     retry_s: float = RETRY_S,
     sleep: Callable[[float], None] = time.sleep,
 ) -> None:
-    """Stay until a signal; report once which programs are given up, and start them again."""
+    """Stay until a signal; report programs that ended, and start again those given up.
+
+    supervisord itself starts a program again that ended after it was up.
+    """
     reported: set[str] = set()
     retry_at = time.monotonic() + retry_s
     while True:
@@ -110,6 +113,14 @@ def stay(
                 reported.add(failure.name)
             if retry:
                 supervisor.start_program(failure.name)
+        for name in supervisor.started_again():
+            if name not in reported:
+                log = supervisor.place.log_of(name)
+                print(
+                    f"{name} ended unexpectedly and was started again; its log is {log}",
+                    file=sys.stderr,
+                    flush=True,
+                )
         states = supervisor.states()
         for name in [name for name in reported if states.get(name) == "RUNNING"]:
             print(f"{name} runs again", file=sys.stderr, flush=True)

@@ -62,6 +62,7 @@ class Supervisor:
         self.place = place
         self._child: subprocess.Popen[bytes] | None = None  # when it ends with this process
         self._pids: dict[str, set[int]] = {}  # with which each program was seen
+        self._newest_pids: dict[str, int] = {}
 
     def start(
         self,
@@ -137,6 +138,13 @@ class Supervisor:
             pids.update({look.pid} - {0})
             if len(pids) > MAX_STARTS:
                 raise ProgramFailed(name, log=self.place.log_of(name))
+
+    def started_again(self) -> list[str]:
+        """Return the programs that run in another process than when this was last asked."""
+        pids = {name: look.pid for name, look in self.looks().items() if look.pid}
+        again = [name for name, pid in pids.items() if self._newest_pids.get(name, pid) != pid]
+        self._newest_pids.update(pids)
+        return again
 
     def start_program(self, name: str) -> None:
         """Start a program unless it is up; also one that supervisord gave up."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import signal
 import subprocess
 import sys
 import time
@@ -106,6 +107,26 @@ def test_each_program_given_up_is_reported_and_started_again(
             serve.stay(processes, retry_s=1.0, sleep=sleep)
     said = capsys.readouterr().err
     assert [said.count(f"{name} does not stay up") for name in ("broken", "repaired")] == [1, 1]
+
+
+def test_a_killed_program_is_reported_when_it_runs_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said: list[str] = []
+
+    def sleep(_: float) -> None:
+        time.sleep(0.05)
+        said.append(capsys.readouterr().err)
+        if len(said) == 1:
+            os.kill(processes.looks()["meek"].pid, signal.SIGKILL)
+        if "ended" in "".join(said) and len(said) > 20:
+            raise serve.Stop
+
+    with _running(tmp_path, {"meek": MEEK, "other": MEEK}) as (processes, _):
+        with pytest.raises(serve.Stop):
+            serve.stay(processes, sleep=sleep)
+        log = processes.place.log_of("meek")
+    assert "".join(said) == f"meek ended unexpectedly and was started again; its log is {log}\n"
 
 
 def test_programs_end_when_their_starter_is_killed(tmp_path: Path) -> None:
