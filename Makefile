@@ -12,7 +12,7 @@ PARALLEL ?= -n logical --maxprocesses 4 --dist loadfile
 .PHONY: help install install-tests install-stack install-services installed lock serve status replay rollback stack stack-status stack-down check format test test-services bench bench-full reset
 
 help: ## list the targets
-	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
 
 install: ## create .venv and install requirements.txt into it
 	@$(INSTALL)
