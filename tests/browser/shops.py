@@ -23,7 +23,7 @@ from cron.settings.tree import GatewaySettings, Settings
 from recommender.records.events import Event
 from tests.component.gateway_process import RunningGateway, StandIn, gateway, settings_in
 
-LIMIT_S = 30.0
+LIMIT_S = 60.0
 README = PROJECT_ROOT / "README.md"
 
 

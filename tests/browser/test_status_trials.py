@@ -50,6 +50,18 @@ def arm(name: str, *, buyers: int, num_users: int) -> ArmSums:
     return ArmSums(name=name, share=0.5, reward=sum_users(rewards))
 
 
+def test_focus_stays_on_reasons_when_a_run_begins(page: Page, tried_page: TriedPage) -> None:
+    page.goto(tried_page.address)
+    summary = page.locator("#runs summary").first
+    why = str(summary.text_content())
+    summary.press("Enter")
+    begin_trial(tried_page.ledger, tried_page.lease)
+    expect(page.locator("#runs")).to_contain_text("under way")
+    opened = page.locator("#runs details[open] summary")
+    expect(opened).to_have_text(why)
+    expect(opened).to_be_focused()
+
+
 def test_the_page_follows_a_trial_to_its_end(page: Page, tried_page: TriedPage) -> None:
     ledger, lease = tried_page.ledger, tried_page.lease
     page.goto(tried_page.address)

@@ -35,6 +35,7 @@ QUICK = {
     "FRESHET__GATE__MIN_USERS": "100000",  # never reached, so sanity tests decide
     "FRESHET__GATE__MIN_COVERAGE_RATIO": "0",
     "FRESHET__GATE__PROBE_P99_MS": "5000",
+    "FRESHET__GATEWAY__INFERENCE_TIMEOUT_S": "30",  # no popular items from a busy machine
 }
 
 
