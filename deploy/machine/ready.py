@@ -7,6 +7,8 @@ import shlex
 from collections.abc import Sequence
 from urllib.parse import quote
 
+from cron.ledger import key_rows
+from cron.ledger.ledger import Ledger
 from cron.lineage import Release
 from cron.settings.keys import variable
 from deploy.machine.endpoints import Endpoints
@@ -42,6 +44,7 @@ def ready_block(
         f"  {where.predictions}  TorchServe's endpoint",
         f"  {where.management}  its management",
         "",
+        *_key_lines(where),
         *(examples := _examples(live, where)),
         f"{'And user' if examples else 'User'} {user_id}, whose history is known here:",
         f"  curl -s '{recommendations}'{key_option(asked=where.asks_for_key)}",
@@ -51,9 +54,25 @@ def ready_block(
     return "\n".join(lines)
 
 
+def has_keys(ledger: Ledger) -> bool:
+    """Return whether keys were made: from the first one on, the gateway asks for one."""
+    return bool(key_rows.every(ledger))
+
+
 def key_option(*, asked: bool) -> str:
     """Return curl's option for the gateway's key, which the shell's environment holds."""
     return f' -H "Authorization: Bearer ${variable("gateway.api_key")}"' if asked else ""
+
+
+def _key_lines(where: Endpoints) -> list[str]:
+    """Return what to do in a terminal whose commands need the gateway's key."""
+    if not where.asks_for_key:
+        return []
+    name = variable("gateway.api_key")
+    return [
+        "The gateway asks for a key; one with the roles read and write, in each terminal:",
+        f"  export {name}=KEY",
+    ]
 
 
 def what_is_live(live: Release, why_baseline: str | None, data: str) -> list[str]:

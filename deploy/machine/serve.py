@@ -14,6 +14,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 
@@ -31,7 +32,7 @@ from deploy.machine.commands import commands
 from deploy.machine.endpoints import Endpoints, endpoints
 from deploy.machine.first_data import ingest_once, was_ingested
 from deploy.machine.preflight import NotReady, check_disk, check_ports, only_instance
-from deploy.machine.ready import ready_block
+from deploy.machine.ready import has_keys, ready_block
 from deploy.machine.waiting import wait_for_answer, wait_until_ready
 from deploy.supervision.configuration import STOP_S, Place, Supervised
 from deploy.supervision.supervisor import SUPERVISORD, Supervisor
@@ -68,12 +69,14 @@ def serve(settings: Settings, data: Path | None, environment: Mapping[str, str])
             # The worker ends by itself before it would be killed.
             grace_s = min(settings.worker.grace_s, STOP_S - 1)
             supervisor.start(programs, {**environment, variable("worker.grace_s"): str(grace_s)})
+            ledger = open_ledger(settings.store.ledger)
             live, why_baseline = wait_until_ready(
-                open_ledger(settings.store.ledger),
+                ledger,
                 var,
                 supervisor.check,
                 wait_for_gateway=lambda: wait_for_answer(where, supervisor.check),
             )
+            where = replace(where, asks_for_key=where.asks_for_key or has_keys(ledger))
             block = ready_block(
                 live, why_baseline, where, data=ingested.path, user_id=ingested.user_id
             )

@@ -28,6 +28,7 @@ from cron.settings.tree import Settings
 from cron.wiring import open_ledger
 from deploy.machine.first_data import ingest_once, was_ingested
 from deploy.machine.preflight import NotReady, check_disk, check_ports
+from deploy.machine.ready import has_keys
 from deploy.machine.waiting import wait_until_ready
 from deploy.servers.kafka import create_topics
 from deploy.servers.program import Program, new_folder
@@ -78,13 +79,14 @@ def up(loaded: Loaded, data: Path | None, environment: Mapping[str, str]) -> Non
             _wait(supervisor, {**stack.flink, **stack.freshet})
             _wait_for_answer(supervisor, place)
 
+        ledger = open_ledger(settings.store.ledger)
         live, why_baseline = wait_until_ready(
-            open_ledger(settings.store.ledger),
+            ledger,
             place.home,
             supervisor.check,
             wait_for_gateway=wait_for_gateway,
         )
-    asks_for_key = settings.gateway.api_key is not None
+    asks_for_key = settings.gateway.api_key is not None or has_keys(ledger)
     say(
         ready_block(
             live, why_baseline, place, note=note, secrets=secrets, asks_for_key=asks_for_key

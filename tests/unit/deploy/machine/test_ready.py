@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from cron.ledger import release_rows
+from cron.ledger import key_rows, release_rows
 from cron.ledger.ledger import Ledger
 from cron.lineage import Lease, Release
 from cron.project_root import PROJECT_ROOT
@@ -19,7 +19,7 @@ from cron.settings.file import load_settings
 from cron.settings.tree import GatewaySettings, Settings, StoreSettings
 from deploy.machine.endpoints import endpoints
 from deploy.machine.first_data import Note
-from deploy.machine.ready import FILMS, ready_block
+from deploy.machine.ready import FILMS, has_keys, ready_block
 from deploy.stack.layout import layout
 from deploy.stack.ready import ready_block as stack_ready_block
 from tests.releases import publish_releases
@@ -82,6 +82,19 @@ def test_the_commands_of_the_ready_block_send_the_needed_keys(
     ] == ["Authorization: Bearer hush"]
     plain = ready_block(live, None, endpoints(Settings()), data="d", user_id="7")
     assert "Authorization" not in plain
+
+
+def test_keys_that_were_made_are_asked_for_at_the_next_start(ledger: Ledger, lease: Lease) -> None:
+    """Also after the last one was revoked, since the gateway's door stays closed then."""
+    assert not has_keys(ledger)
+    key_rows.add(ledger, "me", "digest", roles=("read",), origins=(), created_by="ann")
+    key_rows.revoke(ledger, "me")
+    assert has_keys(ledger)
+    where = replace(endpoints(Settings()), asks_for_key=has_keys(ledger))
+    block = ready_block(live_release(ledger, lease), None, where, data="d", user_id="7")
+    assert "  export FRESHET__GATEWAY__API_KEY=KEY\n" in block
+    curl = next(line for line in block.splitlines() if "/v1/recommendations/7" in line)
+    assert 'Bearer $FRESHET__GATEWAY__API_KEY"' in curl
 
 
 def _headers(command: str, folder: Path) -> str:
