@@ -72,6 +72,7 @@ def _key_lines(where: Endpoints) -> list[str]:
     return [
         "The gateway asks for a key; one with the roles read and write, in each terminal:",
         f"  export {name}=KEY",
+        "",
     ]
 
 
