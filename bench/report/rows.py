@@ -177,7 +177,7 @@ def _quality_table(rows: Sequence[dict[str, object]]) -> list[str]:
         lines.append(
             _line(
                 *subject,
-                _written(value),
+                _value_text(value),
                 interval,
                 row.get("seeds", 1),
                 seconds,
@@ -187,7 +187,7 @@ def _quality_table(rows: Sequence[dict[str, object]]) -> list[str]:
     return head + lines
 
 
-def _written(value: float) -> str:
+def _value_text(value: float) -> str:
     """Write a value with four decimals, one if it is large, or two digits if all would be zero."""
     if abs(value) >= 10:
         return f"{value:,.1f}"
