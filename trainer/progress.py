@@ -63,10 +63,11 @@ class Progress:
         """Note what a part of a phase took, whose own time includes it."""
         self.seconds[name] = round(took_s, 3)
 
-    def go_on(self, done: int) -> None:
+    def go_on(self, done: int, total: int) -> None:
         """Report that so many steps of this phase were done before, which count for no speed."""
         if not self._num_events:
             self._first_done = done
+            self._write(done, total, None)
 
     def step(
         self, done: int, total: int, loss: float | None = None, *, num_events: int = 0

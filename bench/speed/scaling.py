@@ -1,27 +1,29 @@
-"""One training by different launchers: speed, exchange, sameness, and the loss of a rank.
+"""One training by different launchers: speed, exchange, sameness, and what a loss costs.
 
-    .venv/bin/python -m bench scaling [--set ml-100k] [--epochs 4] [--launchers URL,URL] [--no-peer]
+    .venv/bin/python -m bench scaling [--parts launchers,machines] [--launchers URL,URL]
 
-Each launcher trains the same snapshot from scratch. The losses of its epochs are compared with
-those of `process:`, which is always measured. Then each launcher trains again, and the last of its
-ranks is killed with SIGKILL after some steps: the time until a step that was not taken before, and
-the number of steps that are taken again, are those of its second start.
+launchers: each trains the same snapshot from scratch. The losses of its epochs are compared with
+those of `process:`, which is always measured. Then each trains again, and the last of its ranks is
+killed with SIGKILL after some steps: the time until a step that was not taken before, and the
+number of steps that are taken again, are those of its second start.
+machines: the second machine of an elastic training vanishes and comes back, with torchrun and with
+Ray (`--engines`; Ray needs `pip install 'freshet[ray]'`).
+shares: the memory of a rank's share of the events, with events that are made up.
+peer: RecTools' SASRec on the same events, in one process and in two, beside the launchers.
 
-The memory of a rank's share of the events is measured with events that are made up.
-RecTools' SASRec trains on the same events, in one process and in two, unless with --no-peer.
+A part that is not run keeps its earlier rows.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import os
+import importlib.util
 import tempfile
 import threading
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -29,24 +31,26 @@ import numpy as np
 import psutil
 
 from bench.contestants.configs import CONFIGS
-from bench.data.sets import load_set
+from bench.data.sets import RatingsSet, load_set
 from bench.data.snapshots import Roles, write_snapshot
 from bench.report.kept import work_folder
-from bench.report.labels import LAUNCHERS
 from bench.report.rows import BenchMetric, save
+from bench.speed.launcher_rows import launcher_rows, load_note
+from bench.speed.scaling_machines import CHECKPOINT_S, RAY, TORCHRUN, machine_rows
 from bench.speed.scaling_peer import peer_rows, train_peer
 from bench.speed.shares import share_rows
-from cron.wiring import open_launcher
+from bench.speed.watched_training import LIMIT_S, glance, train
 from tests.component.at_work import until
-from trainer.candidate_files import PROGRESS, last_checkpoint_ns, partial_of
+from trainer.candidate_files import last_checkpoint_ns
 from trainer.config import TrainConfig
-from trainer.report import Report, read_report
+from trainer.report import Report
 
 COMMAND = "python -m bench scaling"
+LAUNCHERS_PART, MACHINES_PART, SHARES_PART, PEER_PART = "launchers", "machines", "shares", "peer"
+PARTS = (LAUNCHERS_PART, MACHINES_PART, SHARES_PART, PEER_PART)
+ENGINES: Mapping[str, str] = {"torchrun": TORCHRUN, "ray": RAY}
 ONE = "process:"
 URLS = f"{ONE},torchrun:?nproc=1,torchrun:?nproc=2"
-LIMIT_S = 1_800.0
-CHECKPOINT_S = 2.0  # of the training whose rank is killed
 KILLED_AFTER_STEPS = 40
 _RAY_WORKER = "RayTrainWorker"
 
@@ -59,11 +63,12 @@ class Recovery:
     repeated_steps: int
 
 
-def train(url: str, snapshot: Path, config: TrainConfig, folder: Path) -> Report:
-    """Train by one launcher and return the report."""
-    launcher = open_launcher(url, text_cache=folder.parent / "texts")
-    out = launcher.train(snapshot, config, folder / "candidate", limit_s=LIMIT_S)
-    return read_report(out / "report.json")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trained:
+    """The rows of the launchers, and the seconds of training by the number of ranks."""
+
+    rows: list[BenchMetric] = field(default_factory=list)
+    seconds: dict[int, float] = field(default_factory=dict)
 
 
 def lose_a_rank(url: str, snapshot: Path, config: TrainConfig, folder: Path) -> Recovery:
@@ -73,35 +78,20 @@ def lose_a_rank(url: str, snapshot: Path, config: TrainConfig, folder: Path) -> 
     thread = threading.Thread(target=train, args=(url, snapshot, config, folder), daemon=True)
     thread.start()
     until(
-        lambda: _steps_done(out) >= KILLED_AFTER_STEPS and last_checkpoint_ns(out) is not None,
+        lambda: glance(out).done >= KILLED_AFTER_STEPS and last_checkpoint_ns(out) is not None,
         limit_s=LIMIT_S,
     )
-    reached = _steps_done(out)
+    reached = glance(out).done
     killed_s = time.monotonic()
     max(_ranks(out), key=lambda one: one.pid).kill()
-    until(lambda: _state(out).get("starts") != 1 and _steps_done(out), limit_s=LIMIT_S)
-    resumed = _steps_done(out)
-    until(lambda: _steps_done(out) > reached, limit_s=LIMIT_S)
+    until(lambda: glance(out).starts > 1 and glance(out).done, limit_s=LIMIT_S)
+    resumed = glance(out).done
+    until(lambda: glance(out).done > reached, limit_s=LIMIT_S)
     recovery = Recovery(
         lost_s=time.monotonic() - killed_s, repeated_steps=max(0, reached - resumed + 1)
     )
     thread.join()
     return recovery
-
-
-def _state(out: Path) -> Mapping[str, int | str]:
-    """Return the progress of a training; empty before it."""
-    with suppress(OSError, ValueError):
-        text = (partial_of(out) / PROGRESS).read_text(encoding="utf-8")
-        state: dict[str, int | str] = json.loads(text)
-        return state
-    return {}
-
-
-def _steps_done(out: Path) -> int:
-    """Return how many steps are done; 0 before the first, and after a start."""
-    state = _state(out)
-    return int(state["done"]) if state.get("phase") == "train" else 0
 
 
 def _ranks(out: Path) -> list[psutil.Process]:
@@ -124,11 +114,6 @@ def _of_ray(driver: psutil.Process) -> list[psutil.Process]:
     return workers
 
 
-def load_note() -> str:
-    """Return how many programs wanted a core in the last quarter of an hour."""
-    return f"load {os.getloadavg()[2]:.0f}"
-
-
 def ranks_of(url: str) -> int:
     """Return the number of ranks that a launcher's URL asks for."""
     options = parse_qs(urlsplit(url).query)
@@ -143,7 +128,6 @@ def metrics_of(
 
     They say how many programs wanted a core, because all times are the clock's.
     """
-    note = load_note()
     seconds = report.seconds
     apart = max(abs(a - b) for a, b in zip(report.losses, one.losses, strict=True))
     values = {
@@ -156,53 +140,91 @@ def metrics_of(
     if recovery is not None:
         values["from kill -9 of a rank to the next new step"] = (recovery.lost_s, "s")
         values["steps repeated"] = (float(recovery.repeated_steps), "1")
-    rows = []
-    for metric, (value, unit) in values.items():
-        print(f"{name:8} {url:24} {metric:44} {value:.6g} {unit}", flush=True)
-        rows.append(
-            BenchMetric(
-                metric=metric,
-                value=value,
-                unit=unit,
-                note=note,
-                set=name,
-                protocol=LAUNCHERS,
-                model=url,
-            )
-        )
-    return rows
+    return launcher_rows(name, url, values, load_note())
+
+
+def measure_launchers(
+    name: str, urls: Sequence[str], snapshot: Path, config: TrainConfig, folder: Path
+) -> Trained:
+    """Train by each launcher, then again with the loss of a rank."""
+    folder.mkdir()
+    one = train(ONE, snapshot, config, folder / "one")
+    found = Trained(seconds={1: one.seconds["train"]})
+    for number, url in enumerate(urls):
+        own = folder / str(number)
+        report = one if url == ONE else train(url, snapshot, config, own / "whole")
+        found.seconds.setdefault(ranks_of(url), report.seconds["train"])
+        recovery = lose_a_rank(url, snapshot, config, own / "killed")
+        found.rows.extend(metrics_of(name, url, report, one, recovery))
+    return found
+
+
+def measure_peer(
+    data: RatingsSet, folder: Path, *, epochs: int, ours: Mapping[int, float]
+) -> list[BenchMetric]:
+    """Train RecTools' SASRec in one process and in two."""
+    seconds = {
+        processes: train_peer(data, folder / str(processes), processes=processes, epochs=epochs)
+        for processes in (1, 2)
+    }
+    return peer_rows(data.name, seconds, ours, load_note())
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure and write the results."""
+    given = _parse(arguments)
+    data, config = load_set(given.set), replace(CONFIGS[given.set], full_epochs=given.epochs)
+    work_folder().mkdir(parents=True, exist_ok=True)
+    rows: list[BenchMetric] = []
+    trained = Trained()
+    with tempfile.TemporaryDirectory(prefix="scaling-", dir=work_folder()) as name:
+        folder = Path(name)
+        everything = Roles(target_E=np.ones(len(data.users_E), np.bool_))
+        snapshot = write_snapshot(folder / "snapshot", data, everything, mode="full")
+        if LAUNCHERS_PART in given.parts:
+            trained = measure_launchers(
+                given.set, given.launchers.split(","), snapshot, config, folder / LAUNCHERS_PART
+            )
+            rows += trained.rows
+        if MACHINES_PART in given.parts:
+            engines = [ENGINES[engine] for engine in given.engines]
+            rows += machine_rows(given.set, snapshot, config, folder / MACHINES_PART, engines)
+        if SHARES_PART in given.parts:
+            (folder / SHARES_PART).mkdir()
+            rows += share_rows("made up", folder / SHARES_PART, load_note())
+        if PEER_PART in given.parts:
+            (folder / PEER_PART).mkdir()
+            rows += measure_peer(
+                data, folder / PEER_PART, epochs=given.epochs, ours=trained.seconds
+            )
+    save("scaling", given.set, rows, command=COMMAND)
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog=COMMAND, description="One training by each launcher.")
     parser.add_argument("--set", default="ml-100k", help=f"the set, of {', '.join(CONFIGS)}")
     parser.add_argument("--epochs", type=int, default=4, help="the number of epochs")
     parser.add_argument("--launchers", default=URLS, help="the URLs to measure, beside process:")
-    parser.add_argument("--no-peer", action="store_true", help="do not train RecTools' SASRec")
+    for option, all_names, what in (
+        ("--parts", PARTS, "the parts to measure"),
+        ("--engines", tuple(ENGINES), "what loses a machine in the part `machines`"),
+    ):
+        parser.add_argument(
+            option,
+            type=lambda text: text.split(","),
+            default=",".join(all_names),
+            help=f"{what}, of {', '.join(all_names)}",
+        )
     given = parser.parse_args(arguments)
-    data, config = load_set(given.set), replace(CONFIGS[given.set], full_epochs=given.epochs)
-    work_folder().mkdir(parents=True, exist_ok=True)
-    rows: list[BenchMetric] = []
-    with tempfile.TemporaryDirectory(prefix="scaling-", dir=work_folder()) as name:
-        everything = Roles(target_E=np.ones(len(data.users_E), np.bool_))
-        snapshot = write_snapshot(Path(name) / "snapshot", data, everything, mode="full")
-        one = train(ONE, snapshot, config, Path(name) / "one")
-        ours = {1: one.seconds["train"]}
-        for number, url in enumerate(given.launchers.split(",")):
-            folder = Path(name) / str(number)
-            report = one if url == ONE else train(url, snapshot, config, folder / "whole")
-            ours.setdefault(ranks_of(url), report.seconds["train"])
-            recovery = lose_a_rank(url, snapshot, config, folder / "killed")
-            rows += metrics_of(given.set, url, report, one, recovery)
-        (Path(name) / "shares").mkdir()
-        rows += share_rows("made up", Path(name) / "shares", load_note())
-        if not given.no_peer:
-            seconds = {
-                processes: train_peer(
-                    data, Path(name) / f"peer-{processes}", processes=processes, epochs=given.epochs
-                )
-                for processes in (1, 2)
-            }
-            rows += peer_rows(given.set, seconds, ours, load_note())
-    save("scaling", given.set, rows, command=COMMAND)
+    for option, chosen, all_names in (
+        ("--parts", given.parts, PARTS),
+        ("--engines", given.engines, tuple(ENGINES)),
+    ):
+        if unknown := [one for one in chosen if one not in all_names]:
+            parser.error(f"{option} {unknown[0]}: there are {', '.join(all_names)}")
+    if PEER_PART in given.parts and LAUNCHERS_PART not in given.parts:
+        parser.error("--parts peer goes with launchers: both are measured in one run")
+    has_ray = importlib.util.find_spec("ray") is not None
+    if MACHINES_PART in given.parts and "ray" in given.engines and not has_ray:
+        parser.error("Ray is not installed: pip install 'freshet[ray]', or --engines torchrun")
+    return given

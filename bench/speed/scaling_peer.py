@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
 
 from bench.contestants.peers import MALLOC, PEERS, REQUIREMENTS, peer_environment
 from bench.data.sets import RatingsSet
-from bench.report.labels import LAUNCHERS
 from bench.report.rows import BenchMetric
+from bench.speed.launcher_rows import launcher_rows
 from cron.project_root import PROJECT_ROOT
 
 SCRIPT = Path(__file__).parents[1] / "contestants" / "ddp_peer.py"
@@ -68,24 +68,5 @@ def peer_rows(
         if processes in ours:
             metric = "its seconds of training, as a multiple of ours in as many processes"
             values[metric] = (took_s / ours[processes], "1")
-        rows += _rows(f"RecTools {MODEL}, {processes} by DDP", name, values, note)
-    return rows
-
-
-def _rows(
-    model: str, name: str, values: Mapping[str, tuple[float, str]], note: str
-) -> Sequence[BenchMetric]:
-    rows = []
-    for metric, (value, unit) in values.items():
-        print(f"{name:8} {model:24} {metric:44} {value:.6g} {unit}", flush=True)
-        row = BenchMetric(
-            metric=metric,
-            value=value,
-            unit=unit,
-            note=note,
-            set=name,
-            protocol=LAUNCHERS,
-            model=model,
-        )
-        rows.append(row)
+        rows += launcher_rows(name, f"RecTools {MODEL}, {processes} by DDP", values, note)
     return rows

@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from bench.report.labels import LAUNCHERS
 from bench.report.rows import BenchMetric
+from bench.speed.launcher_rows import launcher_rows
 from cron.project_root import PROJECT_ROOT
 from cron.snapshot.tables import SnapshotTables
 from recommender.catalogue.catalogue import Catalogue
@@ -59,25 +59,14 @@ def share_rows(name: str, folder: Path, note: str) -> list[BenchMetric]:
     """Measure each rank of one and of two, and return the rows."""
     path = write_events(folder)
     metric = f"memory for its share of {NUM_EVENTS:,} made-up events, at its peak"
-    rows = []
+    rows: list[BenchMetric] = []
     for rank, num_ranks in ((0, 1), (0, 2), (1, 2)):
         command = [sys.executable, "-m", "bench.speed.shares", str(path), str(rank), str(num_ranks)]
         printed = subprocess.run(
             command, cwd=PROJECT_ROOT, check=True, capture_output=True, text=True
         ).stdout
-        gib = int(printed) / 2**30
-        model = f"rank {rank} of {num_ranks}"
-        print(f"{name:8} {model:24} {metric:44} {gib:.3g} GiB", flush=True)
-        row = BenchMetric(
-            metric=metric,
-            value=gib,
-            unit="GiB",
-            note=note,
-            set=name,
-            protocol=LAUNCHERS,
-            model=model,
-        )
-        rows.append(row)
+        values = {metric: (int(printed) / 2**30, "GiB")}
+        rows += launcher_rows(name, f"rank {rank} of {num_ranks}", values, note)
     return rows
 
 

@@ -6,9 +6,6 @@ The other machine is a second agent on this one.
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,45 +21,22 @@ from tests.contracts.test_train_launcher import (
     ENDLESS,
     LIMIT_S,
     QUICK,
-    ROOT,
     small_snapshot,
     trainers,
     until,
 )
-from tests.ports import free_port
+from tests.lost_machines import JoinedMachine
 from trainer.candidate_files import PROGRESS, partial_of
 
 STEP_LIMIT_S = 3.0
 
 
 @pytest.fixture
-def meeting() -> str:
-    return f"127.0.0.1:{free_port()}"
-
-
-def url(meeting: str) -> str:
-    return f"torchrun:?nproc=1&nnodes=1:2&rdzv={meeting}"
-
-
-@contextmanager
-def helper(meeting: str, temporary: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """Run `python -m trainer.join` as on another machine, for as long as the block runs.
-
-    That machine has a folder for temporary files, and none of the training's.
-    """
-    temporary.mkdir()
-    command = [sys.executable, "-m", "trainer.join", "--rdzv", meeting, "--nnodes", "1:2"]
-    with subprocess.Popen(
-        command,
-        cwd=ROOT,
-        env={**os.environ, "TMPDIR": str(temporary)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-    ) as joined:
-        try:
-            yield joined
-        finally:
-            joined.kill()
+def helper(tmp_path: Path) -> Iterator[JoinedMachine]:
+    """Another machine, which is there once it is added."""
+    machine = JoinedMachine(tmp_path / "helper")
+    yield machine
+    machine.lose_machine()
 
 
 @contextmanager
@@ -100,33 +74,31 @@ def agent_of(out: Path) -> psutil.Process:
     return agent
 
 
-def test_a_machine_joins_hangs_and_is_gone(meeting: str, tmp_path: Path) -> None:
+def test_a_machine_joins_hangs_and_is_gone(helper: JoinedMachine, tmp_path: Path) -> None:
     """The training goes on each time, and its log says why it started again.
 
     Before it hangs it is slow, and the agent at which the machines meet is killed.
     """
     snapshot, out = small_snapshot(tmp_path / "snapshot"), tmp_path / "runs" / "candidate"
     launcher = open_launcher(
-        f"{url(meeting)}&files=store",
+        f"{helper.elastic_url}&files=store",
         text_cache=tmp_path / "texts",
         artifacts=f"file:///{tmp_path}/archives",
     )
     config = replace(ENDLESS, checkpoint_s=0.0, step_limit_s=STEP_LIMIT_S)
     with training(lambda: launcher.train(snapshot, config, out, limit_s=LIMIT_S)) as ended:
         alone = wait_for(out, num_ranks=1, after=0)
-        with helper(meeting, tmp_path / "helper") as joined:
-            joint = wait_for(out, num_ranks=2, after=alone)
-            slow_down(psutil.Process(joined.pid).children(recursive=True))
-            slow = wait_for(out, num_ranks=2, after=joint)
-            agent_of(out).kill()
-            together = wait_for(out, num_ranks=2, after=slow)
-            assert list((tmp_path / "helper").glob("freshet-training-*/snapshot/manifest.json"))
-            machine = [psutil.Process(joined.pid), *psutil.Process(joined.pid).children(True)]
-            for process in machine:
-                process.suspend()
-            again = wait_for(out, num_ranks=1, after=together)
-            for process in machine:
-                process.kill()
+        helper.add_machine()
+        joint = wait_for(out, num_ranks=2, after=alone)
+        slow_down(helper.processes[1:])
+        slow = wait_for(out, num_ranks=2, after=joint)
+        agent_of(out).kill()
+        together = wait_for(out, num_ranks=2, after=slow)
+        assert list((tmp_path / "helper").glob("freshet-training-*/snapshot/manifest.json"))
+        for process in helper.processes:
+            process.suspend()
+        again = wait_for(out, num_ranks=1, after=together)
+        helper.lose_machine()
         assert alone < joint < slow < together < again
         launcher.cancel()
     assert [type(error) for error in ended] == [Stopped]
@@ -151,9 +123,13 @@ def wait_for(out: Path, *, num_ranks: int, after: int) -> int:
     return found["done"]
 
 
-def test_ranks_with_wrong_input_are_not_started_again(meeting: str, tmp_path: Path) -> None:
+def test_ranks_with_wrong_input_are_not_started_again(
+    helper: JoinedMachine, tmp_path: Path
+) -> None:
     out = tmp_path / "runs" / "candidate"
-    launcher = open_launcher(url(meeting).replace("1:2", "1:1"), text_cache=tmp_path / "texts")
+    launcher = open_launcher(
+        helper.elastic_url.replace("1:2", "1:1"), text_cache=tmp_path / "texts"
+    )
     with pytest.raises(TrainingFailed, match=r"(?s)ended with status 1.*no-snapshot"):
         launcher.train(tmp_path / "no-snapshot", QUICK, out, limit_s=LIMIT_S)
     assert (out.parent / "trainer.log").read_text().count("trainer: ") == 1

@@ -13,6 +13,7 @@ import psutil
 
 from cron.project_root import PROJECT_ROOT
 from deploy.servers.program import listens
+from tests.lost_machines import kill_all
 from tests.ports import free_port
 
 START_LIMIT_S = 180.0
@@ -34,13 +35,18 @@ class RayCluster:
     def url(self) -> str:
         return f"ray://127.0.0.1:{self.client_port}"
 
+    @property
+    def elastic_url(self) -> str:
+        """The launcher of trainings that have a rank on each machine that is there."""
+        return f"{self.url}?workers=1:2"
+
     def add_machine(self) -> None:
         self._machine = self._start(f"--address=127.0.0.1:{self._port}")
 
     def lose_machine(self) -> None:
-        """Kill everything on the machine that is not the head, at once."""
+        """Kill everything on the machine that is not the head; `ray stop` would take a minute."""
         assert self._machine is not None
-        _kill_all(self._machine)
+        kill_all(self._machine)
         self._machine = None
 
     def ranks(self) -> list[psutil.Process]:
@@ -52,7 +58,7 @@ class RayCluster:
     def lose_all(self) -> None:
         for process in (self._machine, self._head):
             if process is not None:
-                _kill_all(process)
+                kill_all(process)
         self._machine = None
 
     def start_head_again(self) -> None:
@@ -85,16 +91,6 @@ class RayCluster:
                 stdout=log,
                 stderr=log,
             )
-
-
-def _kill_all(process: psutil.Process) -> None:
-    """Kill a process and all that it started; `ray stop` would take half a minute."""
-    if not process.is_running():
-        return
-    doomed = [*process.children(recursive=True), process]
-    for one in doomed:
-        one.kill()
-    psutil.wait_procs(doomed, timeout=20)
 
 
 class AutoscaledCluster:
@@ -135,7 +131,7 @@ class AutoscaledCluster:
         return f"127.0.0.1:{self.client_port}"
 
     def end(self) -> None:
-        _kill_all(self._head)
+        kill_all(self._head)
 
 
 def _scaling(gcs_address: str) -> dict[str, object]:

@@ -131,7 +131,7 @@ def test_machines_go_and_come_while_it_trains(
 ) -> None:
     """It goes on with one rank, then with two again, and after everything was killed."""
     out = tmp_path / "runs" / "candidate"
-    launcher = open_launcher(f"{cluster.url}?workers=1:2", text_cache=tmp_path / "texts")
+    launcher = open_launcher(cluster.elastic_url, text_cache=tmp_path / "texts")
     config = replace(ENDLESS, checkpoint_s=0.5)
     run = Beside(lambda: launcher.train(snapshot, config, out, limit_s=LIMIT_S))
     until(lambda: progress(out).get("ranks") == 2 and training(out), limit_s=LIMIT_S)
@@ -156,7 +156,7 @@ def test_a_killed_driver_starts_again_from_the_bucket(
 ) -> None:
     """Its checkpoints are in the bucket alone, so the launcher looks there for its progress."""
     out = tmp_path / "runs" / "candidate"
-    url = f"{cluster.url}?workers=1:2&files=store"
+    url = f"{cluster.elastic_url}&files=store"
     launcher = open_launcher(url, text_cache=tmp_path / "texts", artifacts=bucket)
     config = replace(ENDLESS, checkpoint_s=0.5)
     run = Beside(lambda: launcher.train(snapshot, config, out, limit_s=LIMIT_S))

@@ -143,7 +143,7 @@ def _run_epoch(course: _Course, reached: Reached) -> EpochResult | None:
     size = course.step.begin_epoch(reached.effective_size if reached.num_steps else None)
     reached = replace(reached, effective_size=size)
     num_steps, first = course.schedule.epochs * len(groups), epoch * len(groups)
-    progress.go_on(first + reached.num_steps)
+    progress.go_on(first + reached.num_steps, num_steps)
     reader = GroupReader(course.histories, windows, groups)
     for number, chosen in enumerate(groups):
         withheld = draw_withheld(len(chosen), generator, dropout_seed=seed + number)

@@ -21,12 +21,13 @@ def test_it_says_where_and_how_fast_a_training_runs(tmp_path: Path) -> None:
     for starts in (1, 2):
         progress = Progress(tmp_path, {"ranks": 2, "device": "cpu"})
         progress.phase("train", 10)
-        progress.go_on(4)
+        progress.go_on(4, 12)
         found = json.loads((tmp_path / PROGRESS).read_text())
         assert (found["ranks"], found["device"], found["starts"]) == (2, "cpu", starts)
+        assert (found["done"], found["total"]) == (4, 12), "what an earlier start has done"
         assert "left_s" not in found, "nothing was done yet"
-        progress.step(7, 10, 0.5, num_events=300)
-        progress.step(10, 10, 0.5, num_events=300)
+        progress.step(7, 12, 0.5, num_events=300)
+        progress.step(12, 12, 0.5, num_events=300)
         found = json.loads((tmp_path / PROGRESS).read_text())
         assert found["events_s"] > 0
         assert found["left_s"] == 0.0
