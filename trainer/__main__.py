@@ -20,6 +20,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
@@ -109,7 +110,10 @@ def train(
             out=Path(order.out),
             text_cache=Path(order.text_cache) if order.text_cache is not None else None,
             check=parent.check,
-            before_steps=keep_freed_memory,
+            before_steps=partial(
+                keep_freed_memory,
+                but_large_blocks=order.config.encoder_memory.divide_weights,
+            ),
             notice=notice,
             device=device,
         )

@@ -7,7 +7,8 @@ that are computed again, and both, in half precision, and compiled. Each runs in
 own, forked from one that has the model. Memory is the most that the process had during the step,
 without what it had before. A compiled step is the second one; the first compiles.
 
-Then ranks train the same, each with all weights or with a part (`bench/speed/encoder_ranks.py`).
+Then ranks train the same, each with all weights or with a part (`bench/speed/encoder_ranks.py`),
+and two ranks train a larger model of random weights on fewer texts. It takes 7 GB of memory.
 """
 
 from __future__ import annotations
@@ -15,12 +16,15 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import torch
 
+from bench.data.random_encoder import NUM_LAYERS, WIDTH, write_random_bert
 from bench.report.rows import BenchMetric, save
 from bench.speed.encoder_ranks import RankTask, measure_ranks
 from bench.speed.process_memory import forget_peak, peak_mib
@@ -34,6 +38,7 @@ from trainer.machine.half_precision import computed_in, half_type
 
 COMMAND = "python -m bench encoder_memory"
 PART = 8
+TEXTS_OF_LARGER = 8
 CPU = torch.device("cpu")
 
 
@@ -67,17 +72,19 @@ class RanksArrangement:
     memory: EncoderMemoryConfig = field(default_factory=EncoderMemoryConfig)
 
 
+DIVIDED = EncoderMemoryConfig(divide_weights=True)
 SMALLEST = EncoderMemoryConfig(divide_weights=True, texts_at_once=PART, recompute_layers=True)
 OF_RANKS = (
     RanksArrangement(name="one rank", num_ranks=1),
     RanksArrangement(name="two ranks", num_ranks=2),
-    RanksArrangement(
-        name="two ranks, divided weights",
-        num_ranks=2,
-        memory=EncoderMemoryConfig(divide_weights=True),
-    ),
+    RanksArrangement(name="two ranks, divided weights", num_ranks=2, memory=DIVIDED),
     RanksArrangement(name="the same, in parts, recomputed", num_ranks=2, memory=SMALLEST),
 )
+OF_LARGER = (
+    RanksArrangement(name="larger model, two ranks", num_ranks=2),
+    RanksArrangement(name="larger model, two ranks, divided weights", num_ranks=2, memory=DIVIDED),
+)
+OF_RANK = ", with weights, gradients and optimiser, of the rank that needs most"
 
 
 def measure(encoder: TextEncoder, texts: Sequence[str], one: Arrangement) -> dict[str, float]:
@@ -134,15 +141,25 @@ def main(arguments: Sequence[str] | None = None) -> None:
         metrics += _metrics(one.name, mib=mib, seconds=found["seconds"], note=note)
     for ranks in OF_RANKS:
         task = RankTask(texts=tuple(texts), memory=ranks.memory)
-        cost = measure_ranks(task, ranks.num_ranks)
-        with_state = f"{note}, with weights, gradients and optimiser, of the rank that needs most"
-        metrics += _metrics(ranks.name, mib=cost.mib, seconds=cost.seconds, note=with_state)
+        metrics += _rank_metrics(ranks, task, note)
+    with tempfile.TemporaryDirectory() as folder:
+        model = str(write_random_bert(Path(folder)))
+        note = f"{TEXTS_OF_LARGER} texts of 128 tokens, a BERT of {NUM_LAYERS} layers, {WIDTH} wide"
+        for ranks in OF_LARGER:
+            few = tuple(texts[:TEXTS_OF_LARGER])
+            task = RankTask(texts=few, memory=ranks.memory, model=model)
+            metrics += _rank_metrics(ranks, task, note)
     save("encoder_memory", "made up", metrics, command=COMMAND)
+
+
+def _rank_metrics(ranks: RanksArrangement, task: RankTask, note: str) -> list[BenchMetric]:
+    cost = measure_ranks(task, ranks.num_ranks)
+    return _metrics(ranks.name, mib=cost.mib, seconds=cost.seconds, note=note + OF_RANK)
 
 
 def _metrics(name: str, *, mib: float | None, seconds: float, note: str) -> list[BenchMetric]:
     shown = "" if mib is None else f"{mib:.0f} MiB"
-    print(f"{name:34} {shown:>10}  {seconds:5.1f} s", flush=True)
+    print(f"{name:42} {shown:>10}  {seconds:5.1f} s", flush=True)
     time_metric = BenchMetric(metric=f"{name}: time", value=seconds, unit="s", note=note)
     if mib is None:
         return [time_metric]

@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 
@@ -36,9 +36,10 @@ LIMIT_S = 600.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RankTask:
-    """What the ranks train, and how."""
+    """What the ranks train, and how; without `model` the encoder is MiniLM."""
 
     texts: tuple[str, ...]
+    model: str | None = None
     memory: EncoderMemoryConfig = field(default_factory=EncoderMemoryConfig)
 
 
@@ -86,10 +87,11 @@ def _answer(rank: subprocess.Popen[str]) -> str:
 def _cost(task: RankTask) -> RankCost:
     """Take the steps on this rank."""
     before_mib = _memory_of_code()
-    encoder = load_encoder(EncoderConfig(train="full"), device="cpu")
+    encoder = load_encoder(_config(task), device="cpu")
     config = TrainConfig(encoder_memory=task.memory, step_limit_s=LIMIT_S)
     trained = TrainedEncoder(encoder, config)
-    keep_freed_memory()  # as a training does before its steps
+    # as a training does before its steps
+    keep_freed_memory(but_large_blocks=task.memory.divide_weights)
     began_s = 0.0
     for step in range(NUM_STEPS):
         if step == NUM_STEPS - 1:
@@ -98,6 +100,11 @@ def _cost(task: RankTask) -> RankCost:
         _take_step(trained, task.texts)
     seconds = time.process_time() - began_s
     return RankCost(mib=peak_mib() - before_mib, seconds=seconds)
+
+
+def _config(task: RankTask) -> EncoderConfig:
+    minilm = EncoderConfig(train="full")
+    return minilm if task.model is None else replace(minilm, model=task.model)
 
 
 def _memory_of_code() -> float:

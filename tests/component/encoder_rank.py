@@ -7,6 +7,7 @@ With one rank, `main` does the same in the process of the test.
 
 from __future__ import annotations
 
+import gc
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ from trainer.machine import distributed
 TEXTS = ["a film", "a long film about a ship and a whale", "ship", "a b c", "whale b"]
 LR = 1e-3
 TASKS, AFTER, SERVED = "tasks.json", "after.safetensors", "served.safetensors"
+HELD = "held-by-rank-"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +41,10 @@ class EncoderTask:
 
 
 def take_steps(task: EncoderTask) -> None:
-    """Train on this rank; the first one writes the state after the steps, and the vectors."""
+    """Train on this rank, and write how many bytes of tensors it holds between two steps.
+
+    The first one writes the state after the steps, and the vectors.
+    """
     config = TrainConfig(encoder=task.encoder, encoder_memory=task.memory, step_limit_s=120.0)
     trained = TrainedEncoder(load_encoder(task.encoder, device="cpu"), config)
     is_first = distributed.rank() == 0
@@ -51,15 +56,24 @@ def take_steps(task: EncoderTask) -> None:
             loss.backward()  # type: ignore[no-untyped-call]
         distributed.add_up([*trained.gradients(), torch.zeros(1)], limit_s=120.0)
         trained.step(lr=LR)
+    folder = Path(task.folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{HELD}{distributed.rank()}").write_text(str(_held_bytes()), encoding="ascii")
     own_MT = trained.encode(TEXTS[distributed.rank() :])  # unequal numbers of texts
     state = trained.weights.state()
     encoder = trained.finish()
     if is_first:
-        folder = Path(task.folder)
-        folder.mkdir(parents=True, exist_ok=True)
         save_file(state, folder / AFTER)
         served = {"vectors": own_MT.contiguous(), "served": encoder.encode(TEXTS)}
         save_file(served, folder / SERVED)
+
+
+def _held_bytes() -> int:
+    """Return the bytes of all tensors that are alive in this process; shared ones count once."""
+    gc.collect()
+    alive = [one for one in gc.get_objects() if issubclass(type(one), torch.Tensor)]
+    storages = [getattr(one, "_local_tensor", one).untyped_storage() for one in alive]
+    return sum({one.data_ptr(): one.nbytes() for one in storages}.values())
 
 
 def _loss(raw_PR: Tensor) -> Tensor | None:

@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from recommender.config import EncoderConfig
-from tests.component.encoder_rank import AFTER, SERVED, TASKS, EncoderTask, main
+from tests.component.encoder_rank import AFTER, HELD, SERVED, TASKS, EncoderTask, main
 from tests.component.training import ROOT
 from tests.planted import write_tiny_encoder
 from tests.unit.recommender.encoder.test_decoders import write_decoder
@@ -106,3 +106,12 @@ def test_the_first_rank_gets_the_whole_encoder(steps: Path, name: str, least: fl
     for vectors, wanted in expected.items():
         alike = torch.nn.functional.cosine_similarity(found[vectors], wanted)
         assert alike.min() > least
+
+
+def test_between_steps_a_rank_holds_half_of_it(steps: Path) -> None:
+    """Weights and moments, without a copy of the whole encoder or what layers have gathered."""
+    state = load_file(steps / "bert-one" / AFTER)
+    whole = sum(tensor.nbytes for tensor in state.values())
+    for rank in (0, 1):
+        held = int((steps / "bert-divided" / f"{HELD}{rank}").read_text())
+        assert whole / 2 <= held < 0.52 * whole
