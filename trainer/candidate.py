@@ -166,6 +166,7 @@ def _start(job: Job, manifest: SnapshotManifest, live: Bundle | None, progress: 
         mode=manifest.mode,
         config=job.config,
         cache=_cache(job),
+        notes=job.partial / TEXTS,
         team=EncodingTeam(progress.alive),
     )
     bundle = _shared_bundle(source, counts, live)

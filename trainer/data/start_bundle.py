@@ -12,6 +12,7 @@ from trainer.data.captions import with_captions
 from trainer.data.dataset import read_changed_facts
 from trainer.data.encoding_team import EncodingTeam
 from trainer.data.event_counts import StartCounts
+from trainer.data.noted_encoder import note_digest, noted_digest
 from trainer.data.pictures import read_pictures, with_pictures
 from trainer.data.slots import with_slots
 from trainer.data.start import CHANGED_FACTS, Added, CannotStart, grown_bundle, new_bundle
@@ -22,6 +23,7 @@ from trainer.data.texts import TextVectors
 class StartSource:
     """A snapshot and how it is read; `cache` is the folder of texts that were encoded.
 
+    `notes` is a folder of this training, in which its earlier starts left notes.
     `team` are the ranks that encode together.
     """
 
@@ -29,6 +31,7 @@ class StartSource:
     mode: Mode
     config: TrainConfig
     cache: Path
+    notes: Path
     team: EncodingTeam = field(default_factory=EncodingTeam)
 
 
@@ -60,8 +63,12 @@ def start_bundle(source: StartSource, counts: StartCounts, live: Bundle | None) 
     )
     added = replace(added, items=items)
     if is_new:
-        texts = TextVectors(config.encoder, cache=cache, team=source.team)
-        return new_bundle(added, config, texts, mode=source.mode)
+        noted = noted_digest(source.notes, config.encoder)
+        texts = TextVectors(config.encoder, cache=cache, digest=noted, team=source.team)
+        bundle = new_bundle(added, config, texts, mode=source.mode)
+        if noted is None and bundle.manifest.encoder_digest is not None:
+            note_digest(source.notes, config.encoder, bundle.manifest.encoder_digest)
+        return bundle
     if live is None:
         raise CannotStart(
             f"{source.snapshot}: mode {source.mode} starts from a live bundle, and there is none"
