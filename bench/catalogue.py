@@ -38,7 +38,7 @@ BENCHES: Mapping[str, Bench] = {
     ),
     "training": Bench(room="speed", phrase="training speed of Freshet and of RecTools' SASRec"),
     "scaling": Bench(
-        room="speed", phrase="a training by launcher and ranks, and the loss of a rank"
+        room="speed", phrase="a training by launcher, and the loss of a rank or a machine"
     ),
     "devices": Bench(room="speed", phrase="one training on a GPU and on the CPU (needs a GPU)"),
     "decoder": Bench(
