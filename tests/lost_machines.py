@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 
 from cron.project_root import PROJECT_ROOT
-from tests.servers import free_port
+from tests.ports import free_port
 
 
 class JoinedMachine:

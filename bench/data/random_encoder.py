@@ -25,6 +25,7 @@ def write_random_bert(folder: Path) -> Path:
         num_attention_heads=NUM_HEADS,
         intermediate_size=4 * WIDTH,
     )
-    BertModel(config).half().save_pretrained(folder)
+    network = BertModel(config).half()  # type: ignore[no-untyped-call]
+    network.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder

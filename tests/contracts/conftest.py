@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.lost_machines import JoinedMachine
 
 
 @pytest.fixture
@@ -17,3 +20,11 @@ def url(back_end: str, tmp_path: Path, request: pytest.FixtureRequest) -> str:
     else:
         made = module.ON_SERVERS[back_end](request.getfixturevalue("servers"))
     return made
+
+
+@pytest.fixture
+def helper(tmp_path: Path) -> Iterator[JoinedMachine]:
+    """Another machine, which is there once it is added."""
+    machine = JoinedMachine(tmp_path / "helper")
+    yield machine
+    machine.lose_machine()

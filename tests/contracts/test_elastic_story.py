@@ -6,17 +6,15 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-import psutil
-
 from cron.cycle.cycle import run_cycle
 from cron.ledger import lease_row
 from cron.lineage import Run
 from cron.metrics.overview import RunProgress, look
 from cron.services import Services
 from cron.wiring import open_launcher
-from tests.contracts.test_elastic_torchrun import helper, training, url
+from tests.contracts.test_elastic_torchrun import training
 from tests.contracts.test_train_launcher import LIMIT_S, until
-from tests.ports import free_port
+from tests.lost_machines import JoinedMachine
 from tests.workshop import (
     close_workshop,
     event_records,
@@ -27,9 +25,8 @@ from tests.workshop import (
 )
 
 
-def test_a_retrain_loses_a_machine_and_publishes(tmp_path: Path) -> None:
-    meeting = f"127.0.0.1:{free_port()}"
-    launcher = open_launcher(url(meeting), text_cache=tmp_path / "texts")
+def test_a_retrain_loses_a_machine_and_publishes(helper: JoinedMachine, tmp_path: Path) -> None:
+    launcher = open_launcher(helper.elastic_url, text_cache=tmp_path / "texts")
     services = open_workshop(tmp_path, launcher=launcher)
     train = replace(services.settings.train, full_epochs=600, checkpoint_s=0.0)
     services = replace(services, settings=replace(services.settings, train=train))
@@ -44,14 +41,13 @@ def test_a_retrain_loses_a_machine_and_publishes(tmp_path: Path) -> None:
         return tmp_path
 
     with training(publish):
-        with helper(meeting, tmp_path / "first") as joined:
-            wait_for(services, lambda now: now.ranks == 2)
-            for process in (psutil.Process(joined.pid), *psutil.Process(joined.pid).children(True)):
-                process.kill()
+        helper.add_machine()
+        wait_for(services, lambda now: now.ranks == 2)
+        helper.lose_machine()
         wait_for(services, lambda now: now.ranks == 1 and now.starts > 1)
-        with helper(meeting, tmp_path / "again"):
-            wait_for(services, lambda now: now.ranks == 2 and now.starts > 2)
-            until(lambda: runs, limit_s=LIMIT_S)
+        helper.add_machine()
+        wait_for(services, lambda now: now.ranks == 2 and now.starts > 2)
+        until(lambda: runs, limit_s=LIMIT_S)
     assert (runs[0].mode, runs[0].outcome) == ("full", "published")
     assert live_version(services) == runs[0].version
     close_workshop(services)

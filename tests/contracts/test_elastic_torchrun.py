@@ -31,14 +31,6 @@ from trainer.candidate_files import PROGRESS, partial_of
 STEP_LIMIT_S = 3.0
 
 
-@pytest.fixture
-def helper(tmp_path: Path) -> Iterator[JoinedMachine]:
-    """Another machine, which is there once it is added."""
-    machine = JoinedMachine(tmp_path / "helper")
-    yield machine
-    machine.lose_machine()
-
-
 @contextmanager
 def training(launch: Callable[[], Path]) -> Iterator[list[BaseException]]:
     """Train in another thread while the block runs; yield what the training raised."""
