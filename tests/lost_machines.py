@@ -1,4 +1,4 @@
-"""Machines of a training that vanish with everything on them; here, processes of this machine."""
+"""Machines of a training that vanish with all that runs there: processes of this one."""
 
 from __future__ import annotations
 

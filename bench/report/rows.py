@@ -23,7 +23,6 @@ import torch
 from cron.project_root import PROJECT_ROOT
 
 RESULTS = PROJECT_ROOT / "bench" / "results"
-_IDLE_POLL = Path("/sys/module/haltpoll/parameters/guest_halt_poll_ns")
 PACKAGES = (
     "torch",
     "transformers",
@@ -199,11 +198,7 @@ def _line(*cells: object) -> str:
 
 
 def hardware() -> str:
-    """Describe the processor, the cores this process may use, the memory, and torch's GPU.
-
-    A virtual machine's idle cores may poll for a while before they sleep. Waking costs tens of
-    microseconds, which counts where a call passes through several processes.
-    """
+    """Describe the processor, the cores this process may use, the memory, and torch's GPU."""
     cpu = platform.processor() or platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
@@ -216,8 +211,7 @@ def hardware() -> str:
     memory_gib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     cores = len(os.sched_getaffinity(0))
     gpu = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
-    polled = f", {_IDLE_POLL.name} {_IDLE_POLL.read_text().strip()}" if _IDLE_POLL.exists() else ""
-    return f"{cpu}, {cores} core{'s' if cores > 1 else ''}, {memory_gib:.0f} GiB{polled}{gpu}"
+    return f"{cpu}, {cores} core{'s' if cores > 1 else ''}, {memory_gib:.0f} GiB{gpu}"
 
 
 def commit() -> str:

@@ -64,7 +64,7 @@ class Recovery:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Trained:
+class MeasuredTraining:
     """The rows of the launchers, and the seconds of training by the number of ranks."""
 
     rows: list[BenchMetric] = field(default_factory=list)
@@ -145,11 +145,11 @@ def metrics_of(
 
 def measure_launchers(
     name: str, urls: Sequence[str], snapshot: Path, config: TrainConfig, folder: Path
-) -> Trained:
+) -> MeasuredTraining:
     """Train by each launcher, then again with the loss of a rank."""
     folder.mkdir()
     one = train(ONE, snapshot, config, folder / "one")
-    found = Trained(seconds={1: one.seconds["train"]})
+    found = MeasuredTraining(seconds={1: one.seconds["train"]})
     for number, url in enumerate(urls):
         own = folder / str(number)
         report = one if url == ONE else train(url, snapshot, config, own / "whole")
@@ -176,7 +176,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     data, config = load_set(given.set), replace(CONFIGS[given.set], full_epochs=given.epochs)
     work_folder().mkdir(parents=True, exist_ok=True)
     rows: list[BenchMetric] = []
-    trained = Trained()
+    trained = MeasuredTraining()
     with tempfile.TemporaryDirectory(prefix="scaling-", dir=work_folder()) as name:
         folder = Path(name)
         everything = Roles(target_E=np.ones(len(data.users_E), np.bool_))

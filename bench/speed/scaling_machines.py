@@ -53,7 +53,7 @@ class Machines(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Story:
+class MachineStory:
     """A training that lost its second machine and got it back, with looks at its progress."""
 
     glances: Sequence[Glance]
@@ -90,7 +90,9 @@ def machine_rows(
     return rows
 
 
-def rows_of(name: str, url: str, story: Story, *, report: Report, one: Report) -> list[BenchMetric]:
+def rows_of(
+    name: str, url: str, story: MachineStory, *, report: Report, one: Report
+) -> list[BenchMetric]:
     """Return the rows of one engine; `one` is the training that nothing disturbed."""
     loss = change_after(story.glances, story.lost_s, num_ranks=1)
     back = change_after(story.glances, story.added_s, num_ranks=2)
@@ -173,7 +175,7 @@ class _Watched:
 
 def _train_with_a_loss(
     machines: Machines, snapshot: Path, config: TrainConfig, folder: Path
-) -> tuple[Story, Report]:
+) -> tuple[MachineStory, Report]:
     out = folder / "candidate"
     machines.add_machine()
     watched = _Watched(lambda: train(machines.elastic_url, snapshot, config, folder), out)
@@ -190,7 +192,7 @@ def _train_with_a_loss(
     machines.add_machine()
     watched.until(lambda now: _takes_steps(now, num_ranks=2, after=alone.done))
     report = watched.end()
-    return Story(glances=watched.glances, lost_s=lost_s, added_s=added_s), report
+    return MachineStory(glances=watched.glances, lost_s=lost_s, added_s=added_s), report
 
 
 def _takes_steps(now: Glance, *, num_ranks: int, after: int) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from bench.speed.scaling import Recovery, main, metrics_of, ranks_of
-from bench.speed.scaling_machines import Change, Story, change_after, ranks_in_turn, rows_of
+from bench.speed.scaling_machines import Change, MachineStory, change_after, ranks_in_turn, rows_of
 from bench.speed.scaling_peer import peer_rows
 from bench.speed.watched_training import Glance
 from trainer.report import Report
@@ -81,7 +81,7 @@ def glances(starts: int, ranks: int, steps: dict[float, int], begun_s: float) ->
     return seen
 
 
-STORY = Story(
+STORY = MachineStory(
     glances=[
         *glances(1, 2, {2.0: 0, 3.0: 20, 4.0: 41}, begun_s=1.0),
         *glances(2, 1, {12.0: 31, 12.5: 36, 13.5: 46}, begun_s=9.0),
