@@ -109,7 +109,8 @@ def wait_for(out: Path, *, num_ranks: int, after: int) -> int:
         except (OSError, ValueError):
             return False
         found.update(done=read["done"])
-        return bool(read["phase"] == "train" and read["ranks"] == num_ranks)
+        has_stepped = read["phase"] == "train" and read["loss"] is not None
+        return bool(has_stepped and read["ranks"] == num_ranks)
 
     until(lambda: has_come() and found["done"] > after, limit_s=LIMIT_S)
     return found["done"]
