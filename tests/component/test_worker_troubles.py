@@ -157,8 +157,8 @@ def test_the_lease_is_kept_while_any_job_is_at_something(
     begun = Worker(services)
     begun.start()
     until(lambda: run_rows.newest(shelf.ledger, 1) and not begun._under_way["cycle"].locked())
+    slow.is_on = True  # before there are events that the worker could follow at once
     send(shelf, event_records(1, 5))
-    slow.is_on = True
     assert slow.began.wait(LIMIT_S)
     assert not begun.end(0.3)
     assert lease_row.holder(shelf.ledger) is not None
