@@ -76,7 +76,7 @@ def _synchronise_marks(services: Services) -> None:
 
 
 def _delete_run_folders(services: Services, *, except_for: str) -> None:
-    """Delete snapshots and candidates, which hold events of many users."""
+    """Delete snapshots and candidates, which hold events of many users; raise OSError."""
     for folder in services.paths.runs.iterdir() if services.paths.runs.is_dir() else ():
         if folder.is_dir() and folder.name != except_for:
-            shutil.rmtree(folder, ignore_errors=True)
+            shutil.rmtree(folder)

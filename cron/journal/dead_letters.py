@@ -85,7 +85,7 @@ class DeadLetters:
             self._write(unwritten)
 
     def drop(self, is_unwanted: Callable[[DeadLetter], bool]) -> int:
-        """Delete letters and return their number; raise Unavailable.
+        """Delete letters and return their number; raise Unavailable if a file can't be read.
 
         Lines that a crash cut off are deleted too.
         """
@@ -97,14 +97,14 @@ class DeadLetters:
 
         Lines that a crash cut off and files that can't be read are left out.
         """
-        lines = [line for file in (self._older, self._path) for line in _lines_of(file)]
+        lines = [line for file in (self._older, self._path) for line in _readable_lines(file)]
         letters = [_letter(line) for line in lines[-n:]] if n > 0 else []
         return tuple(letter for letter in letters if letter is not None)
 
     def _drop(self, is_unwanted: Callable[[DeadLetter], bool]) -> int:
         num_dropped = 0
         with file_lock(self._lock):
-            for file in (file for file in (self._older, self._path) if file.exists()):
+            for file in (self._older, self._path):
                 lines = _lines_of(file)
                 kept = [
                     line
@@ -157,6 +157,11 @@ def _lines_of(file: Path) -> list[str]:
         return file.read_text(errors="replace", encoding="utf-8").splitlines()
     except FileNotFoundError:
         return []
+
+
+def _readable_lines(file: Path) -> list[str]:
+    try:
+        return _lines_of(file)
     except OSError as error:
         log.warning("dead letters not read", extra={"path": str(file), "why": str(error)})
         return []

@@ -102,7 +102,8 @@ class UserEvents:
 
     def erase(self) -> None:
         """Delete the events of forgotten users from all files; raise as `of`."""
-        shutil.rmtree(self._parts, ignore_errors=True)  # of a build that was killed
+        with translate_os_errors(WHAT, self._parts), suppress(FileNotFoundError):
+            shutil.rmtree(self._parts)  # of a build that was killed
         if self._path.exists():
             self._with_index(lambda _: None, erases=True)
 

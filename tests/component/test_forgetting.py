@@ -15,6 +15,7 @@ import pytest
 
 from cron.cycle.cycle import run_cycle
 from cron.errors import WrongUserId
+from cron.forgetting.erase_users import erase_forgotten
 from cron.journal.dead_letters import DeadLetters
 from cron.journal.follow import follow_once, rebuild
 from cron.journal.segment_files import is_compacted
@@ -31,6 +32,7 @@ from recommender.records.ids import MAX_ID_CHARS
 from tests.component.forgetting import forget_in, one_raw
 from tests.component.house import House, accept, open_house
 from tests.contracts.records import START_AT, event, item
+from tests.releases import reason
 from tests.workshop import close_workshop, lease_of, open_workshop
 
 FAR = datetime(2100, 1, 1, tzinfo=UTC)
@@ -248,9 +250,6 @@ def test_a_run_that_is_open_keeps_its_files_and_the_mark(services: Services) -> 
         up_to=services.ledger.now(),
         asked_by="a test",
     )
-    from cron.forgetting.erase_users import erase_forgotten
-    from tests.releases import reason
-
     run = run_rows.start(
         services.ledger, "full", reason=reason("because", ok=True), supersedes=None, lease=lease
     )
@@ -262,6 +261,24 @@ def test_a_run_that_is_open_keeps_its_files_and_the_mark(services: Services) -> 
     run_rows.finish(services.ledger, run.run_id, "failed", reasons=(), metrics={}, lease=lease)
     erase_forgotten(services, lease)
     assert not folder.is_dir()
+    assert forgotten.pending(services.ledger) == []
+
+
+def test_a_run_folder_that_stays_leaves_the_user_marked(
+    services: Services, tmp_path: Path
+) -> None:
+    """Python refuses to delete through a link, such as that of a folder moved to another disk."""
+    lease = lease_of(services.ledger)
+    moved = tmp_path / "other-disk"
+    moved.mkdir()
+    services.paths.runs.mkdir(parents=True, exist_ok=True)
+    (services.paths.runs / "7").symlink_to(moved)
+    key = forgotten.keys_of(services.ledger).of_user("ann")
+    forgotten.record(services.ledger, key, up_to=services.ledger.now(), asked_by="a test")
+    erase_forgotten(services, lease)
+    assert [mark.user_key for mark in forgotten.pending(services.ledger)] == [key]
+    (services.paths.runs / "7").unlink()
+    erase_forgotten(services, lease)
     assert forgotten.pending(services.ledger) == []
 
 
