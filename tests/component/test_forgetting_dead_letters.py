@@ -53,5 +53,5 @@ def test_dead_letters_not_deleted_are_reported(house: House, tmp_path: Path) -> 
 
 def test_unreadable_dead_letters_are_not_taken_for_deleted(house: House, tmp_path: Path) -> None:
     (tmp_path / "dead-letters.jsonl").mkdir()
-    with pytest.raises(Unavailable, match="the dead letters at .*Is a directory"):
+    with pytest.raises(Unavailable, match=r"the dead letters at .*Is a directory"):
         forget_in(house, tmp_path)
