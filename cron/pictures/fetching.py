@@ -9,6 +9,7 @@ from urllib.parse import unquote, urlsplit
 
 from cron.errors import ArtifactCorrupt, ArtifactMissing, BadPicture
 from cron.ledger.picture_rows import FetchedPicture, WaitingPicture
+from cron.local.disk_errors import translate_os_errors
 from cron.pictures.addresses import Resolve, look_up
 from cron.pictures.originals import Original
 from cron.pictures.places import ARTIFACTS, FILES, hosts_of, place_of
@@ -84,7 +85,10 @@ class PictureFetcher:
     def _from_store(self, source: str, _: Original | None) -> Original:
         name = artifact_of(source)
         assert name is not None
-        with tempfile.TemporaryDirectory(prefix="freshet-") as folder:
+        with (
+            translate_os_errors("the folder of temporary files", Path(tempfile.gettempdir())),
+            tempfile.TemporaryDirectory(prefix="freshet-") as folder,
+        ):
             file = Path(folder) / "picture"
             try:
                 self.artifacts.fetch(name, file)

@@ -6,10 +6,12 @@ import hashlib
 import tempfile
 from pathlib import Path
 
+from cron.local.disk_errors import translate_os_errors
 from cron.ports import ArtifactStore
 from recommender.records.images import ARTIFACTS
 
 THUMBNAILS = f"{ARTIFACTS}thumbnails/"
+_WHAT = "the folder of thumbnails"
 
 
 def thumbnail_name(sha256: str) -> str:
@@ -27,17 +29,19 @@ class ThumbnailFiles:
     def put(self, content: bytes) -> str:
         """Store a thumbnail and return its sha256; raise Unavailable."""
         sha256 = hashlib.sha256(content).hexdigest()
-        self._folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=self._folder, prefix="new-") as file:
-            file.write(content)
-            file.flush()
-            self._artifacts.put(thumbnail_name(sha256), Path(file.name))
+        with translate_os_errors(_WHAT, self._folder):
+            self._folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.NamedTemporaryFile(dir=self._folder, prefix="new-") as file:
+                file.write(content)
+                file.flush()
+                self._artifacts.put(thumbnail_name(sha256), Path(file.name))
         return sha256
 
     def delete(self, sha256: str) -> None:
         """Delete a thumbnail from the store and from here; raise Unavailable."""
         self._artifacts.delete(thumbnail_name(sha256))
-        self._copy(sha256).unlink(missing_ok=True)
+        with translate_os_errors(_WHAT, self._folder):
+            self._copy(sha256).unlink(missing_ok=True)
 
     def path(self, sha256: str) -> Path:
         """Return a file with the thumbnail; raise ArtifactMissing, ArtifactCorrupt, Unavailable.
@@ -50,7 +54,6 @@ class ThumbnailFiles:
             return folder / name
         copy = self._copy(sha256)
         if not copy.is_file():
-            copy.parent.mkdir(parents=True, exist_ok=True)
             self._artifacts.fetch(name, copy, sha256=sha256)
         return copy
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from cron.errors import Unavailable
 from cron.ledger import shown_pictures
 from cron.ledger.shown_pictures import PictureCounts
 from cron.pictures.fetching import PictureFetcher
@@ -69,6 +70,19 @@ def thumbnail_picture(house: House, folder: Path, item_id: str) -> Image.Image:
     sha256 = shown_pictures.thumbnails_of(house.ledger, [item_id])[item_id]
     with Image.open(ThumbnailFiles(house.artifacts, folder / "elsewhere").path(sha256)) as picture:
         return picture.copy()
+
+
+def test_no_room_for_thumbnails_is_reported_with_the_path(
+    house: House, tmp_path: Path, server: PictureServer
+) -> None:
+    """The worker then tries again; the picture is not at fault."""
+    send(house, a=server.url("/red.png"))
+    work = work_of(house, tmp_path, PictureSettings(private_hosts=(server.host,)))
+    (tmp_path / "thumbnails").touch()  # a file where a folder must be, which stops root too
+    with pytest.raises(Unavailable, match=f"the folder of thumbnails at {tmp_path}/thumbnails"):
+        take_turn(work, house.lease)
+    (tmp_path / "thumbnails").unlink()
+    assert take_turn(work, house.lease) == 1
 
 
 def test_pictures_of_items_become_thumbnails(

@@ -264,9 +264,7 @@ def test_a_run_that_is_open_keeps_its_files_and_the_mark(services: Services) -> 
     assert forgotten.pending(services.ledger) == []
 
 
-def test_a_run_folder_that_stays_leaves_the_user_marked(
-    services: Services, tmp_path: Path
-) -> None:
+def test_a_run_folder_that_stays_leaves_the_user_marked(services: Services, tmp_path: Path) -> None:
     """Python refuses to delete through a link, such as that of a folder moved to another disk."""
     lease = lease_of(services.ledger)
     moved = tmp_path / "other-disk"

@@ -37,8 +37,9 @@ class LauncherBySize:
         """See the port."""
         url = launcher_url(snapshot, self._table, otherwise=self._otherwise)
         with self._lock:
-            launcher = self._opened.setdefault(url, self._open_one(url))
-            self._current = launcher
+            if url not in self._opened:
+                self._opened[url] = self._open_one(url)
+            self._current = launcher = self._opened[url]
             if self._is_stopped:
                 launcher.stop()
             if self._is_cancelled:

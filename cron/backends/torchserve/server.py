@@ -309,8 +309,16 @@ class TorchServe:
             return []
         if answer.status_code != 200:
             raise ServerRefused(None, status=answer.status_code, message=error_text(answer))
-        # Ours are plain decimals; somebody else registered the others.
-        return [raw for raw in answer.json() if str(raw["modelVersion"]).isdecimal()]
+        try:
+            # Ours are plain decimals; somebody else registered the others.
+            return [raw for raw in answer.json() if str(raw["modelVersion"]).isdecimal()]
+        except (ValueError, TypeError, KeyError) as error:  # a proxy, or another program
+            raise Unavailable(
+                "TorchServe",
+                where=self._model + which,
+                why="something else answers there",
+                remedy="check store.server",
+            ) from error
 
     def _version(self, raw: Described) -> ServerVersion:
         found, started = version_of(raw), start_time(raw)
