@@ -40,8 +40,6 @@ class ShownRewards:
     slate_R: NDArray[np.int64]
     position_R: NDArray[np.int64]
     reward_R: NDArray[np.float64]
-    num_by_id: int
-    num_by_user: int
 
 
 def join_rewards(slates: pa.Table, events: pa.Table, reward: RewardSettings) -> ShownRewards:
@@ -59,8 +57,6 @@ def join_rewards(slates: pa.Table, events: pa.Table, reward: RewardSettings) -> 
         slate_R=shown["slate"].to_numpy(np.int64),
         position_R=shown["position"].to_numpy(np.int64),
         reward_R=reward_R,
-        num_by_id=len(by_id),
-        num_by_user=len(by_user),
     )
 
 

@@ -100,9 +100,8 @@ class Report:
     data_digest: str
     bundle_digest: str
     versions: Mapping[str, str]
-    seconds: Mapping[
-        str, float
-    ]  # per phase: read, encode, train, evaluate; of train: checkpoints, exchange
+    # per phase: read, encode, train, write, evaluate; of train: checkpoints, exchange
+    seconds: Mapping[str, float]
     older: Evaluation | None = None
     list_recall: float | None = None
     policy_gradient: PolicyGradientReport | None = None

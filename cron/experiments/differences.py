@@ -51,12 +51,6 @@ def reward_estimate(sums: UserSums) -> Estimate | None:
     return Estimate(value=mean_reward(sums), variance=moments.reward / sums.num_users)
 
 
-def user_variance(sums: UserSums) -> float | None:
-    """Return the variance of one user's residual, which a power calculation needs."""
-    moments = _moments(sums)
-    return None if moments is None else moments.reward
-
-
 def difference(control: UserSums, treatment: UserSums, *, adjust: bool = True) -> Estimate | None:
     """Return the treatment's reward minus the control's; None with fewer than two users.
 

@@ -25,8 +25,7 @@ _TAIL = 6.0  # standard deviations of a step that are computed
 class Traffic:
     """The users who come, and how much they differ.
 
-    `variance` is that of one user's reward (`differences.user_variance`). `shares` are those of the
-    two arms among all users.
+    `variance` is that of one user's reward. `shares` are those of the two arms among all users.
     """
 
     users_per_day: float

@@ -29,9 +29,6 @@ class SlateCounts:
     num_fallbacks: int
 
 
-NO_SLATES = SlateCounts(num_slates=0, num_fallbacks=0)
-
-
 def segments(ledger: Ledger, *, since: datetime | None = None) -> tuple[SlateSegment, ...]:
     """Return the segments, or those with slates since a time, by the time of the first.
 

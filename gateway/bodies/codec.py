@@ -37,8 +37,3 @@ def is_none(value: object) -> bool:
 def is_empty(value: tuple[object, ...]) -> bool:
     """Return whether a field is an empty tuple, for `exclude_if`."""
     return not value
-
-
-def is_false(value: object) -> bool:
-    """Return whether a field is False, for `exclude_if`."""
-    return value is False

@@ -52,15 +52,6 @@ RowTitle = Annotated[
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CopyHistoryElement:
-    """Something that the reader did, by the id of its item."""
-
-    __pydantic_config__ = ConfigDict(extra="forbid")
-
-    id: Id
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class CopyBody:
     """What to write about, and for whom. A field that is null counts as missing."""
 
