@@ -103,6 +103,9 @@ def crossing_probabilities(
     density[half] = 1.0
     probabilities: list[float] = []
     for step, border in zip(steps.tolist(), borders, strict=True):
+        if step - _TAIL * math.sqrt(step) > border + half * grid:  # wherever the score was before
+            probabilities.append(1.0)
+            break
         width = min(math.ceil((_TAIL * math.sqrt(step) + step) / grid), half)
         offsets = np.arange(-width, width + 1) * grid
         kernel = np.exp(-((offsets - step) ** 2) / (2 * step))

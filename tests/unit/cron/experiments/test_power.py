@@ -61,3 +61,10 @@ def test_an_effect_is_found_in_the_planned_time() -> None:
         planned = first_day(found.planned, share)
         assert planned is not None
         assert abs(found.measured[planned - 1] - share) < 0.2
+
+
+@pytest.mark.parametrize("users_per_day", [1e5, 1e6, 1e9, 1e12])
+def test_many_users_a_day_find_an_effect_on_the_first(users_per_day: float) -> None:
+    """The score then grows by more in a day than any border is high."""
+    found = plan(Traffic(users_per_day=users_per_day, variance=25.0), effect=5.0)
+    assert (found.days, found.median_days) == (1, 1)
