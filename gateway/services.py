@@ -150,7 +150,7 @@ class GatewayServices:
 
 @asynccontextmanager
 async def open_services(settings: Settings) -> AsyncIterator[GatewayServices]:
-    """Open every service by its URL and close the connections at the end; raise Unavailable."""
+    """Open every service by its URL, and end at the end what works by itself; raise Unavailable."""
     log = wiring.open_log(settings.store.events)
     ledger = wiring.open_ledger(settings.store.ledger)
     histories = wiring.open_histories(settings.store.histories, keys_of(ledger).of_user)

@@ -93,10 +93,11 @@ def _release_served(parts: WriterRelease) -> WriterVerdict:
         writer = ServedWriter(server, version=version, digest=digest)
         verdict = _judge(parts, writer, name=parts.settings.model)
         server.set_live(version)
-    except FreshetError:
+    except BaseException:  # Ctrl-C too
         with suppress(FreshetError):
             server.unregister(version)
-        parts.artifacts.delete(mar.name)
+        with suppress(FreshetError):  # why the writer ended matters more
+            parts.artifacts.delete(mar.name)
         raise
     _make_live(parts, digest, parts.settings.model, verdict, version=version, archive=mar.name)
     _tidy(parts, server)

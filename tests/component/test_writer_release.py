@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
+import pytest
 
 from copywriter.brief import Brief
 from copywriter.templates.template import from_template
 from cron.backends.artifacts.folder import open_artifacts
 from cron.copy.release_writer import WriterRelease, release_writer
 from cron.ledger import writer_rows
-from cron.ledger.ledger import open_ledger
+from cron.ledger.ledger import Ledger, open_ledger
 from cron.settings.copy_settings import CopySettings
 from tests.fakes import FakeServer
 from tests.tiny_writer import write_tiny_causal_model
@@ -40,22 +43,48 @@ class TemplateServer(FakeServer):
             return msgspec.json.decode(archive.read("bundle/writer.json"), type=_WriterFile).digest
 
 
-def test_a_released_writer_is_live_and_signed(tmp_path: Path) -> None:
+class InterruptedServer(TemplateServer):
+    """A server that waits for its first texts when somebody presses Ctrl-C."""
+
+    def predict(self, version: int | None, body: object, *, timeout_s: float) -> object:
+        """Never answer."""
+        raise KeyboardInterrupt
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    opened = open_ledger(f"sqlite:///{tmp_path}/ledger.db")
+    yield opened
+    opened.close()
+
+
+def release_parts(tmp_path: Path, ledger: Ledger, server: FakeServer) -> WriterRelease:
+    """Return what releases a tiny writer, whose archives are in `tmp_path/archives`."""
+    model = write_tiny_causal_model(tmp_path / "model")
+    return WriterRelease(
+        settings=CopySettings(writer="torchserve:", model=str(model), languages=("en",)),
+        ledger=ledger,
+        artifacts=open_artifacts(tmp_path / "archives"),
+        open_server=lambda: server,
+        var=tmp_path / "var",
+    )
+
+
+def test_a_release_that_is_interrupted_leaves_nothing(tmp_path: Path, ledger: Ledger) -> None:
+    server = InterruptedServer(tmp_path / "archives", tmp_path / "server")
+    with pytest.raises(KeyboardInterrupt):
+        release_writer(release_parts(tmp_path, ledger, server))
+    assert server.versions() == []
+    assert not list((tmp_path / "archives").glob("**/*.mar"))
+    assert writer_rows.live(ledger) is None
+
+
+def test_a_released_writer_is_live_and_signed(tmp_path: Path, ledger: Ledger) -> None:
     """A node that requires signatures loads no other archive."""
     key, store = new_key(), tmp_path / "archives"
     server = TemplateServer(store, tmp_path / "server")
-    ledger = open_ledger(f"sqlite:///{tmp_path}/ledger.db")
-    model = write_tiny_causal_model(tmp_path / "model")
-    verdict = release_writer(
-        WriterRelease(
-            settings=CopySettings(writer="torchserve:", model=str(model), languages=("en",)),
-            ledger=ledger,
-            artifacts=open_artifacts(store),
-            open_server=lambda: server,
-            var=tmp_path / "var",
-            signing_key=key,
-        )
-    )
+    parts = release_parts(tmp_path, ledger, server)
+    verdict = release_writer(replace(parts, signing_key=key))
     assert verdict.is_accepted
     live = writer_rows.live(ledger)
     assert live is not None
@@ -65,4 +94,3 @@ def test_a_released_writer_is_live_and_signed(tmp_path: Path) -> None:
         archive.extractall(tmp_path / "unpacked")
     verify_folder(tmp_path / "unpacked", public_key(key))
     assert not list((tmp_path / "var").iterdir()), "the private copy is gone"
-    ledger.close()
