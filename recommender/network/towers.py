@@ -7,7 +7,9 @@ those of `recommender.network.model`; P = S × S pairs; Y = B × S rows, and pad
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from functools import cache
 from typing import cast
 
 import torch
@@ -39,6 +41,13 @@ def place_buckets(num_states: int) -> Tensor:
     place_S = torch.arange(num_states)
     distance_SS = (place_S.unsqueeze(1) - place_S.unsqueeze(0)).clamp(min=0).float()
     return (torch.log2(distance_SS + 1.0) * 2.0).floor().clamp(0, NUM_PLACE_BUCKETS - 1).long()
+
+
+@cache
+def _places_before(num_states: int) -> Tensor:
+    """Return `place_buckets`, and NUM_PLACE_BUCKETS for later places, of at most `num_states`."""
+    later_SS = torch.ones(num_states, num_states, dtype=torch.bool).triu(1)
+    return place_buckets(num_states).masked_fill(later_SS, NUM_PLACE_BUCKETS).int()
 
 
 class TransformerTower(nn.Module):
@@ -75,21 +84,32 @@ class TransformerTower(nn.Module):
     def _prepare(self, input_BSD: Tensor, at_s_BS: Tensor) -> tuple[Tensor, Tensor]:
         """Return the biases of attention, −inf for later events, and the first layer's input."""
         gap_BSS = (at_s_BS.unsqueeze(2) - at_s_BS.unsqueeze(1)).float()
-        later_SS = torch.ones(gap_BSS.shape[1:], dtype=torch.bool, device=input_BSD.device).triu(1)
-        place_HSS = look_up_columns(
-            self.place_bias, place_buckets(input_BSD.shape[1]).to(input_BSD.device)
-        ).masked_fill(later_SS, float("-inf"))
-        bias_BHSS = (
-            look_up_columns(self.time_bias, time_buckets(gap_BSS)).transpose(0, 1) + place_HSS
+        bucket_BSS = time_buckets(gap_BSS)
+        # the gap before each event is that of the pair with the event before it
+        last_gap_BS = F.pad(bucket_BSS.diagonal(-1, 1, 2), (1, 0))
+        state_BSD = input_BSD + self.gap_embedding(last_gap_BS)
+        return self._biases(bucket_BSS), with_padding(state_BSD.flatten(0, 1))
+
+    def _biases(self, bucket_BSS: Tensor) -> Tensor:
+        """Return bias_BHSS of pairs of states by the buckets of their gaps, and by their places.
+
+        Both biases come from one table that has their sums.
+        """
+        num_states = bucket_BSS.shape[1]
+        places_SS = _places_before(1 << (num_states - 1).bit_length())[:num_states, :num_states]
+        place_HP = F.pad(self.place_bias.weight.T, (0, 1), value=-math.inf)
+        table_HTP = self.time_bias.weight.T.unsqueeze(2) + place_HP.unsqueeze(1)
+        column_BSS = torch.add(
+            places_SS.to(bucket_BSS.device), bucket_BSS, alpha=NUM_PLACE_BUCKETS + 1
         )
-        state_BSD = input_BSD + self.gap_embedding(time_buckets(_gaps(at_s_BS)))
-        return bias_BHSS, with_padding(state_BSD.flatten(0, 1))
+        return look_up_columns(table_HTP.flatten(1), column_BSS).transpose(0, 1)
 
 
 class _Layer(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.num_heads = config.num_heads
+        self.head_width = config.dim // config.num_heads
         self.attention_norm = nn.LayerNorm(config.dim)
         self.qkv = nn.Linear(config.dim, 3 * config.dim)
         self.merge = nn.Linear(config.dim, config.dim)
@@ -99,11 +119,8 @@ class _Layer(nn.Module):
 
     def forward(self, state_YD: Tensor, bias_BHSS: Tensor, dropout: Dropout) -> Tensor:
         num_users, _, num_states, _ = bias_BHSS.shape
-        shape = (num_users, num_states, self.num_heads, -1)
-        query, key, value = (
-            _without_padding(part, shape).transpose(1, 2)
-            for part in through(self.qkv, self.attention_norm(state_YD)).chunk(3, dim=1)
-        )
+        qkv_YD = through(self.qkv, self.attention_norm(state_YD))
+        query, key, value = self._heads(qkv_YD, num_users, num_states)
         seen_BHSd = F.scaled_dot_product_attention(query, key, value, attn_mask=bias_BHSS)
         seen_YD = with_padding(seen_BHSd.transpose(1, 2).flatten(0, 1).flatten(1))
         return self._rest(state_YD, seen_YD, dropout)
@@ -112,24 +129,28 @@ class _Layer(nn.Module):
         """Return the layer's state_BD after each whole history: one query for each user."""
         num_users, _, num_states = bias_BHS.shape
         width = state_YD.shape[1]
-        split = (num_users, num_states, self.num_heads, -1)
+        last_B = length_B + torch.arange(
+            0, num_users * num_states, num_states, device=length_B.device
+        )
         normed_YD = self.attention_norm(state_YD)
-        normed_BSD = _without_padding(normed_YD, (num_users, num_states, width))
         weight, bias = self.qkv.weight, self.qkv.bias
-        query_BD = F.linear(last_of(normed_BSD, length_B), weight[:width], bias[:width])
-        key, value = (
-            _without_padding(part, split).transpose(1, 2)
-            for part in linear(normed_YD, weight[width:], bias[width:]).chunk(2, dim=1)
+        query_BD = F.linear(normed_YD.index_select(0, last_B), weight[:width], bias[:width])
+        key, value = self._heads(
+            linear(normed_YD, weight[width:], bias[width:]), num_users, num_states
         )
         seen_BH1d = F.scaled_dot_product_attention(
-            query_BD.view(num_users, 1, self.num_heads, -1).transpose(1, 2),
+            query_BD.view(num_users, self.num_heads, 1, -1),
             key,
             value,
             attn_mask=bias_BHS.unsqueeze(2),
         )
-        state_BSD = _without_padding(state_YD, (num_users, num_states, width))
         seen_BD = seen_BH1d.reshape(num_users, width)
-        return self._rest(last_of(state_BSD, length_B), seen_BD, no_dropout)
+        return self._rest(state_YD.index_select(0, last_B), seen_BD, no_dropout)
+
+    def _heads(self, parts_YX: Tensor, num_users: int, num_states: int) -> tuple[Tensor, ...]:
+        """Return the parts that are side by side in the columns, each as BHSd."""
+        shape = (num_users, num_states, -1, self.num_heads, self.head_width)
+        return _without_padding(parts_YX, shape).permute(2, 0, 3, 1, 4).unbind()
 
     def _rest(self, state_XD: Tensor, seen_XD: Tensor, dropout: Dropout) -> Tensor:
         """Return the layer's output from its input and what attention has read."""
@@ -164,24 +185,26 @@ def _without_padding(value_YX: Tensor, shape: Sequence[int]) -> Tensor:
     return value_YX[: shape[0] * shape[1]].view(*shape)
 
 
-def look_up_columns(table: nn.Embedding, rows_X: Tensor) -> Tensor:
-    """Look rows up in an embedding; return them as H × the rows' shape.
+def look_up_columns(table_HR: Tensor, columns_X: Tensor) -> Tensor:
+    """Look columns up in a table; return them as H × the columns' shape.
 
     The gradient of an index selection takes a fortieth of the time of an embedding's when there are
-    this few rows, if their numbers are 64-bit: for others torch has a slow path. On a GPU all
+    this few columns, if their numbers are 64-bit: for others torch has a slow path. On a GPU all
     threads would add to the same few numbers one after another, so they take turns among copies of
     the table.
     """
-    weight_HR, picked_X = table.weight.T, rows_X.flatten()
+    picked_X = columns_X.flatten()
     if torch.is_grad_enabled():
         picked_X = picked_X.long()
-    if rows_X.device.type != "cpu":
+    if columns_X.device.type != "cpu":
         picked_X = (
             picked_X
-            + torch.arange(len(picked_X), device=rows_X.device) % TABLE_COPIES * weight_HR.shape[1]
+            + torch.arange(len(picked_X), device=columns_X.device)
+            % TABLE_COPIES
+            * table_HR.shape[1]
         )
-        weight_HR = weight_HR.repeat(1, TABLE_COPIES)
-    return weight_HR.index_select(1, picked_X).view(-1, *rows_X.shape)
+        table_HR = table_HR.repeat(1, TABLE_COPIES)
+    return table_HR.index_select(1, picked_X).view(-1, *columns_X.shape)
 
 
 def _gaps(at_s_BS: Tensor) -> Tensor:
