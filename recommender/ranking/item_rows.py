@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -44,6 +45,16 @@ class ItemRows:
             replace(self._whole, facts=facts, table_XE=self._table_NE[rows_X])
         )
 
+    def among(self, rows: Tensor) -> tuple[ItemSide, Tensor]:
+        """Return items with all of some rows, and the place of each row among these items.
+
+        Where all items are held, they are returned as they are: that takes no time.
+        """
+        if self._held is not None:
+            return self._held, rows
+        rows_X, places = distinct(rows)
+        return self.at(rows_X), places
+
     def parts(self) -> Iterator[ItemSide]:
         """Yield all rows in order, some at a time."""
         if self._held is not None:
@@ -67,6 +78,12 @@ class ItemRows:
             vectors_ND[start:stop], bias_N[start:stop] = side.vectors_ND, side.bias_N
             start = stop
         return vectors_ND, bias_N
+
+
+def distinct(rows: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the distinct rows_X, ascending, and the place of each row among them."""
+    rows_X, places = np.unique(rows.numpy(), return_inverse=True)
+    return torch.from_numpy(rows_X), torch.from_numpy(places.reshape(rows.shape))
 
 
 def multiplies_bfloat16() -> bool:

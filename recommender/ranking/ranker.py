@@ -25,7 +25,7 @@ from recommender.machine_memory import release_freed
 from recommender.network.model import HistoryBatch, ItemSide, event_type_code
 from recommender.policies.kept_posteriors import KeptPosteriors
 from recommender.ranking.cosines import cosines_at, text_cosines, vector_lengths
-from recommender.ranking.item_rows import HELD_ITEMS, ItemRows, multiplies_bfloat16
+from recommender.ranking.item_rows import HELD_ITEMS, ItemRows, distinct, multiplies_bfloat16
 from recommender.ranking.picture_search import picture_search
 from recommender.requests.wire import Similarity
 from recommender.retrieval.cell_scan import CellScan
@@ -102,6 +102,8 @@ class Ranker:
         """
         limit = self.bundle.manifest.model.max_history
         recent = [history[-limit:] for history in histories]
+        if len(recent) <= USERS_AT_ONCE:
+            return self._model.last_states(*self._read(recent, texts_MT))
         order = sorted(range(len(recent)), key=lambda index: len(recent[index]))
         state_BD = torch.zeros(len(recent), self._model.state_dim)
         for start in range(0, len(order), USERS_AT_ONCE):
@@ -150,10 +152,8 @@ class Ranker:
     @torch.inference_mode()
     def ratings(self, state_BD: Tensor, rows_BK: Tensor) -> Tensor:
         """Return predicted ratings_BK of rows, clamped to the data's scale."""
-        rows_X, places_BK = _distinct(rows_BK)
-        return self._clamp_to_scale(
-            self._model.ratings(self._items.at(rows_X), state_BD, places_BK)
-        )
+        side, places_BK = self._items.among(rows_BK)
+        return self._clamp_to_scale(self._model.ratings(side, state_BD, places_BK))
 
     @torch.inference_mode()
     def text_ratings(self, state_BD: Tensor, texts_BKT: Tensor) -> Tensor:
@@ -181,7 +181,7 @@ class Ranker:
         found_BK = self.scan.best(
             self._model.queries(state_BD), _num_found(max(k, default=0)), allowed, excluded_rows
         )
-        rows_X, places_BK = _distinct(found_BK.clamp(min=0))
+        rows_X, places_BK = distinct(found_BK.clamp(min=0))
         scores_BX = self._model.logits(self._items.at(rows_X), state_BD)
         scores_BK = scores_BX.gather(1, places_BK).masked_fill(found_BK == NO_ROW, math.nan)
         lists = []
@@ -334,11 +334,13 @@ class Ranker:
         """Return the items of some histories, and the histories with places among those items."""
         num_items = len(self.catalogue)
         batch = _batch(histories, num_items)
-        rows_X, places_BL = _distinct(batch.rows_BL)
+        if texts_MT is None:
+            side, places_BL = self._items.among(batch.rows_BL)
+            return side, replace(batch, rows_BL=places_BL)
+        rows_X, places_BL = distinct(batch.rows_BL)
         is_text_X = rows_X >= num_items
         side = self._items.at(rows_X[~is_text_X])
-        if texts_MT is not None:
-            side = side.concat(self._model.text_side(texts_MT[rows_X[is_text_X] - num_items]))
+        side = side.concat(self._model.text_side(texts_MT[rows_X[is_text_X] - num_items]))
         return side, replace(batch, rows_BL=places_BL)
 
     def _clamp_to_scale(self, ratings_BK: Tensor) -> Tensor:
@@ -346,12 +348,6 @@ class Ranker:
         if scale is None:
             raise ValueError("ratings: the training data has no ratings")
         return ratings_BK.clamp(*scale)
-
-
-def _distinct(rows: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the distinct rows_X, ascending, and the place of each row among them."""
-    rows_X, places = np.unique(rows.numpy(), return_inverse=True)
-    return torch.from_numpy(rows_X), torch.from_numpy(places.reshape(rows.shape))
 
 
 def _num_found(k: int) -> int:
