@@ -14,7 +14,7 @@ from recommender.network.biases import (
     USER_SHRINKAGE,
     item_rating_biases,
     log_popularity,
-    ratings_above_items,
+    read_ratings,
     tastes,
 )
 from recommender.network.tensors import HistoryBatch, ItemBlock, ItemFacts, ItemSide, last_of
@@ -55,10 +55,9 @@ class Baseline(nn.Module):
     def states(self, side: ItemSide, batch: HistoryBatch) -> Tensor:
         """Return the unit mean of the texts so far (zero before the first) and the user's bias."""
         sums_BSD = F.pad(side.vectors_ND[batch.rows_BL].cumsum(1), (0, 0, 1, 0))
-        off_BL = ratings_above_items(side, batch, self.rating_mean)
-        bias_BS1 = tastes(
-            torch.ones_like(off_BL).unsqueeze(2), off_BL, batch, off_BL.new_tensor([USER_SHRINKAGE])
-        )
+        ratings = read_ratings(side, batch, self.rating_mean)
+        ones_BL1 = torch.ones_like(ratings.off_BL).unsqueeze(2)
+        bias_BS1 = tastes(ones_BL1, ratings, ones_BL1.new_tensor([USER_SHRINKAGE]))
         return torch.cat([F.normalize(sums_BSD, dim=2), bias_BS1], dim=2)
 
     def last_states(self, side: ItemSide, batch: HistoryBatch) -> Tensor:

@@ -6,6 +6,8 @@ Letters are those of `recommender.network.model`; F factors.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
@@ -32,16 +34,25 @@ def item_rating_biases(facts: ItemFacts) -> Tensor:
     return facts.rating_sum_N / (facts.rating_count_N + ITEM_SHRINKAGE)
 
 
-def ratings_above_items(side: ItemSide, batch: HistoryBatch, rating_mean: Tensor) -> Tensor:
-    """Return off_BL, each rating minus mean and item bias; 0 where there is no rating."""
+class RatingsRead(NamedTuple):
+    """The ratings of a batch of histories, 0 where there is none."""
+
+    known_BL: Tensor  # whether there is one
+    above_BL: Tensor  # minus the mean
+    off_BL: Tensor  # minus the mean and the item's bias
+
+
+def read_ratings(side: ItemSide, batch: HistoryBatch, rating_mean: Tensor) -> RatingsRead:
+    """Return the ratings of histories, relative to the mean and to the items."""
+    known_BL = ~batch.ratings_BL.isnan()
     above_BL = (batch.ratings_BL - rating_mean).nan_to_num(0.0)
-    return torch.where(~batch.ratings_BL.isnan(), above_BL - side.rating_bias_N[batch.rows_BL], 0.0)
+    off_BL = torch.where(known_BL, above_BL - side.rating_bias_N[batch.rows_BL], 0.0)
+    return RatingsRead(known_BL=known_BL, above_BL=above_BL, off_BL=off_BL)
 
 
 def tastes(
     key_BLF: Tensor,
-    off_BL: Tensor,
-    batch: HistoryBatch,
+    ratings: RatingsRead,
     ridge_F: Tensor,
     prior_BSF: Tensor | float = 0.0,
 ) -> Tensor:
@@ -53,12 +64,12 @@ def tastes(
     user's bias, the shrunk mean of `off`. Gradients flow to keys, ridges and prior (Bertinetto et
     al. 2019).
     """
-    key_BLF = _rated_keys(key_BLF, batch)
+    key_BLF = _rated_keys(key_BLF, ratings)
     gram_BSFF = F.pad(
         (key_BLF.unsqueeze(3) * key_BLF.unsqueeze(2)).cumsum(1), (0, 0, 0, 0, 1, 0)
     ) + torch.diag(ridge_F)
     answer_BSF = (
-        F.pad((key_BLF * off_BL.unsqueeze(2)).cumsum(1), (0, 0, 1, 0)) + ridge_F * prior_BSF
+        F.pad((key_BLF * ratings.off_BL.unsqueeze(2)).cumsum(1), (0, 0, 1, 0)) + ridge_F * prior_BSF
     )
     taste_BSF: Tensor = torch.linalg.solve_ex(
         gram_BSFF, answer_BSF
@@ -67,17 +78,17 @@ def tastes(
 
 
 def last_tastes(
-    key_BLF: Tensor, off_BL: Tensor, batch: HistoryBatch, ridge_F: Tensor, prior_BF: Tensor
+    key_BLF: Tensor, ratings: RatingsRead, ridge_F: Tensor, prior_BF: Tensor
 ) -> Tensor:
     """Return taste_BF after each whole history: the last row of `tastes`, one solution a user."""
-    key_BLF = _rated_keys(key_BLF, batch)
+    key_BLF = _rated_keys(key_BLF, ratings)
     key_BFL = key_BLF.transpose(1, 2)
     gram_BFF = key_BFL @ key_BLF + torch.diag(ridge_F)
-    answer_BF = (key_BFL @ off_BL.unsqueeze(2)).squeeze(2) + ridge_F * prior_BF
+    answer_BF = (key_BFL @ ratings.off_BL.unsqueeze(2)).squeeze(2) + ridge_F * prior_BF
     taste_BF: Tensor = torch.linalg.solve_ex(gram_BFF, answer_BF).result
     return taste_BF
 
 
-def _rated_keys(key_BLF: Tensor, batch: HistoryBatch) -> Tensor:
+def _rated_keys(key_BLF: Tensor, ratings: RatingsRead) -> Tensor:
     """Return the keys with zeros where there is no rating."""
-    return torch.where(batch.ratings_BL.isnan().unsqueeze(2), 0.0, key_BLF)
+    return torch.where(ratings.known_BL.unsqueeze(2), key_BLF, 0.0)

@@ -65,20 +65,24 @@ class TransformerTower(nn.Module):
         self.norm = nn.LayerNorm(config.dim)
 
     def forward(self, input_BSD: Tensor, at_s_BS: Tensor, dropout: Dropout = no_dropout) -> Tensor:
-        bias_BHSS, state_YD = self._prepare(input_BSD, at_s_BS)
+        bias_HBSS, state_YD = self._prepare(input_BSD, at_s_BS)
         for layer in self.layers:
-            state_YD = layer(state_YD, bias_BHSS, dropout)
+            state_YD = layer(state_YD, bias_HBSS.transpose(0, 1), dropout)
         normed_BSD: Tensor = self.norm(_without_padding(state_YD, input_BSD.shape))
         return normed_BSD
 
     def last(self, input_BSD: Tensor, at_s_BS: Tensor, length_B: Tensor) -> Tensor:
         """Return state_BD after each whole history; the last layer computes only these."""
-        bias_BHSS, state_YD = self._prepare(input_BSD, at_s_BS)
+        bias_HBSS, state_YD = self._prepare(input_BSD, at_s_BS)
         for layer in self.layers[:-1]:
-            state_YD = layer(state_YD, bias_BHSS, no_dropout)
-        bias_BHS = last_of(bias_BHSS.transpose(1, 2), length_B)
+            state_YD = layer(state_YD, bias_HBSS.transpose(0, 1), no_dropout)
+        num_users, num_states, _ = input_BSD.shape
+        last_B = length_B + torch.arange(
+            0, num_users * num_states, num_states, device=length_B.device
+        )
+        bias_BHS = bias_HBSS.flatten(1, 2).index_select(1, last_B).transpose(0, 1)
         last_layer = cast(_Layer, self.layers[-1])
-        normed_BD: Tensor = self.norm(last_layer.last(state_YD, bias_BHS, length_B))
+        normed_BD: Tensor = self.norm(last_layer.last(state_YD, bias_BHS, last_B))
         return normed_BD
 
     def _prepare(self, input_BSD: Tensor, at_s_BS: Tensor) -> tuple[Tensor, Tensor]:
@@ -91,7 +95,7 @@ class TransformerTower(nn.Module):
         return self._biases(bucket_BSS), with_padding(state_BSD.flatten(0, 1))
 
     def _biases(self, bucket_BSS: Tensor) -> Tensor:
-        """Return bias_BHSS of pairs of states by the buckets of their gaps, and by their places.
+        """Return bias_HBSS of pairs of states by the buckets of their gaps, and by their places.
 
         Both biases come from one table that has their sums.
         """
@@ -102,7 +106,7 @@ class TransformerTower(nn.Module):
         column_BSS = torch.add(
             places_SS.to(bucket_BSS.device), bucket_BSS, alpha=NUM_PLACE_BUCKETS + 1
         )
-        return look_up_columns(table_HTP.flatten(1), column_BSS).transpose(0, 1)
+        return look_up_columns(table_HTP.flatten(1), column_BSS)
 
 
 class _Layer(nn.Module):
@@ -125,13 +129,10 @@ class _Layer(nn.Module):
         seen_YD = with_padding(seen_BHSd.transpose(1, 2).flatten(0, 1).flatten(1))
         return self._rest(state_YD, seen_YD, dropout)
 
-    def last(self, state_YD: Tensor, bias_BHS: Tensor, length_B: Tensor) -> Tensor:
-        """Return the layer's state_BD after each whole history: one query for each user."""
+    def last(self, state_YD: Tensor, bias_BHS: Tensor, last_B: Tensor) -> Tensor:
+        """Return the layer's state_BD of one row for each user, which has one query."""
         num_users, _, num_states = bias_BHS.shape
         width = state_YD.shape[1]
-        last_B = length_B + torch.arange(
-            0, num_users * num_states, num_states, device=length_B.device
-        )
         normed_YD = self.attention_norm(state_YD)
         weight, bias = self.qkv.weight, self.qkv.bias
         query_BD = F.linear(normed_YD.index_select(0, last_B), weight[:width], bias[:width])

@@ -16,9 +16,10 @@ from torch.nn import functional as F  # noqa: N812
 from recommender.config import FACTS, ModelConfig, Slot
 from recommender.network.biases import (
     USER_SHRINKAGE,
+    RatingsRead,
     item_rating_biases,
     last_tastes,
-    ratings_above_items,
+    read_ratings,
     tastes,
 )
 from recommender.network.dropout import history_dropout
@@ -192,14 +193,14 @@ class TwoTowers(nn.Module):
 
         The prior of the taste is predicted from the tower's output; ratings correct it.
         """
-        vectors_BLD, off_BL = self._vectors_and_offsets(side, batch)
+        ratings = read_ratings(side, batch, self.rating_mean)
+        vectors_BLD = F.embedding(batch.rows_BL, side.vectors_ND)
         dropout = history_dropout(batch, self.config.dropout)
-        input_BSD = dropout(self._input(vectors_BLD, off_BL, batch))
+        input_BSD = dropout(self._input(vectors_BLD, ratings, batch))
         read_BSD: Tensor = self.tower(input_BSD, _times(batch), dropout)
         taste_BSF = tastes(
             self._rating_keys(vectors_BLD),
-            off_BL,
-            batch,
+            ratings,
             self.log_ridge_F.exp(),
             self.taste_prior(read_BSD),
         )
@@ -207,30 +208,28 @@ class TwoTowers(nn.Module):
 
     def last_states(self, side: ItemSide, batch: HistoryBatch) -> Tensor:
         """Return the state after each whole history: the last of `states`, up to rounding."""
-        vectors_BLD, off_BL = self._vectors_and_offsets(side, batch)
+        ratings = read_ratings(side, batch, self.rating_mean)
+        vectors_BLD = F.embedding(batch.rows_BL, side.vectors_ND)
         read_BD: Tensor = self.tower.last(
-            self._input(vectors_BLD, off_BL, batch), _times(batch), batch.length_B
+            self._input(vectors_BLD, ratings, batch), _times(batch), batch.length_B
         )
         taste_BF = last_tastes(
             self._rating_keys(vectors_BLD),
-            off_BL,
-            batch,
+            ratings,
             self.log_ridge_F.exp(),
             self.taste_prior(read_BD),
         )
         return torch.cat([read_BD, taste_BF], dim=1)
 
-    def _vectors_and_offsets(self, side: ItemSide, batch: HistoryBatch) -> tuple[Tensor, Tensor]:
-        """Return the vectors of a history's items, and by how much ratings are above the items'."""
-        off_BL = ratings_above_items(side, batch, self.rating_mean)
-        return side.vectors_ND[batch.rows_BL], off_BL
-
-    def _input(self, vectors_BLD: Tensor, off_BL: Tensor, batch: HistoryBatch) -> Tensor:
+    def _input(self, vectors_BLD: Tensor, ratings: RatingsRead, batch: HistoryBatch) -> Tensor:
         """Return the tower's input_BSD: a learned start, then each event."""
-        known_BL = ~batch.ratings_BL.isnan()
-        above_BL = (batch.ratings_BL - self.rating_mean).nan_to_num(0.0)
         rating_BL3 = torch.stack(
-            [off_BL.detach() / self.rating_std, above_BL / self.rating_std, known_BL.float()], dim=2
+            [
+                ratings.off_BL.detach() / self.rating_std,
+                ratings.above_BL / self.rating_std,
+                ratings.known_BL.float(),
+            ],
+            dim=2,
         )
         input_BLD = (
             vectors_BLD + self.type_embedding(batch.types_BL) + self.rating_input(rating_BL3)
@@ -260,7 +259,7 @@ class TwoTowers(nn.Module):
         A rating is the mean plus the item's bias plus the product of taste and item key.
         """
         taste_X1F = state_XD[:, self.config.dim :].unsqueeze(1)
-        match_XK = (taste_X1F * self._rating_keys(side.vectors_ND[rows_XK])).sum(2)
+        match_XK = (taste_X1F * self._rating_keys(F.embedding(rows_XK, side.vectors_ND))).sum(2)
         rating_XK: Tensor = self.rating_mean + side.rating_bias_N[rows_XK] + match_XK
         return rating_XK
 
