@@ -30,6 +30,7 @@ from recommender.network.tensors import (
     ItemFacts,
     ItemSide,
     event_type_code,
+    event_type_codes,
 )
 from recommender.network.two_towers import TwoTowers
 
@@ -46,6 +47,7 @@ __all__ = [
     "Trained",
     "TwoTowers",
     "event_type_code",
+    "event_type_codes",
     "new_model",
     "terms_of",
 ]

@@ -6,7 +6,7 @@ Letters are those of `recommender.network.model`.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -188,3 +188,8 @@ def last_of(value_BSX: Tensor, length_B: Tensor) -> Tensor:
 def event_type_code(name: str) -> int:
     """Return the model's number of an event type; an unknown type is `other`."""
     return _TYPE_CODES.get(name, 0)
+
+
+def event_type_codes(names: Iterable[str]) -> list[int]:
+    """Return `event_type_code` of each name."""
+    return list(map(_TYPE_CODES.get, names, itertools.repeat(0)))

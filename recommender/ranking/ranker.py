@@ -22,10 +22,11 @@ from recommender.bundle import Bundle
 from recommender.catalogue.catalogue import Catalogue, Mask
 from recommender.encoder.encoder import Encoder
 from recommender.machine_memory import release_freed
-from recommender.network.model import HistoryBatch, ItemSide, event_type_code
+from recommender.network.model import HistoryBatch, ItemSide, event_type_codes
 from recommender.policies.kept_posteriors import KeptPosteriors
 from recommender.ranking.cosines import cosines_at, text_cosines, vector_lengths
 from recommender.ranking.item_rows import HELD_ITEMS, ItemRows, distinct, multiplies_bfloat16
+from recommender.ranking.like_lengths import groups_of_like_lengths
 from recommender.ranking.picture_search import picture_search
 from recommender.requests.wire import Similarity
 from recommender.retrieval.cell_scan import CellScan
@@ -102,14 +103,13 @@ class Ranker:
         """
         limit = self.bundle.manifest.model.max_history
         recent = [history[-limit:] for history in histories]
-        if len(recent) <= USERS_AT_ONCE:
+        groups = list(groups_of_like_lengths(list(map(len, recent)), USERS_AT_ONCE))
+        if len(groups) == 1:
             return self._model.last_states(*self._read(recent, texts_MT))
-        order = sorted(range(len(recent)), key=lambda index: len(recent[index]))
         state_BD = torch.zeros(len(recent), self._model.state_dim)
-        for start in range(0, len(order), USERS_AT_ONCE):
-            picked = order[start : start + USERS_AT_ONCE]
-            side, batch = self._read([recent[index] for index in picked], texts_MT)
-            state_BD[picked] = self._model.last_states(side, batch)
+        for users in groups:
+            side, batch = self._read([recent[user] for user in users], texts_MT)
+            state_BD[users] = self._model.last_states(side, batch)
         return state_BD
 
     @torch.inference_mode()
@@ -370,7 +370,7 @@ def _batch(histories: Sequence[Sequence[HistoryElement]], num_items: int) -> His
         if None in rows:
             rows = tuple(map(_place, rows, text_rows, repeat(num_items)))
         rows_BL[filled_BL] = rows
-        types_BL[filled_BL] = list(map(event_type_code, types))
+        types_BL[filled_BL] = event_type_codes(types)
         # numpy converts None to NaN, which takes a while
         if ratings.count(None) < len(ratings):
             ratings_BL[filled_BL] = np.array(ratings, np.float32)

@@ -13,7 +13,6 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 
-from recommender.config import IMPRESSION, POSITIVE_TYPES
 from recommender.records.record_fields import MAX_TYPE_CHARS, InvalidRecord
 from recommender.records.record_times import EARLIEST, parse_time
 from recommender.requests.body_fields import (
@@ -29,6 +28,7 @@ from recommender.requests.body_fields import (
     read_number,
     read_text,
 )
+from recommender.requests.plain_elements import MAX_KEPT_CHARS, NAMES_KEPT, plain_elements
 from recommender.requests.policy_fields import read_policy
 from recommender.requests.rule_fields import read_rules, read_whole
 from recommender.requests.wire import (
@@ -75,11 +75,6 @@ _FIELDS = {
     "search",
 }
 _OF_TOP = {*_FIELDS} - {"item_desc", "items", "similar_to", "by", "search"}
-# Bare strings whose element is kept, since popular items are in many histories; at most 30 MB.
-ELEMENTS_KEPT, MAX_KEPT_CHARS = 65_536, 64
-MAX_RATING = 1e300  # of an element that is not examined further
-# Types of elements that need no examination; each string is held once.
-_PLAIN_TYPES = {name: name for name in (*POSITIVE_TYPES, IMPRESSION)}
 _BEFORE_VALUES = ",:[{"  # each value and each name in JSON follows one of these
 # An answer depends on its request alone, so `at` is not compared with the present time.
 _NO_CLOCK = datetime(9000, 1, 1, tzinfo=UTC)
@@ -270,54 +265,24 @@ def _history(body: Mapping[str, object]) -> tuple[Element, ...]:
 
 def read_history(raw: object, where: str, *, limit: int) -> tuple[Element, ...]:
     """Parse a list of history elements; raise BadRequest."""
+    listed = read_list(raw, where, limit=limit)
+    plain = plain_elements(listed, earliest_s=_EARLIEST_S, latest_s=_LATEST_S)
+    if plain is not None:
+        return plain
     history = []
-    for i, one in enumerate(read_list(raw, where, limit=limit)):
-        # Most elements are ids or titles, or objects as the gateway writes them.
-        plain = None
-        if isinstance(one, str):
-            # Long strings would take more memory than they save time.
-            plain = _bare_element(one) if len(one) <= MAX_KEPT_CHARS else None
-        elif isinstance(one, dict):
-            plain = _plain_element(one)
-        history.append(_element(one, f"{where}[{i}]") if plain is None else plain)
+    for i, one in enumerate(listed):
+        # Many elements are ids or titles. Long ones would take more memory than they save time.
+        bare = None
+        if isinstance(one, str) and len(one) <= MAX_KEPT_CHARS:
+            bare = _bare_element(one)
+        history.append(_element(one, f"{where}[{i}]") if bare is None else bare)
     return tuple(history)
 
 
-@lru_cache(maxsize=ELEMENTS_KEPT)
+@lru_cache(maxsize=NAMES_KEPT)
 def _bare_element(raw: str) -> Element | None:
     """Return the element that a plain string stands for; None for a string to be examined."""
     return Element(name=Name(kind="any", value=raw)) if is_plain_text(raw) else None
-
-
-@lru_cache(maxsize=ELEMENTS_KEPT)
-def _plain_id(raw: str) -> Name | None:
-    """Return the name that a plain id stands for; None for an id to be examined."""
-    return Name(kind="id", value=raw) if is_plain_text(raw) else None
-
-
-def _plain_element(raw: Mapping[str, object]) -> Element | None:
-    """Return the element of an object as the gateway writes it; None for one to be examined.
-
-    That takes a quarter of the time of examining each field.
-    """
-    item_id, type_, rating, at = raw.get("id"), raw.get("type"), raw.get("rating"), raw.get("at")
-    if not isinstance(type_, str) or type_ not in _PLAIN_TYPES:
-        return None
-    if not isinstance(item_id, str) or len(item_id) > MAX_KEPT_CHARS:
-        return None
-    num_fields = 2
-    if rating is not None:
-        if type(rating) is not float or not -MAX_RATING <= rating <= MAX_RATING:
-            return None
-        num_fields += 1
-    if at is not None:
-        if type(at) is not float or not _EARLIEST_S <= at < _LATEST_S:
-            return None
-        num_fields += 1
-    name = _plain_id(item_id)
-    if name is None or num_fields != len(raw):
-        return None
-    return Element(name, _PLAIN_TYPES[type_], rating, at)
 
 
 def _element(raw: object, where: str) -> Element:
