@@ -77,9 +77,7 @@ def tastes(
     return taste_BSF
 
 
-def last_tastes(
-    key_BLF: Tensor, ratings: RatingsRead, ridge_F: Tensor, prior_BF: Tensor
-) -> Tensor:
+def last_tastes(key_BLF: Tensor, ratings: RatingsRead, ridge_F: Tensor, prior_BF: Tensor) -> Tensor:
     """Return taste_BF after each whole history: the last row of `tastes`, one solution a user."""
     key_BLF = _rated_keys(key_BLF, ratings)
     key_BFL = key_BLF.transpose(1, 2)

@@ -7,7 +7,7 @@ the other. Whatever is not certainly valid is left to `recommender.requests.body
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache, partial
 
 from recommender.records.record_fields import MAX_TYPE_CHARS
@@ -18,7 +18,6 @@ from recommender.requests.wire import Element, Name
 NAMES_KEPT, MAX_KEPT_CHARS = 65_536, 64
 MAX_RATING = 1e300
 _FLOAT_OR_NONE = {float, type(None)}
-_FIELDS = ("id", "type", "rating", "at")
 # as Element(...) for one tuple, at a third of its time
 _element = partial(tuple.__new__, Element)
 
@@ -33,11 +32,11 @@ def plain_elements(
     if {*map(type, listed)} != {dict}:
         return None
     objects = [one for one in listed if isinstance(one, dict)]
-    ids, types, ratings, times = ([one.get(name) for one in objects] for name in _FIELDS)
-    num_fields = 4 * len(objects) - ratings.count(None) - times.count(None)
-    if sum(map(len, objects)) != num_fields or {*map(type, ids), *map(type, types)} != {str}:
+    ids, types = _strings(objects, "id"), _strings(objects, "type")
+    if len(ids) + len(types) != 2 * len(objects) or max(map(len, ids)) > MAX_KEPT_CHARS:
         return None
-    if max(map(len, ids)) > MAX_KEPT_CHARS:
+    ratings, times = ([one.get(name) for one in objects] for name in ("rating", "at"))
+    if sum(map(len, objects)) != 4 * len(objects) - ratings.count(None) - times.count(None):
         return None
     kinds = {one: one for one in types}  # each string is held once
     names = list(map(_plain_id, ids))
@@ -57,12 +56,17 @@ def _plain_id(raw: str) -> Name | None:
     return Name(kind="id", value=raw) if is_plain_text(raw) else None
 
 
+def _strings(objects: Sequence[Mapping[str, object]], name: str) -> list[str]:
+    """Return the values of a field that are strings."""
+    return [value for one in objects if isinstance(value := one.get(name), str)]
+
+
 def _is_plain_type(raw: str) -> bool:
     return len(raw) <= MAX_TYPE_CHARS and is_plain_text(raw)
 
 
 def _are_within(numbers: Sequence[object], low: float, high: float) -> bool:
     """Return whether all that are not None are floats between two numbers."""
-    if not _FLOAT_OR_NONE >= {*map(type, numbers)}:
+    if not {*map(type, numbers)} <= _FLOAT_OR_NONE:
         return False
     return all(low <= one <= high for one in numbers if isinstance(one, float))

@@ -63,6 +63,15 @@ def test_users_keep_their_order_across_batches(ranker: Ranker) -> None:
         )
 
 
+def test_short_and_long_histories_keep_their_order(ranker: Ranker) -> None:
+    """They are read in groups of like lengths."""
+    elements = [HistoryElement(row=row % 40, at_s=1e9 + row) for row in range(50)]
+    many = [elements[: 50 if number % 3 else 1 + number] for number in range(30)]
+    scores_BN = ranker.scores(ranker.user_states(many))
+    for history, score_N in zip(many, scores_BN, strict=True):
+        assert torch.allclose(score_N, ranker.scores(ranker.user_states([history]))[0], atol=1e-5)
+
+
 def test_states_along_a_history_equal_those_of_its_prefixes(ranker: Ranker) -> None:
     """One pass over a history gives the states after each of its events.
 
