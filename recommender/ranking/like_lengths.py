@@ -15,10 +15,10 @@ def groups_of_like_lengths(lengths: Sequence[int], at_once: int) -> Iterator[lis
     """
     order = sorted(range(len(lengths)), key=lengths.__getitem__)
     for start in range(0, len(order), at_once):
-        yield from _divided(order[start : start + at_once], lengths)
+        yield from _divide(order[start : start + at_once], lengths)
 
 
-def _divided(order: list[int], lengths: Sequence[int]) -> Iterator[list[int]]:
+def _divide(order: list[int], lengths: Sequence[int]) -> Iterator[list[int]]:
     """Yield the histories, shortest first, divided where it saves most, as long as it pays."""
     longest = lengths[order[-1]]
     saved = [number * (longest - lengths[last]) for number, last in enumerate(order, 1)]
@@ -27,5 +27,5 @@ def _divided(order: list[int], lengths: Sequence[int]) -> Iterator[list[int]]:
         yield sorted(order)
         return
     cut = saved.index(most) + 1
-    yield from _divided(order[:cut], lengths)
-    yield from _divided(order[cut:], lengths)
+    yield from _divide(order[:cut], lengths)
+    yield from _divide(order[cut:], lengths)
