@@ -1,4 +1,4 @@
-"""The progress of a training: `progress.json` in the work folder, and a bar on a terminal.
+"""The progress of a training: `progress.json` in the work folder, and a bar or lines.
 
 Only the first rank writes and shows it.
 """
@@ -16,6 +16,7 @@ from typing import NoReturn
 
 from tqdm import tqdm
 
+from recommender.long_work import PhaseLines
 from trainer.candidate_files import PROGRESS
 from trainer.machine.durable_files import replace_text
 
@@ -37,6 +38,7 @@ class Progress:
         self._created_s = time.monotonic()
         self._num_events, self._first_done = 0, 0
         self._bar: tqdm[NoReturn] | None = None
+        self._lines = PhaseLines(_log_line)
         self._written_s = -math.inf
         self._reached: tuple[int, int, float | None] = (0, 1, None)
         self._phase = ""
@@ -56,6 +58,7 @@ class Progress:
             self._bar.close()
         hidden = self._folder is None or not sys.stderr.isatty() or not name
         self._bar = tqdm(total=total, desc=name, disable=hidden, leave=False)
+        self._show_line(0, total)
         if name:
             self._write(0, total, None)
 
@@ -77,6 +80,7 @@ class Progress:
         if self._bar is not None:
             self._bar.total = total
             self._bar.update(done - self._bar.n)
+        self._show_line(done, total)
         if done == total or time.monotonic() - self._written_s > EVERY_S:
             self._write(done, total, loss)
 
@@ -97,6 +101,12 @@ class Progress:
         """
         passed_s = time.monotonic() - self._created_s
         return round(self._device_s_before + self._num_ranks * passed_s, 3)
+
+    def _show_line(self, done: int, total: int) -> None:
+        """Log how far the phase is if a line is due; a terminal has a bar instead."""
+        if self._folder is not None and not sys.stderr.isatty():
+            share = f"{done / total:.0%} done" if done and total else ""
+            self._lines.show(self._phase, share)
 
     def _write(self, done: int, total: int, loss: float | None) -> None:
         if self._folder is None:
@@ -124,6 +134,11 @@ class Progress:
             "events_s": round(self._num_events / passed_s, 1),
             "left_s": round((total - done) * passed_s / (done - self._first_done), 1),
         }
+
+
+def _log_line(state: str) -> None:
+    sys.stderr.write(f"training: {state}\n")
+    sys.stderr.flush()
 
 
 def _of_earlier_starts(folder: Path | None) -> Mapping[str, float]:

@@ -19,6 +19,7 @@ from copywriter.tuning.accepted_texts import read_accepted
 from copywriter.tuning.options import TuningOptions, TuningResult, TuningStep
 from copywriter.writing.prompts import load_prompts
 from copywriter.writing.writer import WriterError
+from recommender.long_work import progress_bar
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -56,14 +57,12 @@ def main(arguments: list[str]) -> int:
 
 
 def _tune(asked: argparse.Namespace, options: TuningOptions) -> TuningResult:
-    from tqdm import tqdm
-
     from copywriter.tuning.tuning import save_tuned, tune_writer
     from copywriter.writing.causal_model import CausalModel
 
     texts = read_accepted(asked.texts)
     model = CausalModel(asked.model)
-    with tqdm(desc="tuning the writer", unit=" steps", disable=None) as bar:
+    with progress_bar("tuning the writer", unit=" steps") as bar:
         result = tune_writer(model, load_prompts(asked.prompts), texts, options, _shown_on(bar))
     save_tuned(model, asked.out)
     return result

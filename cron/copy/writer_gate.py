@@ -16,6 +16,7 @@ from copywriter.brief import Brief
 from copywriter.writing.verified import VerifiedText, write_verified
 from copywriter.writing.writer import CopyWriter
 from cron.errors import AccessRefused, Unavailable
+from recommender.long_work import progress_bar
 
 log = logging.getLogger(__name__)
 
@@ -76,9 +77,11 @@ def measure(
     """Return the scores of a writer on briefs, some at a time."""
     began = monotonic()
     texts: list[VerifiedText] = []
-    for first in range(0, len(briefs), AT_ONCE):
-        some = briefs[first : first + AT_ONCE]
-        texts += _texts_of_call(writer, some, within_s)
+    with progress_bar("judging the writer", unit=" briefs", total=len(briefs)) as bar:
+        for first in range(0, len(briefs), AT_ONCE):
+            some = briefs[first : first + AT_ONCE]
+            texts += _texts_of_call(writer, some, within_s)
+            bar.update(len(some))
     seconds = monotonic() - began
     accepted = [one.text for one in texts if one.source == "writer"]
     at_once = sum(one.source == "writer" and not one.rejected for one in texts)

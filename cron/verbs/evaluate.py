@@ -19,6 +19,7 @@ from cron.settings.places import var_folder
 from cron.settings.tree import Settings
 from cron.verbs.gateway_calls import GatewayCalls, add_url_argument
 from cron.verbs.table import show_json
+from recommender.long_work import progress_bar, say_beside_bar
 from recommender.requests.list_policy import learns_from_rewards
 from recommender.requests.wire import BadRequest
 
@@ -135,16 +136,14 @@ def _ask(
     policy: PlacementPolicy | None,
     num_alternatives: int,
 ) -> tuple[list[TargetSlate], list[NotAnswered]]:
-    from tqdm import tqdm
-
     from cron.evaluation.answered_slates import NotAnswered, TargetSlate
     from cron.verbs.evaluations.asking import ask_propensities
 
     targets, unanswered = list[TargetSlate](), list[NotAnswered]()
     gateway = loaded.settings.gateway
     with (
-        tqdm(desc="evaluating", unit=" lists", total=len(slates), disable=None) as bar,
-        GatewayCalls("/v1/propensities", arguments.url, gateway, say=bar.write) as calls,
+        progress_bar("evaluating", unit=" lists", total=len(slates)) as bar,
+        GatewayCalls("/v1/propensities", arguments.url, gateway, say=say_beside_bar) as calls,
     ):
         for answers in ask_propensities(calls, slates, policy, alternatives=num_alternatives):
             targets += [one for one in answers if isinstance(one, TargetSlate)]

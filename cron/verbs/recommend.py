@@ -18,6 +18,7 @@ from cron.verbs.gateway_calls import GatewayCalls, add_url_argument
 from cron.verbs.table import count
 from cron.verbs.user_lists.lists_file import ListsWriter, open_lists
 from cron.verbs.user_lists.questions import USER_COLUMN, Question, read_questions
+from recommender.long_work import progress_bar, say_beside_bar
 
 SUMMARY = "write the recommendations of a file of users"
 
@@ -73,16 +74,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
     """Ask for the lists, write them, and print what became of them on the standard error."""
-    from tqdm import tqdm
-
     shared = {name: getattr(arguments, name) for name in _SHARED}
     given = {name: value for name, value in shared.items() if value is not None}
     questions = ({**given, **one} for one in read_questions(arguments.users, arguments.user))
     written = Written()
     with (
-        tqdm(desc="recommending", unit=" users", disable=None) as bar,
+        progress_bar("recommending", unit=" users") as bar,
         GatewayCalls(
-            "/v1/recommendations", arguments.url, loaded.settings.gateway, say=bar.write
+            "/v1/recommendations", arguments.url, loaded.settings.gateway, say=say_beside_bar
         ) as calls,
         open_lists(arguments.out, umask=arguments.umask) as lists,
     ):

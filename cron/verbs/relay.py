@@ -5,11 +5,16 @@ from __future__ import annotations
 import argparse
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING, NoReturn
 
 from cron.errors import FreshetError, LogGap, SettingsError
 from cron.ports import Rejected
 from cron.settings.file import Loaded
 from cron.verbs.table import count
+from recommender.long_work import progress_bar
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 SUMMARY = "copy another event log into a Redis log until SIGTERM, each record exactly once"
 
@@ -38,8 +43,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
     """Relay records and print their number."""
-    from tqdm import tqdm
-
     from cron.journal.dead_letters import DeadLetters
     from cron.journal.relay import begin_again, relay_once
     from cron.settings.places import var_folder
@@ -60,7 +63,7 @@ def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
     if arguments.from_start:
         begin_again(source, target)
     num_duplicates = 0
-    with tqdm(desc="relaying", unit=" records", disable=None) as bar:
+    with _bar(is_finite=arguments.once) as bar:
 
         def turn() -> int:
             nonlocal num_duplicates
@@ -79,6 +82,15 @@ def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
             ) from error
     print(f"{count(total, 'record')} read, {num_duplicates:,} of them already in the log")
     return 0
+
+
+def _bar(*, is_finite: bool) -> tqdm[NoReturn]:
+    """Return a bar; off a terminal a relay that goes on forever would fill a log with its lines."""
+    from tqdm import tqdm
+
+    if is_finite:
+        return progress_bar("relaying", unit=" records")
+    return tqdm(desc="relaying", unit=" records", disable=None)
 
 
 def _check_urls(urls: Mapping[str, str]) -> None:

@@ -22,6 +22,7 @@ from cron.verbs.datasets.timeline_slice import TimelineSlice, parse_slice
 from cron.verbs.gateway_calls import GatewayCalls, add_url_argument, unexpected_answer
 from cron.verbs.pace import even_batches
 from cron.verbs.table import count
+from recommender.long_work import progress_bar, say_beside_bar
 
 RawEvent = Mapping[str, object]
 
@@ -68,16 +69,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
     """Replay the events and print what became of them."""
-    from tqdm import tqdm
-
     path, part = _data(arguments.path, arguments.part, var_folder(loaded.settings))
     source = read_source(path, columns_of(arguments))
     first, last = part.bounds(len(source.events))
     with (
-        tqdm(
-            total=last - first, desc=f"replaying {source.name}", unit=" events", disable=None
-        ) as bar,
-        GatewayCalls("/v1/events", arguments.url, loaded.settings.gateway, say=bar.write) as calls,
+        progress_bar(f"replaying {source.name}", unit=" events", total=last - first) as bar,
+        GatewayCalls(
+            "/v1/events", arguments.url, loaded.settings.gateway, say=say_beside_bar
+        ) as calls,
     ):
         sender = Sender(calls)
         for batch in even_batches(

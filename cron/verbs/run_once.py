@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,7 @@ from cron.local.beside import repeating
 from cron.metrics.overview import progress_of
 from cron.settings.file import Loaded
 from cron.verbs.runs import lines_of
+from recommender.long_work import PhaseLines
 
 LOOK_S = 0.5
 _REQUESTED = (
@@ -52,8 +54,10 @@ def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
 
 @contextmanager
 def _progress(ledger: Ledger, runs_folder: Path) -> Iterator[None]:
-    """Show the progress of the run and its training on a terminal."""
+    """Show the progress of the run and its training on the standard error."""
     from tqdm import tqdm
+
+    lines = PhaseLines(lambda line: print(line, file=sys.stderr, flush=True))
 
     def look() -> bool:
         run = run_rows.open_run(ledger)
@@ -61,23 +65,25 @@ def _progress(ledger: Ledger, runs_folder: Path) -> Iterator[None]:
         if run is not None:
             rentals = rental_rows.running(ledger)
             progress = progress_of(run, rentals, runs_folder, now=ledger.now())
-        bar.set_description(f"run {run.run_id}" if run else "collecting", refresh=False)
-        bar.total, bar.n = 1, 0
+        phase, done, total = f"run {run.run_id}" if run else "collecting", 0, 1
         if progress:
-            bar.set_description(progress.phase, refresh=False)
-            bar.total, bar.n = max(progress.total, 1), progress.done
+            phase, done, total = progress.phase, progress.done, max(progress.total, 1)
+        if bar.disable:
+            lines.show(phase, f"{done / total:.0%} done" if done else "")
+            return True
+        bar.set_description(phase, refresh=False)
+        bar.total, bar.n = total, done
         bar.refresh()
         return True
 
-    with tqdm(
-        desc="collecting",
-        total=1,
-        leave=False,
-        disable=None,
-        bar_format="{desc:<20} {percentage:3.0f}% |{bar}| {elapsed}",
-    ) as bar:
-        if bar.disable:
-            yield
-            return
-        with repeating(look, every_s=LOOK_S):
-            yield
+    with (
+        tqdm(
+            desc="collecting",
+            total=1,
+            leave=False,
+            disable=None,
+            bar_format="{desc:<20} {percentage:3.0f}% |{bar}| {elapsed}",
+        ) as bar,
+        repeating(look, every_s=LOOK_S),
+    ):
+        yield

@@ -24,6 +24,7 @@ from cron.verbs.visitors.behaviour import (
     texts_of,
 )
 from cron.verbs.visitors.shop_window import ShopWindow
+from recommender.long_work import progress_bar, say_beside_bar
 
 SUMMARY = "let simulated visitors look at lists, click and buy"
 
@@ -61,12 +62,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
     """Send the visitors and print what they did."""
-    from tqdm import tqdm
-
     acts_by = dict[str, Counter[str]]()
     with (
-        tqdm(total=arguments.visits, desc="visiting", unit=" visits", disable=None) as bar,
-        ShopWindow(arguments.url, loaded.settings.gateway, say=bar.write) as window,
+        progress_bar("visiting", unit=" visits", total=arguments.visits) as bar,
+        ShopWindow(arguments.url, loaded.settings.gateway, say=say_beside_bar) as window,
     ):
         values = _values(window, arguments.likes)
         tastes, draw = tastes_for(values), random.Random(arguments.seed)

@@ -18,6 +18,7 @@ from cron.ledger.ledger import Ledger
 from cron.lineage import Release
 from cron.metrics.overview import read_progress
 from deploy.machine.endpoints import Endpoints
+from recommender.long_work import LINE_EVERY_S, PhaseLines
 
 POLL_S = 0.4
 REPORT_AFTER_S = 20.0  # a gateway that starts on a busy machine does not answer for some seconds
@@ -64,7 +65,7 @@ def wait_for_release(
                 )
             if live is None and run_rows.open_run(ledger) is None:
                 num_events = journal_rows.last_seq(ledger)
-                progress.show(f"collecting events, {num_events:,} so far", once="collecting events")
+                progress.show("collecting events", how_far=f"{num_events:,} so far")
             elif live is None:
                 progress.show("publishing the baseline")
             else:
@@ -90,9 +91,9 @@ def wait_for_answer(
 
 
 class StartProgress:
-    """The trainer's progress file, as a bar on a terminal and as one line per phase elsewhere."""
+    """The trainer's progress file, as a bar on a terminal and as lines elsewhere."""
 
-    def __init__(self, ledger: Ledger, runs: Path) -> None:
+    def __init__(self, ledger: Ledger, runs: Path, *, every_s: float = LINE_EVERY_S) -> None:
         self._ledger = ledger
         self._runs = runs
         self._bar = tqdm(
@@ -100,10 +101,10 @@ class StartProgress:
             disable=None,
             bar_format="{desc:<30} {percentage:3.0f}% |{bar}| {elapsed}",
         )
+        self._lines = PhaseLines(lambda line: print(f"  {line}", flush=True), every_s=every_s)
         self._what = ""
         self._began_s = time.monotonic()
-        self._share_done = 0.0
-        self._phase = ""
+        self._state = ""
         self._last = ""
 
     def __enter__(self) -> StartProgress:
@@ -112,8 +113,8 @@ class StartProgress:
     def __exit__(self, *_: object) -> None:
         self._bar.close()
 
-    def show(self, what: str, *, once: str | None = None) -> None:
-        """Show what is waited for and the trainer's progress; off a terminal `once`, if given."""
+    def show(self, what: str, *, how_far: str = "") -> None:
+        """Show what is waited for, and the trainer's progress or else `how_far` it is."""
         run = run_rows.open_run(self._ledger)
         now = self._ledger.now()
         state = read_progress(self._runs, run.run_id, now=now) if run else None
@@ -122,16 +123,18 @@ class StartProgress:
             phase, done, total = f"{what}: {state.phase}", state.done, state.total
             if state.starts > 1:
                 phase = f"{phase}, start {state.starts}"
-        self._bar.set_description(phase, refresh=False)
-        self._bar.total, self._bar.n = max(total, 1), done
-        self._share_done = done / max(total, 1)
         if what != self._what:
             self._what, self._began_s = what, time.monotonic()
+        share_done = done / max(total, 1)
+        far = f"{share_done:.0%} done" if share_done else how_far
+        self._state = ", ".join(part for part in (phase, far) if part)
+        if self._bar.disable:
+            self._lines.show(phase, far)
+            return
+        words = phase if state else self._state
+        self._bar.set_description(words, refresh=False)
+        self._bar.total, self._bar.n = max(total, 1), done
         self._bar.refresh()
-        line = once or phase
-        if self._bar.disable and line != self._phase:
-            print(f"  {line}", flush=True)
-        self._phase = line
 
     @property
     def shown_s(self) -> float:
@@ -141,7 +144,7 @@ class StartProgress:
     @property
     def state(self) -> str:
         """The text that was shown last, with the share that is done if it is known."""
-        return f"{self._phase}, {self._share_done:.0%} done" if self._share_done else self._phase
+        return self._state
 
     def say(self, what: str) -> None:
         """Print a sentence above the bar, once."""

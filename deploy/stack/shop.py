@@ -21,7 +21,6 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 import httpx
-from tqdm import tqdm
 
 from cron.errors import FreshetError, MissingClient, SettingsError, Unavailable
 from cron.settings.file import load_settings
@@ -29,6 +28,7 @@ from cron.settings.own_gateway import authorization, gateway_url
 from cron.settings.private_files import keep_private
 from cron.settings.tree import Settings
 from deploy.servers.topics import CLICKS, IMPRESSIONS
+from recommender.long_work import progress_bar
 
 SHOWN = 10  # items on the front page, and on the shelf
 CLICKED = 0.8  # share of the genre's items on a page that a visitor clicks
@@ -110,7 +110,7 @@ def open_shop(settings: Settings, *, genre: str, num_visitors: int, speed: float
         base_url=gateway_url(settings.gateway), headers=headers, timeout=10, trust_env=False
     )
     num_sent = 0
-    with gateway, tqdm(total=num_visitors, unit=" visitors", disable=None) as bar:
+    with gateway, progress_bar("visiting", unit=" visitors", total=num_visitors) as bar:
         for number in range(num_visitors):
             seen = visit(gateway, f"visitor-{seed}-{number}", genre)
             for topic, message in messages(seen, time.time(), generator):

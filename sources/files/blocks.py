@@ -9,15 +9,13 @@ from contextlib import contextmanager
 from tempfile import SpooledTemporaryFile
 from typing import IO
 
-from tqdm import tqdm
-
+from recommender.long_work import progress_bar
 from sources.files.folders import BOM, DataFolder
 from sources.files.limits import ReadLimits
 from sources.files.magic import expect_text
 from sources.files.on_disk import disk_folder
 from sources.source import SourceError
 
-_SHOW_AFTER_S = 1.0
 _IN_MEMORY_BYTES = 1 << 26
 MAX_LINE_BYTES = 1 << 24  # a record has at most 256 KiB, a review with its pictures less than 1 MiB
 
@@ -25,7 +23,7 @@ MAX_LINE_BYTES = 1 << 24  # a record has at most 256 KiB, a review with its pict
 class Blocks:
     """Yields a file's content in blocks of whole lines, without a byte order mark.
 
-    `sha256` is complete after all was read. A terminal shows a progress bar when it takes long.
+    `sha256` is complete after all was read. Reading that takes long shows its progress.
     """
 
     def __init__(self, folder: DataFolder, name: str) -> None:
@@ -79,15 +77,7 @@ class Blocks:
             yield rest
 
     def _read_with_progress(self) -> Iterator[bytes]:
-        bar = tqdm(
-            desc=f"reading {self._name}",
-            unit="B",
-            unit_scale=True,
-            disable=None,
-            delay=_SHOW_AFTER_S,
-            leave=False,
-        )
-        with bar:
+        with progress_bar(f"reading {self._name}", unit="B", is_passing=True) as bar:
             for block in self._folder.raw_blocks(self._name):
                 bar.update(len(block))
                 yield block

@@ -8,13 +8,14 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from cron.epoch import moment
 from cron.errors import FreshetError
 from cron.journal.dead_letters import DeadLetters
 from cron.verbs.table import count
 from cron.wiring import open_log
+from recommender.long_work import progress_bar
 from recommender.records.events import (
     Description,
     EventLines,
@@ -27,8 +28,6 @@ from recommender.records.facts import Fact, parse_fact
 from recommender.records.record_fields import InvalidRecord
 
 if TYPE_CHECKING:  # imports pandas
-    from tqdm import tqdm
-
     from sources.interactions import EventChunk, Interactions
     from sources.source import Source
 
@@ -101,8 +100,8 @@ class Intake:
             self._reject((reject.file, reject.line), reject.reason, raw)
 
     def take_items(self, source: Source) -> None:
-        """Check and store all items; on a terminal a progress bar is shown."""
-        with _progress_bar(source.num_items, "items") as bar:
+        """Check and store all items, with a progress bar."""
+        with progress_bar("ingesting items", unit=" items", total=source.num_items) as bar:
             for batch in _batches(source.items, ITEMS_IN_A_BATCH):
                 parsed = (self._parse_item(item, source.items_file) for item in batch)
                 self.counts.items += self._append([item for item in parsed if item is not None])
@@ -110,7 +109,7 @@ class Intake:
 
     def take_facts(self, source: Source) -> None:
         """Check and store all facts, with a progress bar."""
-        with _progress_bar(source.num_facts, "facts") as bar:
+        with progress_bar("ingesting facts", unit=" facts", total=source.num_facts) as bar:
             for batch in _batches(source.facts, FACTS_IN_A_BATCH):
                 parsed = (self._parse_fact(fact, source.facts_file) for fact in batch)
                 self.counts.facts += self._append([fact for fact in parsed if fact is not None])
@@ -123,7 +122,7 @@ class Intake:
         """
         from recommender.records.event_lines import lines_of
 
-        with _progress_bar(last - first, "events") as bar:
+        with progress_bar("ingesting events", unit=" events", total=last - first) as bar:
             for chunk in events.chunks(first, last, num_rows=EVENTS_IN_A_BATCH):
                 lines = lines_of(chunk.columns, now=self._now, shift=self._shift)
                 self._note(chunk, lines)
@@ -222,12 +221,6 @@ def _batches(
     stream = iter(records)
     while batch := list(islice(stream, size)):
         yield batch
-
-
-def _progress_bar(total: int | None, what: str) -> tqdm[NoReturn]:
-    from tqdm import tqdm
-
-    return tqdm(total=total, desc=f"ingesting {what}", unit=f" {what}", disable=None)
 
 
 def expect_a_valid_event(source: Source, first: int, last: int) -> None:

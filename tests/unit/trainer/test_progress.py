@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from trainer.candidate_files import PROGRESS
 from trainer.progress import Progress
 
@@ -32,6 +34,18 @@ def test_it_says_where_and_how_fast_a_training_runs(tmp_path: Path) -> None:
         assert found["events_s"] > 0
         assert found["left_s"] == 0.0
         progress.end()
+
+
+def test_a_log_has_the_phases_of_a_training(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for folder in (tmp_path, None):  # only the first rank has a folder
+        progress = Progress(folder)
+        progress.phase("read")
+        progress.phase("train", 10)
+        progress.step(1, 10)
+        progress.end()
+    assert capfd.readouterr().err.splitlines() == ["training: read", "training: train"]
 
 
 def test_device_seconds_count_all_ranks_and_all_starts(tmp_path: Path) -> None:

@@ -14,7 +14,12 @@ from cron.ledger.ledger import Ledger
 from cron.lineage import Lease, Segment, Switch
 from cron.ports import Cursor
 from deploy.machine.endpoints import Endpoints
-from deploy.machine.waiting import wait_for_answer, wait_for_release, wait_until_ready
+from deploy.machine.waiting import (
+    StartProgress,
+    wait_for_answer,
+    wait_for_release,
+    wait_until_ready,
+)
 from tests.releases import publish_releases, reason
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -102,6 +107,26 @@ def test_a_long_first_training_is_not_waited_for(
     live, why = wait_for_release(ledger, tmp_path, lambda: None, patience_s=0.5)
     assert live.version == 0
     assert why == "training release 1: train, 3% done, which goes on and goes live by itself"
+
+
+def test_a_log_has_how_far_the_first_training_is(
+    ledger: Ledger, lease: Lease, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    publish_releases(ledger, lease, 0)
+    run = run_rows.start(
+        ledger, "full", reason=reason("first_training", ok=True), supersedes=None, lease=lease
+    )
+    folder = tmp_path / str(run.run_id) / "candidate.partial"
+    folder.mkdir(parents=True)
+    with StartProgress(ledger, tmp_path, every_s=0.0) as progress:
+        for done in (30, 400):
+            state = f'{{"phase": "train", "done": {done}, "total": 1000, "loss": null}}'
+            (folder / "progress.json").write_text(state, encoding="utf-8")
+            progress.show("training release 1")
+    assert capfd.readouterr().out.splitlines() == [
+        "  training release 1: train",
+        "  training release 1: train, 40% done, 0 s so far",
+    ]
 
 
 def test_a_gateway_that_is_not_ready_for_long_is_quoted(
