@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Set
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +17,7 @@ from cron.errors import FreshetError
 from cron.settings.file import Loaded
 from cron.settings.places import var_folder
 from cron.verbs.datasets.intake import Intake, expect_a_valid_event
-from cron.verbs.datasets.source_warnings import warnings_of
+from cron.verbs.datasets.source_warnings import misspelt_types, warnings_of
 from cron.verbs.datasets.table_options import (
     add_column_arguments,
     add_item_arguments,
@@ -93,7 +94,8 @@ def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
     intake.take_items(source)
     intake.take_facts(source)
     intake.take_events(source.events, first, last)
-    warnings = _warnings(source, intake)
+    train = loaded.settings.train
+    warnings = _warnings(source, intake, {*train.positive_types, *train.negative_types})
     if arguments.json:
         print(json.dumps(_summary(source, intake, warnings), ensure_ascii=False, indent=1))
     else:
@@ -130,8 +132,10 @@ def _details(intake: Intake, warnings: list[str]) -> list[str]:
     return lines + [f"  warning: {warning}" for warning in warnings]
 
 
-def _warnings(source: Source, intake: Intake) -> list[str]:
-    warnings = warnings_of(source)
+def _warnings(source: Source, intake: Intake, effective: Set[str]) -> list[str]:
+    """Return the warnings about a data set; types that are `effective` are not misspelt."""
+    own_types = {name: num for name, num in intake.types.items() if name not in effective}
+    warnings = warnings_of(source) + misspelt_types(own_types)
     if intake.letters_lost:
         warnings.append(
             f"{count(intake.letters_lost, 'rejected row')} could not be stored as dead letters in "

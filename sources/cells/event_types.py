@@ -8,26 +8,55 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from itertools import accumulate
 
 from sources.cells.values import id_of
 
 NUM_TYPES = 1_000  # a column with more distinct values is not a type column
 CLICKED = {"1": "click", "0": "impression"}
 _WORDS = {
-    "view": "views viewed pv pageview pageviews productview viewitem itemview detailview",
-    "click": "clicks clicked clk itemclick selectitem",
+    "view": "views viewed pv page_view page_views product_view view_item item_view detail_view",
+    "click": "clicks clicked clk item_click select_item",
     "purchase": "purchases purchased buy buys bought order orders ordered transaction transactions",
-    "impression": "impressions imp impr show shown exposure exposed display displayed viewitemlist",
+    "impression": "impressions imp impr show shown exposure exposed display displayed "
+    "view_item_list",
     "rating": "ratings rate rated",
-    "add_to_cart": "cart carts addtocart addcart addtobasket basket",
-    "like": "likes liked upvote thumbsup",
-    "save": "saves saved fav favorite favourite wishlist bookmark",
+    "add_to_cart": "cart carts add_cart add_to_basket basket",
+    "like": "likes liked up_vote thumbs_up",
+    "save": "saves saved fav favorite favourite wish_list bookmark",
     "play": "plays played listen listened watch watched",
-    "dislike": "dislikes disliked thumbsdown",
+    "dislike": "dislikes disliked thumbs_down",
 }
-_TYPE_OF_WORD = {
-    word: name for name, words in _WORDS.items() for word in (name.replace("_", ""), *words.split())
+_JOINER = re.compile(r"[\s_.-]+")
+
+
+def _plain(text: str) -> str:
+    """Return a name in lower case without blanks and joining characters."""
+    return _JOINER.sub("", text.casefold())
+
+
+def _joints(text: str) -> frozenset[int]:
+    """Return where a name has joining characters, as places in its plain form."""
+    parts = [part for part in _JOINER.split(text.casefold()) if part]
+    return frozenset(accumulate(len(part) for part in parts[:-1]))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _KnownWord:
+    """A word for a type, and where it may be parted: `add to cart`, not `ad dtocart`."""
+
+    type: str
+    joints: frozenset[int]
+
+
+_KNOWN = {
+    _plain(word): _KnownWord(type=name, joints=_joints(word))
+    for name, words in _WORDS.items()
+    for word in (name, *words.split())
 }
+_LEAST_LIKENESS = 0.85  # one wrong letter of seven
 _FLAGS = {"true": "1", "t": "1", "yes": "1", "y": "1", "false": "0", "f": "0", "no": "0", "n": "0"}
 _CLICK_COLUMNS = frozenset(["click", "clicks", "clicked", "isclick", "isclicked", "label"])
 _TYPE_COLUMNS = _CLICK_COLUMNS.union(
@@ -75,7 +104,8 @@ class TypeNames:
             return CLICKED[flag]
         if key in _FLAGS or not re.search(r"[^\W\d_]", text):
             return None
-        return _TYPE_OF_WORD.get(_plain(text), text)
+        known = _KNOWN.get(_plain(text))
+        return known.type if known and _joints(text) <= known.joints else text
 
 
 def fault_of(cell: str) -> str:
@@ -88,14 +118,21 @@ def fault_of(cell: str) -> str:
     )
 
 
+def similar_type(name: str) -> str | None:
+    """Return the type that a name of no known type may be a misspelling of; None for others."""
+    plain = _plain(name)
+    near = get_close_matches(plain, _KNOWN, n=1, cutoff=_LEAST_LIKENESS)
+    if name in _WORDS or not near or near[0][0] != plain[0]:  # `unfavorite` is no `favorite`
+        return None
+    return _KNOWN[near[0]].type
+
+
 def unused_type_columns(names: Iterable[str], rows: Sequence[Mapping[str, str]] = ()) -> list[str]:
     """Return the columns that look like event types, by their name or by their words."""
     found = []
     for name in names:
         words = {_plain(row[name]) for row in rows if row.get(name, "").strip()}
-        if _plain(name) in _TYPE_COLUMNS or (
-            words and words <= _TYPE_OF_WORD.keys() | _OTHER_TYPES
-        ):
+        if _plain(name) in _TYPE_COLUMNS or (words and words <= _KNOWN.keys() | _OTHER_TYPES):
             found.append(name)
     return found
 
@@ -109,8 +146,3 @@ def unused_warning(columns: Sequence[str], *, default: str) -> str:
         else "looks like the type of each event and is"
     )
     return f"{which} {looks} not used: {default}; use it with --type {columns[0]}"
-
-
-def _plain(text: str) -> str:
-    """Return a name in lower case without blanks and joining characters."""
-    return re.sub(r"[\s_.-]+", "", text.casefold())

@@ -296,6 +296,13 @@ TABLES: dict[str, DataSetCase] = {
         types={"purchase": 1, "view": 1},
         users=1,
     ),
+    "a misspelt type": DataSetCase(
+        files={"f.csv": f"user,item,ts,action\nu,i,{AT},purchas e\nu,i,{AT},view\n"},
+        words=f"{SHOP} --type action",
+        types={"purchas e": 1, "view": 1},
+        users=1,
+        warns="'purchas e=purchase'",
+    ),
     "JSON lines next to a text": DataSetCase(
         files={
             "README.txt": "What these files are.\n",

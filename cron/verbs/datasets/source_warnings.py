@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from cron.verbs.table import count
 from recommender.records.nobody import PERHAPS_NOBODY
 
 if TYPE_CHECKING:  # imports pandas
@@ -19,6 +21,18 @@ def warnings_of(source: Source) -> list[str]:
         unlinked = f"no event is about any of the {source.num_items:,} items of {source.items_file}"
         warnings.append(f"{unlinked}; do both files write the ids in the same way?")
     return warnings + _rejected_words(source) + _frequent_nobodies(source)
+
+
+def misspelt_types(types: Mapping[str, int]) -> list[str]:
+    """Warn about types that look like a misspelt word for one of ours; each has a number."""
+    from sources.cells.event_types import similar_type
+
+    return [
+        f"the type {name!r} of {count(number, 'event')} is not one of ours; "
+        f"if {meant} is meant, add --types '{name}={meant}'"
+        for name, number in types.items()
+        if (meant := similar_type(name))
+    ]
 
 
 def _rejected_words(source: Source) -> list[str]:
