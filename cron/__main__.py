@@ -108,6 +108,9 @@ def _run(arguments: Sequence[str] | None) -> int:
         _discard_output()
         return 0
     except OSError as error:
+        if error.filename is not None:  # such as an output file in a folder that is missing
+            sys.stderr.write(f"{error.filename}: {error.strerror}\n")
+            return 1
         if _output_works():
             raise
         _discard_output()

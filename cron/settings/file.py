@@ -67,7 +67,8 @@ def _find(path: Path | None, env: Mapping[str, str]) -> Path | None:
     if not named.is_file():
         how = "--config" if path else FILE_VARIABLE
         defaults = f"the embedded defaults are in {_display_path(DEFAULT_FILE)}"
-        raise SettingsError(f"{how}: the file {named} does not exist; {defaults}")
+        found = f"{named} is not a file" if named.exists() else f"the file {named} does not exist"
+        raise SettingsError(f"{how}: {found}; {defaults}")
     return named
 
 
@@ -85,6 +86,8 @@ def _file_values(file: Path | None, leaves: Mapping[str, Leaf]) -> dict[str, obj
         table = tomllib.loads(file.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"{where}: not a TOML file: {error}") from error
+    except OSError as error:
+        raise SettingsError(f"{where}: can't be read ({error.strerror})") from error
     flat: dict[str, object] = {}
     _flatten(table, "", leaves, flat, where)
     for key, value in flat.items():

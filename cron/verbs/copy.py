@@ -24,6 +24,7 @@ from cron.settings.places import var_folder
 from cron.settings.tree import Settings
 from cron.verbs.actions import add_action
 from cron.verbs.copy_tuning import add_tuning, tune_model, write_texts
+from cron.verbs.numbers import whole_number
 from cron.verbs.person import person_name
 from cron.verbs.table import clock, show_json, table
 from cron.wiring import open_artifacts, open_copy_server, open_ledger
@@ -46,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     listing.add_argument(
         "--only", choices=("all", "rejected", "edited"), default="all", help="default: all"
     )
-    listing.add_argument("--num", type=int, default=20, help="how many (default: 20)")
+    listing.add_argument("--num", type=whole_number, default=20, help="how many (default: 20)")
     listing.add_argument("--json", action="store_true", help="print JSON")
     for name, summary in (
         ("pin", "keep a text as it is, whoever writes later"),

@@ -10,10 +10,12 @@ from copywriter.tuning.accepted_texts import write_accepted
 from copywriter.tuning.made_texts import SHIPPED_WORDINGS
 from copywriter.tuning.options import WORDINGS_OPTIONS, TuningOptions
 from cron.copy.tune_writer import WriterTuning, texts_of_wordings, texts_to_tune_on, tune
+from cron.errors import FreshetError
 from cron.ledger.ledger import Ledger
 from cron.settings.places import var_folder
 from cron.settings.tree import Settings
 from cron.verbs.actions import add_action
+from cron.verbs.numbers import number_above_0, whole_number
 
 
 def add_tuning(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -36,12 +38,12 @@ def add_tuning(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     tuning.add_argument("--model", help="the model to tune (default: copy.model)")
     tuning.add_argument(
         "--epochs",
-        type=int,
+        type=whole_number,
         help=f"passes over the texts (default: {defaults.epochs}, of wordings {made.epochs})",
     )
     tuning.add_argument(
         "--rate",
-        type=float,
+        type=number_above_0,
         help=f"the learning rate (default: {defaults.rate:g}, of wordings {made.rate:g})",
     )
     accepted = add_action(actions, "accepted", "write the texts that `copy tune` would read")
@@ -54,6 +56,8 @@ def tune_model(arguments: argparse.Namespace, settings: Settings, ledger: Ledger
         settings.copy if arguments.model is None else replace(settings.copy, model=arguments.model)
     )
     out = arguments.out or _new_folder(var_folder(settings) / "writers", ledger)
+    if out.exists():  # it would be noticed after the last step
+        raise FreshetError(f"{out} exists; name a new folder with --out")
     if arguments.wordings is None:
         texts, options = texts_to_tune_on(ledger, copy, arguments.texts), TuningOptions()
         print(f"tuning {copy.model} on {len(texts)} accepted texts", flush=True)

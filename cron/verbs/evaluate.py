@@ -214,7 +214,10 @@ def _policy_object(text: str) -> object:
     import json
 
     if text.lstrip().startswith("{"):
-        return json.loads(text)
+        try:
+            return json.loads(text)
+        except ValueError as error:
+            raise BadRequest("--policy", found=repr(text), expected="a JSON object") from error
     name, _, rest = text.partition(":")
     values: dict[str, object] = {"name": name}
     for pair in rest.split(",") if rest else ():

@@ -6,6 +6,7 @@ import argparse
 import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from cron.errors import FreshetError, Unavailable
 from cron.settings.keys import variable
@@ -31,7 +32,23 @@ WHILE_DOWN = RetryPolicy(may_pass=_is_down, limit_s=300.0, first_pause_s=1.0, lo
 
 def add_url_argument(parser: argparse.ArgumentParser) -> None:
     """Declare `--url`."""
-    parser.add_argument("--url", metavar="URL", help="the gateway (default: that of the settings)")
+    parser.add_argument(
+        "--url", type=_url, metavar="URL", help="the gateway (default: that of the settings)"
+    )
+
+
+def _url(text: str) -> str:
+    """Return the address of a gateway; a wrong one would be called again and again."""
+    try:
+        parts = urlsplit(text)
+        is_right = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # of a port or an address in brackets
+        is_right = False
+    if not is_right:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not an address such as http://127.0.0.1:8000"
+        )
+    return text
 
 
 class GatewayCalls:

@@ -10,7 +10,6 @@ import argparse
 import json
 from collections.abc import Set
 from datetime import timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cron.errors import FreshetError
@@ -22,6 +21,7 @@ from cron.verbs.datasets.table_options import (
     add_column_arguments,
     add_item_arguments,
     columns_of,
+    named_path,
     read_source,
 )
 from cron.verbs.datasets.time_shifts import expect_writable, shift_to_now
@@ -42,7 +42,7 @@ _NUM_TYPES = 10
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument(
-        "path", type=_named_path, metavar="PATH", help="a folder, a file or the publisher's zip"
+        "path", type=named_path, metavar="PATH", help="a folder, a file or the publisher's zip"
     )
     parser.add_argument(
         "--part",
@@ -104,13 +104,6 @@ def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
         for line in _details(intake, warnings):
             print(line)
     return 0
-
-
-def _named_path(text: str) -> Path:
-    """Return the path of a text that is not empty, as it is if a command in `$(…)` failed."""
-    if not text:
-        raise argparse.ArgumentTypeError("the path is empty; did the command that prints it fail?")
-    return Path(text)
 
 
 def _has_no_events(source: Source) -> bool:

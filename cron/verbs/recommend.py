@@ -15,6 +15,7 @@ from pathlib import Path
 
 from cron.settings.file import Loaded
 from cron.verbs.gateway_calls import GatewayCalls, add_url_argument
+from cron.verbs.numbers import whole_number
 from cron.verbs.table import count
 from cron.verbs.user_lists.lists_file import ListsWriter, open_lists
 from cron.verbs.user_lists.questions import USER_COLUMN, Question, read_questions
@@ -61,7 +62,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="COLUMN",
         help=f"the table's column of user ids (default {USER_COLUMN})",
     )
-    parser.add_argument("--k", type=int, metavar="N", help="how many items each (default 10)")
+    parser.add_argument(
+        "--k", type=whole_number, metavar="N", help="how many items each (default 10)"
+    )
     parser.add_argument(
         "--filter",
         type=_json_object,

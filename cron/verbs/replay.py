@@ -17,7 +17,12 @@ from cron.errors import FreshetError
 from cron.settings.file import Loaded
 from cron.settings.places import var_folder
 from cron.verbs.datasets.first_ingest import read_note
-from cron.verbs.datasets.table_options import add_column_arguments, columns_of, read_source
+from cron.verbs.datasets.table_options import (
+    add_column_arguments,
+    columns_of,
+    named_path,
+    read_source,
+)
 from cron.verbs.datasets.timeline_slice import TimelineSlice, parse_slice
 from cron.verbs.gateway_calls import GatewayCalls, add_url_argument, unexpected_answer
 from cron.verbs.pace import even_batches
@@ -44,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument(
         "path",
-        type=Path,
+        type=named_path,
         nargs="?",
         metavar="PATH",
         help="the data set (default: the one that the first `make serve` ingested)",

@@ -8,6 +8,7 @@ from cron.ledger import run_rows
 from cron.lineage import Run
 from cron.metrics.overview import run_json
 from cron.settings.file import Loaded
+from cron.verbs.numbers import whole_number
 from cron.verbs.table import age, clock, show_json
 from cron.wiring import open_ledger
 
@@ -17,14 +18,18 @@ SUMMARY = "show why each run did or did not publish, newest first"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument(
-        "--limit", type=int, default=20, metavar="N", help="the number of runs to show (default 20)"
+        "--limit",
+        type=whole_number,
+        default=20,
+        metavar="N",
+        help="the number of runs to show (default 20)",
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
     """Print the runs."""
-    runs = run_rows.newest(open_ledger(loaded.settings.store.ledger), max(1, arguments.limit))
+    runs = run_rows.newest(open_ledger(loaded.settings.store.ledger), arguments.limit)
     if arguments.json:
         show_json([run_json(one) for one in runs])
     elif not runs:

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from cron.errors import FreshetError
 from cron.settings.file import Loaded
 from cron.verbs.gateway_calls import add_url_argument
+from cron.verbs.numbers import whole_number
 from cron.verbs.pace import even_batches
 from cron.verbs.table import count, table
 from cron.verbs.visitors.behaviour import (
@@ -36,19 +37,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("--placement", metavar="NAME", help="the place whose lists they see")
     parser.add_argument(
-        "--visits", type=_positive, default=1000, metavar="N", help="how many (default 1000)"
+        "--visits", type=whole_number, default=1000, metavar="N", help="how many (default 1000)"
     )
     parser.add_argument(
         "--visitors",
-        type=_positive,
+        type=whole_number,
         default=200,
         metavar="N",
         help="how many different visitors (default 200)",
     )
     parser.add_argument(
-        "--speed", type=_positive, default=20, metavar="N", help="visits per second (default 20)"
+        "--speed", type=whole_number, default=20, metavar="N", help="visits per second (default 20)"
     )
-    parser.add_argument("--k", type=_positive, default=10, metavar="N", help="items of a list")
+    parser.add_argument("--k", type=whole_number, default=10, metavar="N", help="items of a list")
     parser.add_argument(
         "--likes",
         metavar="ATTRIBUTE",
@@ -111,9 +112,3 @@ def _print(acts_by: Mapping[str, Counter[str]]) -> None:
         numbers = [acts["visit"], looked, acts["click"]]
         rows.append([shown_by, *(f"{one:,}" for one in numbers), rate, f"{acts['purchase']:,}"])
     print(table(["shown by", "visits", "looked at", "clicks", "click rate", "purchases"], rows))
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or not int(text):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
-    return int(text)

@@ -27,6 +27,13 @@ _TABLE = (
 )
 
 
+def named_path(text: str) -> Path:
+    """Return the path of a text that is not empty, as it is if a command in `$(…)` failed."""
+    if not text:
+        raise argparse.ArgumentTypeError("the path is empty; did the command that prints it fail?")
+    return Path(text)
+
+
 def add_column_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options that name the columns of a table."""
     group = parser.add_argument_group(_TABLE)

@@ -56,6 +56,10 @@ def open_lists(out: Path | None, *, umask: int) -> Iterator[ListsWriter]:
     suffix = out.suffix.lower()
     if suffix not in _ENDINGS:
         raise FreshetError(f"{out}: found the ending {suffix!r}, expected {', '.join(_ENDINGS)}")
+    if out.is_dir():  # it would be noticed after the last list
+        raise FreshetError(f"{out}: it is a folder; name a file in it")
+    if not out.parent.is_dir():
+        raise FreshetError(f"{out}: there is no folder {out.parent}; make it first")
     part = out.with_name(f"{out.name}.part")
     try:
         with ExitStack() as stack:
