@@ -61,12 +61,14 @@ def test_an_empty_path_is_not_this_folder(
 
 
 def test_whatever_fails_with_a_path_is_one_sentence(
-    settings: Settings, capsys: pytest.CaptureFixture[str]
+    settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    letters = Path(settings.store.var) / "dead-letters.jsonl"
-    letters.mkdir(parents=True)
-    assert main(["forget", "ann"]) == 1
-    assert capsys.readouterr().err == f"{letters}: Is a directory\n"
+    users, part = tmp_path / "users.csv", tmp_path / "lists.csv.part"
+    users.write_text("user_id\nann\n")
+    part.mkdir()
+    words = ["recommend", str(users), "--out", str(tmp_path / "lists.csv"), "--url", NOBODY_THERE]
+    assert main(words) == 1
+    assert capsys.readouterr().err == f"{part}: Is a directory\n"
 
 
 @pytest.mark.parametrize(
