@@ -44,7 +44,7 @@ def progress_bar(
     out: TextIO | None = None,
     every_s: float = LINE_EVERY_S,
 ) -> tqdm[NoReturn]:
-    """Return a bar on the standard error; off a terminal, it writes a line every `every_s` seconds.
+    """Return a bar on the standard error; off a terminal, it writes a line now and then.
 
     A passing bar is part of other work: it appears after a second, and is removed at its end.
     Bytes have the unit `B`.
