@@ -114,8 +114,9 @@ def _ending_signals() -> Iterator[Callable[[], None]]:
 class Worker:
     """The seven jobs and the state that they share."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, *, first_retry_s: float = _FIRST_RETRY_S) -> None:
         self._services = services
+        self._first_retry_s = first_retry_s
         self._now = services.ledger.now
         self._holder = holder_of(services.paths.var)
         self._lease: Lease | None = None
@@ -131,7 +132,7 @@ class Worker:
         )
         self._under_way: dict[str, threading.Lock] = {}  # by job; locked while it runs
         self._left_in_journal = 0  # events that the last published release did not train on
-        self._retry_s = _FIRST_RETRY_S
+        self._retry_s = first_retry_s
         self._retry_at = 0.0  # by time.monotonic(); until then, waiting events start no turn
         self._refusal = ""  # why the server refused the worker, as last logged
         self._copies = CopyRetries()
@@ -234,7 +235,7 @@ class Worker:
         if run.outcome == "skipped" and run.reasons[0].name == NOT_COLLECTED:
             self._retry_later()
             return
-        self._retry_s = _FIRST_RETRY_S
+        self._retry_s = self._first_retry_s
         if run.outcome is None:
             self._left_in_journal = 0  # what waits is trained on after the trial
             self._wake(min(_TRIAL_LOOK_S, self._services.settings.worker.interval_s))

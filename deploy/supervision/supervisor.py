@@ -32,8 +32,9 @@ GROUP = "freshet"  # as in supervisord.conf
 MARK = "FRESHET_STACK_HOME"
 UP = ("STARTING", "RUNNING")
 MAX_STARTS = 4  # supervisord's own limit, here for a program that runs for a little over 2 s
-START_LIMIT_S = 20.0
+START_LIMIT_S = 60.0  # of what takes a second on an idle machine
 POLL_S = 0.1
+END_S = 2.0  # in which a killed process is gone
 
 
 class ProgramFailed(FreshetError):
@@ -181,7 +182,7 @@ class Supervisor:
         for process in found.values():
             with suppress(psutil.NoSuchProcess):
                 process.kill()  # psutil notices a pid that another process has meanwhile
-        psutil.wait_procs(list(found.values()), timeout=2.0)  # reaps the orphans among them
+        psutil.wait_procs(list(found.values()), timeout=END_S)  # reaps the orphans among them
         if self._child is not None:
             self._child.wait()
             self._child = None

@@ -37,6 +37,7 @@ from gateway.waiting_queue import Overloaded
 
 _FIRST_SHARE = 0.6  # of the time that is left, so that a node that hangs leaves time for another
 _POSTERIOR = "policy.posterior"  # the field that a worker refuses when it lacks the posterior
+_LEDGER_SHARE = 0.5  # of the time that is left, for a slow ledger; the rest is for an answer
 _CONNECT_SHARE = 0.25  # a host that is gone refuses nothing
 _SIDE_BREAK_S = 1.0  # after a side version gave no answer; the next lists do not wait for it
 
@@ -44,7 +45,15 @@ _SIDE_BREAK_S = 1.0  # after a side version gave no answer; the next lists do no
 class Inference:
     """A client of the model. Create it inside the event loop that uses it."""
 
-    def __init__(self, places: Sequence[Place], live: LiveRelease, *, timeout_s: float) -> None:
+    def __init__(
+        self,
+        places: Sequence[Place],
+        live: LiveRelease,
+        *,
+        timeout_s: float,
+        side_break_s: float = _SIDE_BREAK_S,
+    ) -> None:
+        self._side_break_s = side_break_s
         self._nodes = [ModelNode(place) for place in places]
         self._live = live
         self._timeout_s = timeout_s
@@ -153,7 +162,7 @@ class Inference:
         try:
             answer = await self._ask_nodes_for(question, version, until)
         except (NoAnswer, Overloaded):
-            self._asked_again_at[version] = time.monotonic() + _SIDE_BREAK_S
+            self._asked_again_at[version] = time.monotonic() + self._side_break_s
             return None
         self._asked_again_at.pop(version, None)
         return answer
@@ -177,7 +186,7 @@ class Inference:
         raise why
 
     async def _ask_any(self, question: ModelQuestion[Answer], deadline: float) -> Answer | Refusal:
-        version = await self._live.version()
+        version = await self._live.version(wait_s=_ledger_time(deadline))
         if version is None:
             raise NoAnswer("no release is live yet")
         failed: list[ModelNode] = []
@@ -192,7 +201,10 @@ class Inference:
                 )
             except NoAnswer as error:
                 why = error
-                newest = await self._live.version(refresh=True) if error.status == 404 else version
+                newest = version
+                if error.status == 404:
+                    wait_s = _ledger_time(deadline)
+                    newest = await self._live.version(refresh=True, wait_s=wait_s)
                 if newest is not None and newest != version:
                     # unloaded after a switch that we had not seen: the node is not at fault
                     version = newest
@@ -213,6 +225,10 @@ class Inference:
         self._turns += 1
         node.turn = self._turns
         return node
+
+
+def _ledger_time(deadline: float) -> float:
+    return _LEDGER_SHARE * max(0.0, deadline - time.monotonic())
 
 
 async def _ask_list(

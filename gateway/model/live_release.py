@@ -20,6 +20,7 @@ from cron.lineage import Release, Serving
 # A superseded version stays loaded until its requests have ended and one second more; this is less.
 MAX_AGE_S = 0.5
 _PATIENCE_S = 0.25  # with a ledger that hangs, before the last known release is used
+_FIRST_PATIENCE_S = 1.0  # before anything is known, so that nothing can be used instead
 log = logging.getLogger(__name__)
 
 
@@ -39,32 +40,41 @@ class LiveRelease:
     def get(self) -> Release | None:
         """Return the live release, at most MAX_AGE_S old; None before the first."""
         if self._is_old():
-            self._refresh(self._read_at)
+            patience_s = _PATIENCE_S if self._has_read() else _FIRST_PATIENCE_S
+            self._refresh(self._read_at, patience_s)
         return self._release
 
-    async def version(self, *, refresh: bool = False) -> int | None:
+    async def version(
+        self, *, refresh: bool = False, wait_s: float = _FIRST_PATIENCE_S
+    ) -> int | None:
         """Return the live version, at most MAX_AGE_S old; None before the first release.
 
-        With `refresh` the ledger is read now.
+        With `refresh` the ledger is read now. Then, and before anything is known, a call waits
+        `wait_s` for a slow ledger: the known version can't be used.
         """
         if refresh or self._is_old():
+            patience_s = _PATIENCE_S if self._has_read() and not refresh else wait_s
             if self._reading is None or self._reading.done():
-                self._reading = asyncio.create_task(run_in_threadpool(self._refresh, self._read_at))
+                reading = run_in_threadpool(self._refresh, self._read_at, patience_s)
+                self._reading = asyncio.create_task(reading)
                 self._hangs = False
             if not self._hangs:
-                await asyncio.wait({self._reading}, timeout=_PATIENCE_S)
+                await asyncio.wait({self._reading}, timeout=patience_s)
                 self._hangs = not self._reading.done()
         return self._release.version if self._release is not None else None
 
     def _is_old(self) -> bool:
         return time.monotonic() - self._read_at > MAX_AGE_S
 
-    def _refresh(self, found_at: float) -> None:
+    def _has_read(self) -> bool:
+        return self._read_at > float("-inf")
+
+    def _refresh(self, found_at: float, patience_s: float) -> None:
         """Read the ledger, unless another thread has read it since `found_at`.
 
         Only one thread waits for a ledger that hangs.
         """
-        if not self._lock.acquire(timeout=_PATIENCE_S):
+        if not self._lock.acquire(timeout=patience_s):
             return
         try:
             if self._read_at == found_at:

@@ -9,6 +9,7 @@ import asyncio
 import json
 import logging
 import time
+from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from cron.urls.torchserve import Node as Place
@@ -30,11 +31,12 @@ log = logging.getLogger(__name__)
 class ModelNode:
     """One node. Create it inside the event loop that uses it."""
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: Place, *, clock: Callable[[], float] = time.monotonic) -> None:
         self.place = place
+        self._clock = clock
         self.pending = 0
         self.turn = 0  # of its newest request; equally busy nodes take turns by it
-        self.out_until = 0.0  # by time.monotonic()
+        self.out_until = 0.0  # by the clock
         self._break_s = 0.0  # the newest break since the last answer; 0 while it answers
         self._connections = NodeConnections(place)
         self._path = urlsplit(place.predictions).path
@@ -42,7 +44,7 @@ class ModelNode:
     @property
     def is_out(self) -> bool:
         """Return whether the node is on a break."""
-        return time.monotonic() < self.out_until
+        return self._clock() < self.out_until
 
     @property
     def failed_last(self) -> bool:
@@ -104,7 +106,7 @@ class ModelNode:
         self._break_s, self.out_until = 0.0, 0.0
 
     def _take_break(self) -> None:
-        self.out_until = time.monotonic() + self._break_s
+        self.out_until = self._clock() + self._break_s
 
     async def _post_question(
         self, question: ModelQuestion[Answer], version: int | None, connect_s: float

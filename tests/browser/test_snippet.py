@@ -196,7 +196,7 @@ def test_withdrawal_deletes_everything_in_every_tab(page: Page, shop: WebShop) -
 def test_too_many_calls_wait_as_long_as_they_are_asked(
     page: Page, tmp_path: Path, story_ledger: Path
 ) -> None:
-    few = GatewaySettings(key_calls_s=0.25)
+    few = GatewaySettings(key_calls_s=0.1)  # a call each ten seconds: a slow page sends none late
     with open_shop(tmp_path, story_ledger, gateway_settings=few) as shop:
         statuses: list[tuple[int, str]] = []
 

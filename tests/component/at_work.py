@@ -31,8 +31,8 @@ def has_file(folder: Path, pattern: str) -> bool:
 
 
 @contextmanager
-def working(services: Services) -> Iterator[Worker]:
-    worker = Worker(services)
+def working(services: Services, *, first_retry_s: float = 5.0) -> Iterator[Worker]:
+    worker = Worker(services, first_retry_s=first_retry_s)
     worker.start()
     try:
         yield worker

@@ -91,7 +91,7 @@ def drive(model_dir: Path, requests: list[object]) -> list[tuple[int, object]]:
         cwd=model_dir.parent,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=400,
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -124,7 +124,7 @@ def purchases(found: Mapping[str, object]) -> Iterator[dict[str, object]]:
 
 
 def await_recorded(running: RunningGateway, number: int) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 120
     while running.client.get("/v1/status").json()["recorder"]["stored"] < number:
         assert time.monotonic() < deadline, "the lists were not recorded in time"
         time.sleep(0.05)

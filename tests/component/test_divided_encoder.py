@@ -43,7 +43,7 @@ def run(num_ranks: int, tasks: list[EncoderTask], folder: Path) -> None:
         )
         for rank in range(num_ranks)
     ]
-    errors = [rank.communicate(timeout=400)[1].decode() for rank in ranks]
+    errors = [rank.communicate(timeout=600)[1].decode() for rank in ranks]
     assert [rank.returncode for rank in ranks] == [0] * num_ranks, errors
 
 

@@ -94,6 +94,6 @@ def _run(folder: Path, *, num_ranks: int, unable: int) -> list[dict[str, list[in
         )
         for rank in range(num_ranks)
     ]
-    outputs = [rank.communicate(timeout=120) for rank in ranks]
+    outputs = [rank.communicate(timeout=400) for rank in ranks]
     assert not any(rank.returncode for rank in ranks), [errors for _, errors in outputs]
     return [json.loads(printed.splitlines()[-1]) for printed, _ in outputs]

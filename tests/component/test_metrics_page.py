@@ -48,7 +48,9 @@ def on_port(services: Services, port: int) -> Services:
 def samples_on_page(services: Services) -> dict[str, float]:
     """Return every sample on the page."""
     page = httpx.get(
-        f"http://127.0.0.1:{services.settings.worker.metrics_port}/metrics", trust_env=False
+        f"http://127.0.0.1:{services.settings.worker.metrics_port}/metrics",
+        timeout=60,
+        trust_env=False,
     ).text
     samples = (line.rpartition(" ") for line in page.splitlines() if not line.startswith("#"))
     return {name: float(value) for name, _, value in samples}
@@ -96,7 +98,7 @@ def test_the_lease_is_reported(services: Services) -> None:
         assert samples_on_page(services)["freshet_lease_held"] == 0
         worker.start()
         assert samples_on_page(services)["freshet_lease_held"] == 1
-        assert worker.end(60.0)
+        assert worker.end(180.0)
 
 
 def test_a_taken_port_costs_the_metrics_and_not_the_work(

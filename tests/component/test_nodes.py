@@ -47,7 +47,7 @@ class Hangs(FakeServer):
         self.was_waited_for = False
 
     def versions(self) -> tuple[ServerVersion, ...]:
-        self.was_waited_for |= not self.goes_on.wait(5.0)
+        self.was_waited_for |= not self.goes_on.wait(60.0)
         raise Unavailable("TorchServe", where="b", why="ReadTimeout")
 
 

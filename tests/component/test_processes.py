@@ -19,9 +19,10 @@ from supervisor.loggers import LogRecord
 from cron.project_root import PROJECT_ROOT
 from deploy.machine import serve
 from deploy.supervision.configuration import STOP_S, Place, Supervised, read_socket
-from deploy.supervision.supervisor import ProgramFailed, Supervisor
+from deploy.supervision.supervisor import END_S, ProgramFailed, Supervisor
 from deploy.supervision.supervisord import PatientLog
 
+BUSY_S = 20.0  # for which processes may wait for a processor
 MEEK = "import time\nprint('up', flush=True)\nwhile True: time.sleep(1)\n"
 # ignores SIGTERM, and so does its child in a process group of its own, as a trainer has
 STUBBORN = f"""import signal, subprocess, sys
@@ -44,8 +45,10 @@ def test_everything_ends_within_ten_seconds(tmp_path: Path) -> None:
     with _running(tmp_path, {"meek": MEEK, "stubborn": STUBBORN}) as (processes, pids):
         began = time.monotonic()
         processes.stop(limit_s=STOP_S + 1.0)
-        assert time.monotonic() - began < 10
-    assert not _alive(pids)
+        took_s = time.monotonic() - began
+    assert STOP_S + 1.0 + END_S <= 10
+    assert took_s < 10 + BUSY_S, "its limits hold, if late on a busy machine"
+    _until(lambda: not _alive(pids), "all to be gone")
 
 
 def test_what_a_killed_supervisord_orphans_is_ended_too(tmp_path: Path) -> None:
@@ -56,11 +59,11 @@ def test_what_a_killed_supervisord_orphans_is_ended_too(tmp_path: Path) -> None:
         with pytest.raises(ProgramFailed, match="supervisord"):
             processes.check()
         processes.stop(limit_s=STOP_S + 1.0)
-    assert not _alive(pids)
+    _until(lambda: not _alive(pids), "all to be gone")
 
 
 def test_a_program_that_fails_at_start_is_named_with_its_log(tmp_path: Path) -> None:
-    with _start(tmp_path, {"meek": MEEK, "broken": BROKEN}) as processes:
+    with _start(tmp_path, {"meek": MEEK, "broken": BROKEN}, started_after_s=30) as processes:
         _until(lambda: processes.states().get("broken") == "FATAL", "broken to be given up")
         with pytest.raises(ProgramFailed, match="bad news") as failure:
             processes.check()
@@ -101,7 +104,8 @@ def test_each_program_given_up_is_reported_and_started_again(
         if processes.states()["repaired"] == "RUNNING":
             raise serve.Stop
 
-    with _start(tmp_path, {name: script(name) for name in ("broken", "repaired")}) as processes:
+    scripts = {name: script(name) for name in ("broken", "repaired")}
+    with _start(tmp_path, scripts, started_after_s=6) as processes:
         _until(lambda: set(processes.states().values()) == {"FATAL"}, "both to be given up")
         with pytest.raises(serve.Stop):
             serve.stay(processes, retry_s=1.0, sleep=sleep)
@@ -139,7 +143,7 @@ from deploy.supervision.supervisor import Supervisor
 place = Place(root=Path({str(PROJECT_ROOT)!r}), var=Path({str(var)!r}))
 meek = Supervised(command=[sys.executable, {str(tmp_path / "meek.py")!r}])
 Supervisor(place).start({{"meek": meek}}, os.environ)
-time.sleep(60)"""
+time.sleep(3600)"""
     var.mkdir()
     with subprocess.Popen([sys.executable, "-c", starter], cwd=PROJECT_ROOT) as killed:
         _until(lambda: "up" in _printed_text(var, "meek"), "the program to start")
@@ -167,8 +171,10 @@ def test_a_full_disk_costs_lines_of_the_logs_and_no_program(tmp_path: Path) -> N
         supervisord = psutil.Process(int((tmp_path / "var" / "supervisord.pid").read_text()))
         supervisord.rlimit(psutil.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
         _next_rounds(tmp_path)
-        psutil.Process(processes.looks()["meek"].pid).kill()  # which supervisord logs
-        _until(lambda: processes.looks()["meek"].state == "RUNNING", "meek to be started again")
+        killed = processes.looks()["meek"].pid
+        psutil.Process(killed).kill()  # which supervisord logs
+        _until(lambda: processes.looks()["meek"].pid not in (0, killed), "meek to be started again")
+        _until(lambda: processes.looks()["meek"].state == "RUNNING", "meek to stay up")
         processes.check()
         size = len(_printed_text(tmp_path / "var", "chatty"))
         _next_rounds(tmp_path)
@@ -182,7 +188,7 @@ def test_a_log_that_was_moved_is_started_again(tmp_path: Path) -> None:
     with _running(tmp_path, {"ticking": TICKING}):
         log = tmp_path / "var" / "log" / "ticking.out"
         log.rename(log.with_suffix(".moved"))
-        _until(lambda: "up" in _printed_text(tmp_path / "var", "ticking"), "a new log", limit_s=10)
+        _until(lambda: "up" in _printed_text(tmp_path / "var", "ticking"), "a new log")
 
 
 def test_a_log_that_cannot_be_rotated_goes_on(tmp_path: Path) -> None:
@@ -198,7 +204,8 @@ def test_a_log_that_cannot_be_rotated_goes_on(tmp_path: Path) -> None:
 def _next_rounds(folder: Path) -> None:
     """Wait until the chatty program has printed more than a pipe holds, several times."""
     rounds = folder / "chatty.rounds"
-    before = int(rounds.read_text() or 0)
+    _until(lambda: rounds.read_text() != "", "a round's number")  # it may be about to be written
+    before = int(rounds.read_text() or 10**9)
     _until(lambda: int(rounds.read_text() or 0) > before + 5, "the chatty program to go on")
 
 
@@ -221,14 +228,19 @@ def _running(folder: Path, scripts: dict[str, str]) -> Iterator[tuple[Supervisor
 
 
 @contextmanager
-def _start(folder: Path, scripts: dict[str, str]) -> Iterator[Supervisor]:
+def _start(
+    folder: Path, scripts: dict[str, str], *, started_after_s: int = 1
+) -> Iterator[Supervisor]:
+    """Start scripts; one that ends before `started_after_s`, on a busy machine too, has failed."""
     var = folder / "var"
     var.mkdir()
     for name, text in scripts.items():
         (folder / f"{name}.py").write_text(text)
     programs = {
         name: Supervised(
-            command=[sys.executable, str(folder / f"{name}.py")], started_after_s=1, retries=1
+            command=[sys.executable, str(folder / f"{name}.py")],
+            started_after_s=started_after_s,
+            retries=1,
         )
         for name in scripts
     }
@@ -254,7 +266,7 @@ def _alive(pids: list[int]) -> list[int]:
     ]
 
 
-def _until(true: Callable[[], bool], what: str, *, limit_s: float = 30.0) -> None:
+def _until(true: Callable[[], bool], what: str, *, limit_s: float = 180.0) -> None:
     deadline = time.monotonic() + limit_s
     while not true():
         assert time.monotonic() < deadline, f"waited {limit_s:.0f} s for {what}"

@@ -36,7 +36,7 @@ def run_ranks(num_ranks: int, tasks: Sequence[Task], folder: Path) -> None:
         )
         for rank in range(num_ranks)
     ]
-    errors = [rank.communicate(timeout=240)[1].decode() for rank in ranks]
+    errors = [rank.communicate(timeout=600)[1].decode() for rank in ranks]
     assert [rank.returncode for rank in ranks] == [0] * num_ranks, errors
 
 

@@ -20,7 +20,7 @@ from cron.serving import release
 from tests.workshop import HereLauncher, event_records, lease_of, live_version, send
 from trainer.config import TrainConfig
 
-LIMIT_S = 20.0
+LIMIT_S = 120.0
 
 
 class Endless(HereLauncher):

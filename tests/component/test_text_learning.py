@@ -259,7 +259,7 @@ def test_one_rank_and_two_learn_the_same(
         )
         for rank in range(2)
     ]
-    errors = [rank.communicate(timeout=240)[1].decode() for rank in ranks]
+    errors = [rank.communicate(timeout=600)[1].decode() for rank in ranks]
     assert [rank.returncode for rank in ranks] == [0, 0], errors
     assert report(tmp_path / "two").losses == pytest.approx(report(one).losses, abs=1e-5)
     bundles = [load_bundle(candidate / "bundle") for candidate in (one, tmp_path / "two")]

@@ -97,6 +97,11 @@ def end_of(services: Services) -> tuple[str, str]:
     return trial.end.verdict, trial.end.why
 
 
+def live_version_of(services: Services) -> tuple[int | None, int | None]:
+    """Return what is live for the ledger and for the server, which are not switched at once."""
+    return switches.serving(services.ledger).live, services.server.live()
+
+
 def text_of(run: Run, name: str) -> str:
     return next(reason.text for reason in run.reasons if reason.name == name)
 
@@ -339,7 +344,7 @@ def test_a_worker_ends_a_trial_by_itself(shop: Services, lease: Lease) -> None:
     hasty = replace(CANARY, trial_max_s=1.0)
     services = replace(shop, settings=replace(shop.settings, worker=worker, release=hasty))
     with working(services):
-        until(lambda: trial_rows.running(shop.ledger) is not None)
-        until(lambda: trial_rows.running(shop.ledger) is None)
+        until(lambda: live_version_of(shop) == (CANDIDATE, CANDIDATE))
+        until(lambda: run_rows.open_run(shop.ledger) is None)
     assert end_of(shop)[0] == "promoted"
     assert live_version(shop) == CANDIDATE

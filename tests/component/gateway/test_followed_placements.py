@@ -13,7 +13,7 @@ from cron.ledger.ledger import Ledger, open_ledger
 from cron.placement import Placement
 from gateway.placements.named import NamedPlacements
 
-WAIT_S = 20.0
+WAIT_S = 120.0
 
 
 class SlowLedger(Ledger):

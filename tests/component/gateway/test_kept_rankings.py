@@ -19,6 +19,7 @@ from tests.contracts.records import event, item
 
 HOUR = timedelta(hours=1)
 ALL = item_filter({})
+WAIT_S = 120.0
 
 
 class CountedStore(SqliteItemRecords):
@@ -34,7 +35,7 @@ class CountedStore(SqliteItemRecords):
     def most_counted(self, buckets: Sequence[Bucket], *, limit: int) -> tuple[tuple[str, int], ...]:
         self.nums.append(len(buckets))
         self.begun.set()
-        assert self.may_count.wait(10)
+        assert self.may_count.wait(WAIT_S)
         return super().most_counted(buckets, limit=limit)
 
 
@@ -88,10 +89,10 @@ def test_a_counted_ranking_does_not_wait_for_another(store: CountedStore) -> Non
     store.may_count.clear()
     with ThreadPoolExecutor(2) as pool:
         counting = pool.submit(rankings.popular, 2 * HOUR, ALL, 1)
-        assert store.begun.wait(10)
+        assert store.begun.wait(WAIT_S)
         kept = pool.submit(rankings.popular, HOUR, ALL, 1)
         try:
-            assert [one.id for one in kept.result(timeout=5)] == ["i"]
+            assert [one.id for one in kept.result(timeout=WAIT_S / 2)] == ["i"]
         finally:
             store.may_count.set()
         assert [one.id for one in counting.result()] == ["i"]

@@ -21,10 +21,9 @@ from gateway.model.live_release import MAX_AGE_S, LiveRelease
 from tests.component import story
 from tests.component.gateway_process import StandIn, gateway, settings_in
 
-PATIENT_S, HASTY_S = (
-    20.0,
-    2.0,
-)  # time-outs; no test waits for the first, however busy the machine is
+# Time-outs. No test waits for the first, however busy the machine is; of the second, a node that
+# hangs takes the larger part.
+PATIENT_S, HASTY_S = 60.0, 8.0
 LIVE = 3  # of the story
 
 
@@ -199,7 +198,7 @@ class Lagging:
         self.free.set()
 
     def serving(self) -> Serving:
-        self.free.wait(20)
+        self.free.wait(PATIENT_S)
         if self.is_away:
             raise Unavailable("the ledger", where="here", why="switched off by the test")
         return self.says or switches.serving(self._ledger)
@@ -223,13 +222,13 @@ def test_the_live_version_never_goes_back(lagging: Lagging) -> None:
 
     async def ask() -> None:
         live = LiveRelease(lagging.serving, lagging.release)
-        assert await live.version() == 2
+        assert await live.version(wait_s=PATIENT_S) == 2
         for stale in (old, before_its_end):
             lagging.says = stale
-            assert await live.version(refresh=True) == 2
+            assert await live.version(refresh=True, wait_s=PATIENT_S) == 2
         lagging.says = None
         assert switches.end(lagging._ledger, switches.begin_promote(lagging._ledger, 3))
-        assert await live.version(refresh=True) == 3
+        assert await live.version(refresh=True, wait_s=PATIENT_S) == 3
 
     asyncio.run(ask())
 
@@ -237,21 +236,21 @@ def test_the_live_version_never_goes_back(lagging: Lagging) -> None:
 def test_without_a_ledger_the_last_version_stays(lagging: Lagging) -> None:
     async def ask() -> None:
         live = LiveRelease(lagging.serving, lagging.release)
-        assert await live.version() == LIVE
+        assert await live.version(wait_s=PATIENT_S) == LIVE
         lagging.is_away = True
         assert await live.version(refresh=True) == LIVE
         lagging.free.clear()
         began = time.monotonic()
-        answers = [await live.version(refresh=True) for _ in range(100)]
+        answers = [await live.version(refresh=True, wait_s=0.25) for _ in range(100)]
         assert answers == [LIVE] * 100
-        assert time.monotonic() - began < 1.0
+        assert time.monotonic() - began < 20.0, "one call waited for it, and no other"
         lagging.free.set()
 
     asyncio.run(ask())
 
 
 def test_the_ledger_is_read_at_most_twice_a_second(lagging: Lagging) -> None:
-    async def ask() -> int:
+    async def ask() -> tuple[int, float]:
         reads = 0
 
         def read_counting() -> Serving:
@@ -262,9 +261,10 @@ def test_the_ledger_is_read_at_most_twice_a_second(lagging: Lagging) -> None:
         live = LiveRelease(read_counting, lagging.release)
         began = time.monotonic()
         await asyncio.gather(*(live.version() for _ in range(50)))
-        while time.monotonic() - began < 3 * MAX_AGE_S:
+        while (took_s := time.monotonic() - began) < 3 * MAX_AGE_S or reads < 2:
             await live.version()
             await asyncio.sleep(0)
-        return reads
+        return reads, took_s
 
-    assert 2 <= asyncio.run(ask()) <= 4
+    reads, took_s = asyncio.run(ask())
+    assert reads <= 1 + took_s / MAX_AGE_S

@@ -20,8 +20,8 @@ from tests.component.gateway_process import (
     run_gateway,
 )
 
-WAIT_S = 20.0
-MODEL_S = 3.0  # the model's time, of which a call waits half for its turn
+WAIT_S = 60.0
+MODEL_S = 8.0  # the model's time, of which a call waits half for its turn
 PLAIN_CALL = (
     b"GET /v1/recommendations/ann?k=1 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 )

@@ -65,9 +65,10 @@ def test_a_body_is_refused_whole(shared_gateway: RunningGateway, content: str, s
 
 def test_clients_that_leave_give_their_turns_back(running: RunningGateway) -> None:
     line = '{"user_id": "ann"}\n'
+    impatient = httpx.Timeout(60.0, read=0.5)
     running.model.free.clear()
     for _ in range(BATCHES_AT_ONCE):
         with pytest.raises(httpx.ReadTimeout):
-            running.client.post(PATH, content=line, headers=NDJSON, timeout=0.5)
+            running.client.post(PATH, content=line, headers=NDJSON, timeout=impatient)
     running.model.free.set()
     assert ask(running, line)[0]["user_id"] == "ann"

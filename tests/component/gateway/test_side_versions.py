@@ -20,7 +20,8 @@ from tests.component.gateway_process import StandIn
 
 QUESTION = TopItemsQuestion(user_seq=NO_HISTORY, k=1, exclude_seen=True, exclude=())
 LIVE, SIDE = 3, 2  # of the story
-TIMEOUT_S = 1.0
+TIMEOUT_S = 8.0  # of which a hanging side version takes most
+SIDE_BREAK_S = 60.0
 
 
 class ServerOfVersions(StandIn):
@@ -68,7 +69,7 @@ def ask(
             lambda: switches.serving(ledger), lambda version: release_rows.release(ledger, version)
         )
         places = parse(f"torchserve://{hosts}/rec?inference={','.join(ports)}")
-        inference = Inference(places, live, timeout_s=TIMEOUT_S)
+        inference = Inference(places, live, timeout_s=TIMEOUT_S, side_break_s=SIDE_BREAK_S)
         found = []
         for _ in range(times):
             answer = await inference.recommend(QUESTION, version=version)

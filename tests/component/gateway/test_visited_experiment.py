@@ -21,7 +21,7 @@ from cron.settings.tree import RewardSettings
 from tests.component.gateway_process import RunningGateway, StandIn, gateway, settings_in
 from tests.component.house import open_house
 
-LIMIT_S = 60.0
+LIMIT_S = 180.0
 GENRES = ("Drama", "War")
 
 

@@ -37,7 +37,7 @@ class Receiver:
 
     def send(self, events: Sequence[Event]) -> Stored:
         self.entered.set()
-        self.free.wait(20.0)
+        self.free.wait(60.0)
         if self._errors:
             raise self._errors.pop(0)
         self.batches.append(list(events))
@@ -141,7 +141,7 @@ def test_what_is_not_sent_when_a_queue_closes_is_reported() -> None:
     sent = views(2)
     for event in sent:
         queue.put(event)
-    receiver.entered.wait(20.0)
+    receiver.entered.wait(60.0)
     queue.close(timeout_s=0.0)
     assert [event for event, _ in receiver.unsent] == sent
     receiver.free.set()

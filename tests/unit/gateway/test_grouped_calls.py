@@ -10,7 +10,7 @@ import pytest
 
 from gateway.intake.grouped_calls import GroupedCalls
 
-WAIT_S = 10.0
+WAIT_S = 60.0
 
 
 class Store:

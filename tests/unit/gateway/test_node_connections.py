@@ -11,7 +11,7 @@ import pytest
 from cron.urls.torchserve import parse as parse_nodes
 from gateway.model.node_connections import Disconnected, HttpAnswer, NodeConnections, NotHttp
 
-WAIT_S = 10.0
+WAIT_S = 60.0
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{\r\n1\r\n}\r\n0\r\n\r\n"
 PLAIN = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 

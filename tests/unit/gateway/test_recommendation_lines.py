@@ -45,7 +45,7 @@ def test_a_group_is_asked_at_once_and_keeps_its_order() -> None:
     together = asyncio.Barrier(LINES_AT_ONCE)
 
     async def answer_one(body: Mapping[str, object]) -> Refusal:
-        await asyncio.wait_for(together.wait(), 20)
+        await asyncio.wait_for(together.wait(), 60)
         return refusal("user_id", str(body["user_id"]))
 
     found = answers_to(LINES_AT_ONCE, answer_one)

@@ -53,7 +53,7 @@ def port() -> Iterator[int]:
 
 def ask(port: int, path: str) -> Tally:
     with load(port, path, lambda number: {"number": number}, connections=2) as tally:
-        assert Handler.enough.wait(timeout=20)
+        assert Handler.enough.wait(timeout=60)
     return tally
 
 

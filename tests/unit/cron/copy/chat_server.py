@@ -37,14 +37,16 @@ def completion(text: str, prompt_tokens: int = 50, completion_tokens: int = 9) -
 @contextmanager
 def chat_server() -> Iterator[ChatServer]:
     """Run a server on a free port of loopback."""
-    state = ChatServer()
+    state, one_at_a_time = ChatServer(), threading.Lock()
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            state.requests.append((dict(self.headers), body))
+            with one_at_a_time:  # each request has a number of its own
+                state.requests.append((dict(self.headers), body))
+                number = len(state.requests)
             is_known = self.path == "/v1/chat/completions"
-            status, content = state.reply(len(state.requests)) if is_known else (404, {})
+            status, content = state.reply(number) if is_known else (404, {})
             data = content if isinstance(content, bytes) else json.dumps(content).encode()
             self.send_response(status)
             self.send_header("Content-Length", str(len(data)))

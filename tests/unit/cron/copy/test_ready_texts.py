@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from copywriter.writing.verified import VerifiedText
 from cron.copy.ready_texts import ReadyTexts
 from cron.ledger import copy_cost_rows, copy_rows, wanted_rows, writer_rows
 from cron.ledger.ledger import Ledger, open_ledger
+from tests.component.at_work import until
 from tests.film_briefs import film_brief
 
 BLUE, RED = film_brief("Blue Train"), film_brief("Red Boat")
@@ -60,11 +60,7 @@ def test_shown_texts_are_counted_without_a_writer(ledger: Ledger) -> None:
 def test_wanted_briefs_are_stored_every_few_seconds(ledger: Ledger) -> None:
     ready = ReadyTexts(ledger, flush_s=0.01)
     ready.want(by_digest(BLUE))
-    for _ in range(500):
-        if wanted_rows.count(ledger):
-            break
-        threading.Event().wait(0.01)
-    assert wanted_rows.count(ledger) == 1
+    until(lambda: wanted_rows.count(ledger) == 1)
     ready.close()
 
 

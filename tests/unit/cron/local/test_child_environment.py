@@ -108,7 +108,7 @@ def test_a_launched_trainer_sees_no_secret(tmp_path: Path, monkeypatch: pytest.M
     )
     launcher = TrainerProcess((sys.executable, "-c", script), text_cache=tmp_path / "texts")
     made = launcher.train(
-        tmp_path / "snapshot", TrainConfig(), tmp_path / "run" / "out", limit_s=60
+        tmp_path / "snapshot", TrainConfig(), tmp_path / "run" / "out", limit_s=240
     )
     seen_names = set(json.loads((made / "report.json").read_text())["seen"])
     assert not SECRETS.keys() & seen_names

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from cron.local.shared_turns import SharedTurns
 
-WAIT_S = 10.0
+WAIT_S = 60.0
 
 
 class Recorded:

@@ -33,7 +33,7 @@ def rules(server: PictureServer, **changes: object) -> WebRules:
         hosts=frozenset(),
         private_hosts=frozenset({server.host}),
         max_bytes=1_000,
-        timeout_s=5.0,
+        timeout_s=60.0,
         resolve=look_up,
     )
     return replace(given_rules, **changes)  # type: ignore[arg-type]
@@ -114,14 +114,14 @@ def test_what_is_no_answer_says_why(server: PictureServer) -> None:
 
 def test_a_slow_server_is_left_after_the_limit(server: PictureServer) -> None:
     """One byte now and then never reaches a time-out of the socket."""
-    server.pages["/slow"] = Page(content=b"x" * 200, pause_s=0.05)
-    endless = Page(content=b"x" * 200, pause_s=0.05, headers={"Content-Length": ""})
+    server.pages["/slow"] = Page(content=b"x" * 900, pause_s=0.05)
+    endless = Page(content=b"x" * 900, pause_s=0.05, headers={"Content-Length": ""})
     server.pages["/endless"] = endless
     began = time.monotonic()
     for path in ("/slow", "/endless"):
         with pytest.raises(BadPicture, match=r"longer than 0\.3 s"):
             fetch_web(server.url(path), rules(server, timeout_s=0.3))
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 30, "each page takes 45 s"
 
 
 @pytest.mark.parametrize(

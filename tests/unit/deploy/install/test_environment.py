@@ -84,11 +84,24 @@ def test_a_second_installation_waits_for_the_first(
     """When the first has ended, the second finds nothing left to do."""
     (root / BASE).write_text("# changed\n")
     python = root / ".venv" / "bin" / "python"
-    write_python(root, f"#!/bin/sh\nsleep 1\n{python.read_text()}")
+    may_end = root / "may-end"
+    wait = f"while [ ! -e '{may_end}' ]; do sleep 0.05; done"
+    write_python(root, f"#!/bin/sh\n{wait}\n{python.read_text()}")
+    printed: list[str] = []
+
+    def is_waiting() -> bool:
+        printed.append(capsys.readouterr().out)
+        return "is running; waiting for it to end" in "".join(printed)
+
     with ThreadPoolExecutor() as pool:  # flock is per open file, so threads exclude each other too
-        list(pool.map(lambda _: bring_up_to_date(root, [BASE]), range(2)))
+        both = [pool.submit(bring_up_to_date, root, [BASE]) for _ in range(2)]
+        try:
+            _wait_until(is_waiting, "the second installation to wait")
+        finally:
+            may_end.touch()
+        for one in both:
+            one.result()
     assert len(calls(root, INSTALL)) == 1
-    assert "is running; waiting for it to end" in capsys.readouterr().out
 
 
 def test_the_installation_needs_the_standard_library_alone() -> None:
@@ -99,7 +112,7 @@ def test_the_installation_needs_the_standard_library_alone() -> None:
 def test_the_lock_is_held_until_the_installer_ends(root: Path) -> None:
     """uv or pip runs on for a while when the process that started it is killed."""
     (root / BASE).write_text("# changed\n")
-    write_python(root, "#!/bin/sh\nexec sleep 60\n")
+    write_python(root, "#!/bin/sh\nexec sleep 3600\n")
     script = f"""from pathlib import Path
 from deploy.install.environment import bring_up_to_date
 bring_up_to_date(Path({str(root)!r}), {[BASE]})"""
@@ -197,7 +210,7 @@ def _environment() -> dict[str, str]:
 
 
 def _wait_until(true: Callable[[], object], what: str) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 180
     while not true():
         assert time.monotonic() < deadline, f"waited for {what}"
         time.sleep(0.05)

@@ -19,7 +19,7 @@ from cron.project_root import PROJECT_ROOT
 from deploy.servers.torchserve.forked_workers import FORKED_WORKER, start_fork_server
 
 ENV = {"PATH": "/usr/bin:/bin", "OMP_NUM_THREADS": "1", "LC_ALL": "C.UTF-8"}
-LIMIT_S = 60.0
+LIMIT_S = 240.0  # of what takes some seconds on an idle machine
 # It shows what a program can see of its surroundings, and ends when its standard input does.
 WORKER = """
 import json, os, random, sys

@@ -26,13 +26,13 @@ def test_a_call_without_a_turn_costs_the_writer_nothing(tmp_path: Path) -> None:
     def write(brief: Brief, _within_s: float) -> ReadyText:
         asked.append(brief)
         is_asked.set()
-        may_end.wait(10.0)
+        may_end.wait(60.0)
         return ReadyText(text="See it.", source="writer")
 
     async def ask() -> list[ReadyText]:
         one_text = OneText(cast(PlacementLists, None), sources, write)
-        first = asyncio.create_task(one_text.text(film_brief("First"), 10.0))
-        await asyncio.to_thread(is_asked.wait, 10.0)
+        first = asyncio.create_task(one_text.text(film_brief("First"), 60.0))
+        await asyncio.to_thread(is_asked.wait, 60.0)
         second = await one_text.text(film_brief("Second"), 0.01)
         may_end.set()
         return [await first, second]

@@ -15,7 +15,7 @@ from gateway.bodies.recommendations import FallbackAnswer, PinnedItem, RankedAns
 from gateway.slates.recorder import RecorderLimits, SlateOutcome, SlateRecorder, running_recorder
 from recommender.records.slates import Slate
 
-WAIT_S = 10.0
+WAIT_S = 60.0
 QUICK = RecorderLimits(group_slates=3, gather_s=0.01, first_retry_s=0.01, end_s=WAIT_S)
 
 
@@ -99,7 +99,9 @@ def test_a_shutdown_stores_what_waits() -> None:
         for number in range(50):
             recorder.record(answer(number))
 
-    recorder, counted = run(log, work, limits=RecorderLimits(gather_s=WAIT_S, group_slates=100))
+    recorder, counted = run(
+        log, work, limits=RecorderLimits(gather_s=WAIT_S, group_slates=100, end_s=WAIT_S)
+    )
     assert log.ids == [f"r{number}" for number in range(50)]
     assert recorder.state().waiting == 0
     assert counted == {"stored": 50}

@@ -43,7 +43,7 @@ def test_each_training_runs_where_the_table_says(tmp_path: Path) -> None:
         [("update", "process:"), ("full", TABLE["full"]), ("items", "process:")]
     ):
         out = tmp_path / str(number) / "candidate"
-        by_size.train(snapshot(tmp_path / f"s{number}", mode), TrainConfig(), out, limit_s=60)
+        by_size.train(snapshot(tmp_path / f"s{number}", mode), TrainConfig(), out, limit_s=240)
         assert (out / "report.json").read_text() == url
     assert opened == ["process:", TABLE["full"]]  # each once
 
@@ -52,14 +52,14 @@ def test_a_cancel_right_before_a_training_ends_that_one_only(tmp_path: Path) -> 
     by_size, files = launcher(tmp_path, []), snapshot(tmp_path / "snapshot", "full")
     by_size.cancel()
     with pytest.raises(Stopped):
-        by_size.train(files, TrainConfig(), tmp_path / "1" / "candidate", limit_s=60)
+        by_size.train(files, TrainConfig(), tmp_path / "1" / "candidate", limit_s=240)
     out = tmp_path / "2" / "candidate"
-    assert by_size.train(files, TrainConfig(), out, limit_s=60) == out
+    assert by_size.train(files, TrainConfig(), out, limit_s=240) == out
 
 
 def test_stop_ends_the_training_that_runs(tmp_path: Path) -> None:
     started = tmp_path / "started"
-    wait = f"import time; pathlib.Path({str(started)!r}).touch(); time.sleep(60); "
+    wait = f"import time; pathlib.Path({str(started)!r}).touch(); time.sleep(600); "
     by_size = launcher(tmp_path, [], wait)
 
     def stop() -> None:
@@ -70,5 +70,5 @@ def test_stop_ends_the_training_that_runs(tmp_path: Path) -> None:
     thread.start()
     files = snapshot(tmp_path / "snapshot", "update")
     with pytest.raises(Stopped):
-        by_size.train(files, TrainConfig(), tmp_path / "1" / "candidate", limit_s=60)
+        by_size.train(files, TrainConfig(), tmp_path / "1" / "candidate", limit_s=240)
     thread.join()

@@ -13,7 +13,7 @@ from cron.machine_errors import MachinesRefused
 from cron.wiring import open_machines
 
 
-def machines_of(code: str, *, limit_s: float = 30.0) -> CommandMachines:
+def machines_of(code: str, *, limit_s: float = 120.0) -> CommandMachines:
     return CommandMachines((sys.executable, "-c", code), where="a test", limit_s=limit_s)
 
 
