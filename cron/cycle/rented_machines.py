@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,7 +31,13 @@ _LOOK_S = 5.0  # a look at a Ray cluster takes 3 s
 
 @contextmanager
 def machines_for(
-    services: Services, run: Run, folder: Path, lease: Lease, *, look_s: float = _LOOK_S
+    services: Services,
+    run: Run,
+    folder: Path,
+    lease: Lease,
+    *,
+    look_s: float = _LOOK_S,
+    monotonic: Callable[[], float] = time.monotonic,
 ) -> Iterator[None]:
     """Rent machines for the training in a run's folder, wait for them, and stop them after it.
 
@@ -64,7 +70,7 @@ def machines_for(
             wanted=wanted,
             provider=provider,
         )
-        _wait_for(waiting, look_s=look_s)
+        _wait_for(waiting, look_s=look_s, monotonic=monotonic)
         yield
     finally:
         with suppress(LeaseLost, Unavailable):  # another worker, or the next turn, stops them
@@ -122,13 +128,13 @@ class _MachineWait:
         )
 
 
-def _wait_for(waiting: _MachineWait, *, look_s: float) -> None:
+def _wait_for(waiting: _MachineWait, *, look_s: float, monotonic: Callable[[], float]) -> None:
     """Wait until all machines have joined, or the least number when the time is over."""
     services, wanted = waiting.services, waiting.wanted
-    ends_at = time.monotonic() + wanted.wait_s
+    ends_at = monotonic() + wanted.wait_s
     while True:
         waiting.look()
-        is_over = time.monotonic() >= ends_at
+        is_over = monotonic() >= ends_at
         if waiting.num_joined >= (wanted.least if is_over else wanted.most):
             waiting.record(is_enough=True)
             return
@@ -140,7 +146,7 @@ def _wait_for(waiting: _MachineWait, *, look_s: float) -> None:
                 wait_s=wanted.wait_s,
                 why=waiting.why,
             )
-        if services.stop.wait(min(look_s, max(0.0, ends_at - time.monotonic()))):
+        if services.stop.wait(min(look_s, max(0.0, ends_at - monotonic()))):
             raise Stopped
         check_wanted(services.ledger, services.serving_lock, waiting.run, waiting.lease)
 

@@ -88,7 +88,7 @@ def work_and_die(folder: Path, place: str) -> None:
 
 def killed_process(folder: Path, place: str) -> None:
     process = start_process(WORK_AND_DIE, str(folder), place)
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=240)
     assert process.returncode == -signal.SIGKILL, errors
 
 

@@ -91,23 +91,28 @@ def test_the_wait_for_machines_is_shown(
     watched = replace(rented, stop=stop)  # type: ignore[arg-type]
     with (
         pytest.raises(MachinesMissing, match=r"1 of at least 2 machines of .* within 1 s"),
-        machines_for(watched, run, folder, lease),
+        machines_for(watched, run, folder, lease, monotonic=stop.clock),
     ):
         pytest.fail("the training would begin")
-    assert shown[0] == ("waiting for 2 machines", 1, 2)
+    assert shown == [("waiting for 2 machines", 1, 2)]
     assert machines.num_rented == 0
     assert status._rentals(look_at_ledger(services.ledger, now=services.ledger.now())) == []
 
 
 class StopThatLooks:
-    """The event of a worker's stop, whose waits look around first."""
+    """The event of a worker's stop, whose waits look around and move a clock."""
 
     def __init__(self, is_set: object, look: object) -> None:
         self._look = look
+        self._passed_s = 0.0
+
+    def clock(self) -> float:
+        return self._passed_s
 
     def wait(self, seconds: float) -> bool:
         assert callable(self._look)
         self._look()
+        self._passed_s += seconds
         return False
 
 
