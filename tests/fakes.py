@@ -20,6 +20,8 @@ from cron.server_versions import ServerMemory, ServerVersion
 from recommender.arrays.bases import CONTENT, link_or_copy
 from trainer.archive import ArchiveError, unpack_bundle
 
+LOCK = "lock"  # its file
+
 
 class FakeServer:
     """See the module's docstring. `store` is the model store; `folder` is the server's own.
@@ -153,8 +155,12 @@ class FakeServer:
 
     def restart_empty(self) -> None:
         """Lose everything, as a TorchServe without snapshots does when it is killed."""
-        shutil.rmtree(self._folder)
-        self._folder.mkdir()
+        with self._locked():  # no call of another thread finds half of it
+            for found in self._folder.iterdir():
+                if found.is_dir():
+                    shutil.rmtree(found)
+                elif found.name != LOCK:
+                    found.unlink()
 
     def _read(self) -> tuple[list[int], int | None]:
         with self._change() as state:
@@ -167,9 +173,7 @@ class FakeServer:
         """Yield the state and write it back, exclusively; an error writes nothing."""
         if self.is_down:
             raise Unavailable("TorchServe", where=str(self._folder), why="switched off by the test")
-        self._folder.mkdir(exist_ok=True)
-        with (self._folder / "lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with self._locked():
             before = (
                 self._state.read_text()
                 if self._state.is_file()
@@ -181,6 +185,14 @@ class FakeServer:
                 unfinished = self._state.with_suffix(".unfinished")
                 unfinished.write_text(json.dumps(state))
                 unfinished.replace(self._state)
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Let no other thread or process read or change the state meanwhile."""
+        self._folder.mkdir(exist_ok=True)
+        with (self._folder / LOCK).open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
 
 
 def _versions(state: dict[str, object]) -> list[int]:

@@ -33,7 +33,8 @@ from recommender.records.events import Record
 START_LIMIT_S = 120.0  # of what takes a second on an idle machine
 PLAIN = ConnectionLimits()
 CLIENT_LIMIT_S = 60.0
-HANG_LIMIT_S = 20.0  # of a stand-in that hangs, in case a test forgets it
+MODEL_LIMIT_S = 60.0  # no test waits for it
+HANG_LIMIT_S = 120.0  # of a stand-in that hangs, in case a test forgets it
 
 
 class StandInServer(ThreadingHTTPServer):
@@ -135,7 +136,11 @@ class StandIn:
 
 
 def settings_in(
-    folder: Path, *, inference_port: int, api_key: str | None = None, timeout_s: float = 10.0
+    folder: Path,
+    *,
+    inference_port: int,
+    api_key: str | None = None,
+    timeout_s: float = MODEL_LIMIT_S,
 ) -> Settings:
     """Return settings whose stores are in a folder."""
     return Settings(
@@ -205,7 +210,11 @@ class RunningGateway:
 
 @contextmanager
 def run_gateway(
-    folder: Path, ledger: Path, *, limits: ConnectionLimits = PLAIN, timeout_s: float = 10.0
+    folder: Path,
+    ledger: Path,
+    *,
+    limits: ConnectionLimits = PLAIN,
+    timeout_s: float = MODEL_LIMIT_S,
 ) -> Iterator[RunningGateway]:
     """Serve a gateway in a folder, with a copy of a ledger and a stand-in for the model server."""
     model = StandIn()

@@ -20,6 +20,7 @@ from sources.formats import open_source
 from tests.component import story
 from tests.component.command_line import logged_records
 from tests.component.gateway_process import gateway
+from tests.ports import free_port
 from trainer.machine.retries import RetryPolicy
 
 
@@ -83,9 +84,9 @@ def test_replay_can_keep_the_times_of_the_file(settings: Settings, data: Path) -
 
 def test_replay_waits_for_the_gateway_and_resends(settings: Settings) -> None:
     batch = [{"event_id": "e1", "user_id": "ann", "item_id": "1", "type": "view"}]
-    with gateway(settings) as client:
-        url, port = str(client.base_url), client.base_url.port
-    assert port is not None
+    port = free_port()  # which no connection gets while the gateway is away
+    with gateway(settings, port=port) as client:
+        url = str(client.base_url)
     said: list[str] = []
     started = []
 

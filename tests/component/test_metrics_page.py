@@ -75,7 +75,7 @@ def test_a_cycle_leaves_its_steps_its_events_and_its_release(services: Services)
     assert after["freshet_event_wait_seconds_count"] == before["freshet_log_backlog"]
     assert after["freshet_log_backlog"] == 10
     assert after["freshet_history_backlog"] == before["freshet_log_backlog"] + 10
-    assert 0 < after["freshet_release_age_seconds"] < 60
+    assert 0 < after["freshet_release_age_seconds"] < 600
     assert after['freshet_ndcg_at_10{kind="panel",model="candidate"}'] > 0
 
 

@@ -17,38 +17,38 @@ QUESTION = {"user_seq": ["Toy Story (1995)"], "item_desc": "GoldenEye (1995)"}
 
 
 @pytest.fixture
-def running(tmp_path: Path, story_ledger: Path) -> Iterator[RunningGateway]:
+def hasty(tmp_path: Path, story_ledger: Path) -> Iterator[RunningGateway]:
     """Serve a gateway with little patience."""
     with run_gateway(tmp_path, story_ledger, timeout_s=LIMIT_S) as running:
         yield running
 
 
 def test_a_server_that_sends_slowly_gets_no_extra_time(
-    running: RunningGateway,
+    hasty: RunningGateway,
 ) -> None:
-    running.model.pause_s = LIMIT_S / 4
-    answer = running.client.get("/v1/recommendations/ann").json()
+    hasty.model.pause_s = LIMIT_S / 4
+    answer = hasty.client.get("/v1/recommendations/ann").json()
     assert (answer.get("fallback"), answer.get("reason")) == (
         True,
         "the model server did not answer in time",
     )
-    assert running.client.post("/predict", json=QUESTION).status_code == 503
-    assert running.client.get("/readyz").status_code == 503
+    assert hasty.client.post("/predict", json=QUESTION).status_code == 503
+    assert hasty.client.get("/readyz").status_code == 503
 
 
 def test_asking_for_more_items_takes_no_extra_time(
-    running: RunningGateway,
+    hasty: RunningGateway,
 ) -> None:
-    running.client.post(
+    hasty.client.post(
         "/v1/items",
         json=[{"item_id": str(number), "title": "Film", "hidden": True} for number in range(400)],
     )
-    running.model.body = {
+    hasty.model.body = {
         "items": [{"id": str(number), "title": "Film", "score": 1.0} for number in range(401)],
         "model_version": 3,
     }
-    running.model.delay_s = LIMIT_S * 0.6  # asked for 1, 10, 100 and 1,000 items
-    assert running.client.get("/v1/recommendations/ann?k=1").json().get("fallback") is True
+    hasty.model.delay_s = LIMIT_S * 0.6  # asked for 1, 10, 100 and 1,000 items
+    assert hasty.client.get("/v1/recommendations/ann?k=1").json().get("fallback") is True
 
 
 def test_status_shows_a_failed_server_and_its_return(running: RunningGateway) -> None:

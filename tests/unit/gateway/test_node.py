@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
 
@@ -15,6 +14,7 @@ from gateway.model.answers import ModelQuestion, NoAnswer, Ranked
 from gateway.model.node import TRIES_AT_ONCE, ModelNode
 from gateway.waiting_queue import Overloaded
 from tests.component.gateway_process import StandIn
+from tests.ports import free_port
 
 WAIT_S = 60.0
 QUESTION = ModelQuestion(content=json.dumps({"user_seq": [], "k": 1}).encode(), answer_type=Ranked)
@@ -164,12 +164,8 @@ def test_a_busy_model_has_not_failed(model: StandIn) -> None:
 
 
 def test_a_closed_port_is_no_answer() -> None:
-    with socket.socket() as closed:
-        closed.bind(("127.0.0.1", 0))
-        port = int(closed.getsockname()[1])
-
     async def work(node: ModelNode) -> None:
         with pytest.raises(NoAnswer, match="does not answer"):
             await ask(node)
 
-    with_node(port, work)
+    with_node(free_port(), work)

@@ -11,11 +11,12 @@ from pathlib import Path
 import pytest
 
 from deploy.machine.preflight import NotReady, check_disk, check_ports, free_port, only_instance
+from tests import ports
 
 
 def test_a_port_in_use_is_reported_with_holder_and_setting() -> None:
     with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
+        taken.bind(("127.0.0.1", ports.free_port()))  # one that no connection gets meanwhile
         taken.listen()
         port = taken.getsockname()[1]
         with pytest.raises(
