@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from cron.ledger import lease_row
 from cron.ledger.ledger import Ledger, open_ledger
@@ -32,7 +32,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Set what the libraries read when they are first imported, here and in child processes."""
-    settings.register_profile("freshet", deadline=None)  # no test asserts on time
+    # no test asserts on time
+    settings.register_profile(
+        "freshet", deadline=None, suppress_health_check=(HealthCheck.too_slow,)
+    )
     settings.load_profile("freshet")
     os.environ["HF_HUB_OFFLINE"] = "1"
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
