@@ -249,6 +249,21 @@ def test_without_a_ledger_the_last_version_stays(lagging: Lagging) -> None:
     asyncio.run(ask())
 
 
+def test_a_slow_ledger_is_waited_for_when_nothing_is_known(lagging: Lagging) -> None:
+    """There is no release to use instead, so that visitors would get popular items."""
+
+    async def ask() -> None:
+        live = LiveRelease(lagging.serving, lagging.release)
+        lagging.free.clear()
+        asking = asyncio.create_task(live.version(wait_s=PATIENT_S))
+        done, _ = await asyncio.wait({asking}, timeout=3 * MAX_AGE_S)
+        assert not done
+        lagging.free.set()
+        assert await asking == LIVE
+
+    asyncio.run(ask())
+
+
 def test_the_ledger_is_read_at_most_twice_a_second(lagging: Lagging) -> None:
     async def ask() -> tuple[int, float]:
         reads = 0
