@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -22,13 +23,14 @@ from cron.verbs import status
 from tests.film_briefs import film_brief
 
 WRITER = CopySettings(writer="torchserve:", seconds_per_hour=600.0, cost_per_hour=0.1)
+NOW = datetime(2026, 1, 1, 12, 30, tzinfo=UTC)  # the budget is that of an hour
 LIE = RejectedText(text="By Bob.", violations=(Violation(rule="names", words="Bob"),))
 
 
 @pytest.fixture
 def ledger(tmp_path: Path) -> Iterator[Ledger]:
     """Return a ledger with a live writer that wrote one text and gave up one."""
-    opened = open_ledger(f"sqlite:///{tmp_path}/ledger.db")
+    opened = open_ledger(f"sqlite:///{tmp_path}/ledger.db", now=lambda: NOW)
     writer_rows.add(opened, "w", name="small", version=1, archive="copy-1.mar")
     writer_rows.set_live(opened, "w")
     kept = VerifiedText(brief=film_brief("Blue Train"), text="A", source="writer")
