@@ -201,7 +201,7 @@ class Inference:
                 )
             except NoAnswer as error:
                 why = error
-                newest = version
+                newest: int | None = version
                 if error.status == 404:
                     wait_s = _ledger_time(deadline)
                     newest = await self._live.version(refresh=True, wait_s=wait_s)

@@ -33,7 +33,9 @@ def read(path: Path, content: bytes, *, block_bytes: int = 1 << 24) -> Source:
     return open_source(path, COLUMNS, limits=ReadLimits(block_bytes=block_bytes))
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None
+)
 @given(ROWS)
 def test_columns_are_the_cells_of_rows(
     tmp_path: Path, rows: list[tuple[list[bytes], bytes]]
