@@ -155,7 +155,7 @@ class FakeServer:
 
     def restart_empty(self) -> None:
         """Lose everything, as a TorchServe without snapshots does when it is killed."""
-        with self._locked():  # no call of another thread finds half of it
+        with self._hold_lock():  # no call of another thread finds half of it
             for found in self._folder.iterdir():
                 if found.is_dir():
                     shutil.rmtree(found)
@@ -173,7 +173,7 @@ class FakeServer:
         """Yield the state and write it back, exclusively; an error writes nothing."""
         if self.is_down:
             raise Unavailable("TorchServe", where=str(self._folder), why="switched off by the test")
-        with self._locked():
+        with self._hold_lock():
             before = (
                 self._state.read_text()
                 if self._state.is_file()
@@ -187,7 +187,7 @@ class FakeServer:
                 unfinished.replace(self._state)
 
     @contextmanager
-    def _locked(self) -> Iterator[None]:
+    def _hold_lock(self) -> Iterator[None]:
         """Let no other thread or process read or change the state meanwhile."""
         self._folder.mkdir(exist_ok=True)
         with (self._folder / LOCK).open("w") as lock:

@@ -116,7 +116,6 @@ class Worker:
 
     def __init__(self, services: Services, *, first_retry_s: float = _FIRST_RETRY_S) -> None:
         self._services = services
-        self._first_retry_s = first_retry_s
         self._now = services.ledger.now
         self._holder = holder_of(services.paths.var)
         self._lease: Lease | None = None
@@ -132,7 +131,7 @@ class Worker:
         )
         self._under_way: dict[str, threading.Lock] = {}  # by job; locked while it runs
         self._left_in_journal = 0  # events that the last published release did not train on
-        self._retry_s = first_retry_s
+        self._retry_s = self._first_retry_s = first_retry_s
         self._retry_at = 0.0  # by time.monotonic(); until then, waiting events start no turn
         self._refusal = ""  # why the server refused the worker, as last logged
         self._copies = CopyRetries()
