@@ -12,7 +12,7 @@ from cron.project_root import PROJECT_ROOT
 from gateway.model.node import MAX_REQUEST_BYTES
 from tests.component.gateway_process import RunningGateway, run_gateway
 
-LIMIT_S = 1.0
+LIMIT_S = 3.0
 QUESTION = {"user_seq": ["Toy Story (1995)"], "item_desc": "GoldenEye (1995)"}
 
 
