@@ -173,8 +173,12 @@ def test_a_full_disk_costs_lines_of_the_logs_and_no_program(tmp_path: Path) -> N
         _next_rounds(tmp_path)
         killed = processes.looks()["meek"].pid
         psutil.Process(killed).kill()  # which supervisord logs
-        _until(lambda: processes.looks()["meek"].pid not in (0, killed), "meek to be started again")
-        _until(lambda: processes.looks()["meek"].state == "RUNNING", "meek to stay up")
+
+        def runs_again() -> bool:
+            look = processes.looks().get("meek")  # none while supervisord does not answer
+            return look is not None and look.state == "RUNNING" and look.pid != killed
+
+        _until(runs_again, "meek to be started again")
         processes.check()
         size = len(_printed_text(tmp_path / "var", "chatty"))
         _next_rounds(tmp_path)
@@ -203,10 +207,14 @@ def test_a_log_that_cannot_be_rotated_goes_on(tmp_path: Path) -> None:
 
 def _next_rounds(folder: Path) -> None:
     """Wait until the chatty program has printed more than a pipe holds, several times."""
-    rounds = folder / "chatty.rounds"
-    _until(lambda: rounds.read_text() != "", "a round's number")  # it may be about to be written
-    before = int(rounds.read_text() or 10**9)
-    _until(lambda: int(rounds.read_text() or 0) > before + 5, "the chatty program to go on")
+    rounds, seen = folder / "chatty.rounds", list[int]()
+
+    def is_later() -> bool:
+        if text := rounds.read_text():  # it is empty while it is written
+            seen.append(int(text))
+        return len(seen) > 0 and seen[-1] > seen[0] + 5
+
+    _until(is_later, "the chatty program to go on")
 
 
 def test_paths_with_spaces_and_percent_signs(tmp_path: Path) -> None:
