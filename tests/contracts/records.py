@@ -13,6 +13,7 @@ from recommender.records.events import AttributeValue, Event, EventLines, Item, 
 from recommender.records.facts import Fact
 from recommender.records.slates import Slate
 
+LIMIT_S = 240.0  # of a process that takes some seconds on an idle machine
 START_AT = datetime(2026, 1, 1, tzinfo=UTC)
 DETAILS = EventDetails(
     value=59.8,
@@ -117,6 +118,6 @@ def start_process(code: str, *arguments: str) -> subprocess.Popen[str]:
 
 def wait_for_end(process: subprocess.Popen[str]) -> str:
     """Wait for a process and return its output."""
-    output, errors = process.communicate(timeout=60)
+    output, errors = process.communicate(timeout=LIMIT_S)
     assert process.returncode == 0, errors
     return output.strip()

@@ -15,7 +15,7 @@ from cron.backends.artifacts.s3.upload import PART_BYTES
 from cron.errors import ArtifactConflict, ArtifactCorrupt, ArtifactMissing, Unavailable
 from cron.ports import ArtifactStore
 from cron.wiring import open_artifacts
-from tests.contracts.records import start_process, wait_for_end
+from tests.contracts.records import LIMIT_S, start_process, wait_for_end
 from tests.servers import Servers
 
 EMBEDDED: dict[str, Callable[[Path], str]] = {"folder": lambda folder: f"file:///{folder}/archives"}
@@ -297,7 +297,7 @@ def test_threads_put_and_fetch(store: ArtifactStore, make: Make, tmp_path: Path)
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join(LIMIT_S)
     assert wrong == []
     assert len(store.names()) == 12
 
@@ -371,7 +371,7 @@ class TestFolder:
             source.write(b"x" * 3_000_000)
             source.flush()  # all but what the pipe holds is copied by now
             putter.kill()
-            putter.communicate(timeout=60)
+            putter.communicate(timeout=LIMIT_S)
         assert any((folder / ".store" / "unfinished").iterdir())
         assert store.names() == ()
         assert [path.name for path in folder.iterdir()] == [".store"]

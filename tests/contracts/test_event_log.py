@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from cron.backends.sqlite.events import TRIM_BATCH
+from cron.backends.sqlite.events import TRIM_BATCH, SqliteEventLog
 from cron.errors import LogGap, Unavailable
 from cron.ports import START, Appended, Cursor, EventLog
 from cron.wiring import open_log
 from recommender.records.events import MAX_RECORD_BYTES, Event, Item, Record, to_json
 from tests.contracts.records import (
     DETAILS,
+    LIMIT_S,
     START_AT,
     event,
     event_lines,
@@ -332,7 +333,7 @@ def test_threads_append_while_one_reads(log: EventLog) -> None:
         seen += batch.records
         cursor = batch.cursor
     for thread in threads:
-        thread.join(60)
+        thread.join(LIMIT_S)
     assert sorted(record.event_id for record in seen) == [
         event(number).event_id for number in range(num_threads * num_each)
     ]
@@ -366,7 +367,7 @@ def test_a_writer_that_is_killed_leaves_whole_batches(
     while log.backlog(START) < 100:
         assert writer.poll() is None
     writer.kill()
-    writer.communicate(timeout=60)
+    writer.communicate(timeout=LIMIT_S)
     left = everything(log)
     assert len(left) % 20 == 0 or not traits.keeps_calls_whole
     assert left == [event(number) for number in range(len(left))]
@@ -375,20 +376,20 @@ def test_a_writer_that_is_killed_leaves_whole_batches(
 
 def test_a_long_trim_of_a_file_lets_writers_in_between(tmp_path: Path) -> None:
     """The gateway waits up to half a minute for the file, and then refuses events."""
-    url = f"sqlite:///{tmp_path}/events.db"
-    log, gateway, num_records = open_log(url), open_log(url), 4 * TRIM_BATCH
+    gateway, num_records = SqliteEventLog(tmp_path / "events.db"), 4 * TRIM_BATCH
+    left: list[int] = []
+
+    def write(pause_s: float) -> None:
+        assert pause_s >= 0.1, "SQLite's longest pause between two tries for a lock"
+        left.append(gateway.backlog(START))
+        assert gateway.append([event(num_records + len(left))]).accepted == 1
+
+    log = SqliteEventLog(tmp_path / "events.db", pause=write)
     log.append([event(number) for number in range(num_records)])
-    trimming = threading.Thread(target=log.trim, args=(end := cursor_at_end(log),))
-    trimming.start()
-    left = num_records
-    while left == num_records:
-        left = gateway.backlog(START)
-    assert gateway.append([event(num_records)]).accepted == 1
-    assert left > 0
-    assert trimming.is_alive()
-    trimming.join(60)
-    assert everything(log, after=end) == [event(num_records)]
-    assert gateway.backlog(START) == 1
+    log.trim(end := cursor_at_end(log))
+    assert left == [3 * TRIM_BATCH, 2 * TRIM_BATCH + 1, TRIM_BATCH + 2]
+    assert everything(log, after=end) == [event(num_records + number) for number in (1, 2, 3)]
+    assert gateway.backlog(START) == 3
 
 
 def test_a_log_that_cannot_be_opened_is_unavailable(tmp_path: Path) -> None:

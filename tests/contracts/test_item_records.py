@@ -45,14 +45,14 @@ NOW = datetime.now(START_AT.tzinfo)  # counts expire by the server's clock
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 FOLLOW_ALL = """
 import sys
-from datetime import timedelta
+from datetime import datetime
 from cron.ports import START, Cursor
-from tests.contracts.test_item_records import NOW, counts_of, open_item_records
+from tests.contracts.test_item_records import counts_of, open_item_records
 from tests.contracts.records import event
-records = open_item_records(sys.argv[1])
+records, now = open_item_records(sys.argv[1]), datetime.fromisoformat(sys.argv[2])
 places = [START, *map(str, range(1, 201))]
 for number in range(200):
-    counts = counts_of([event(number, at=NOW)])
+    counts = counts_of([event(number, at=now)], now=now)
     records.follow([], counts, after=Cursor(places[number]), cursor=Cursor(places[number + 1]))
 """
 
@@ -249,7 +249,7 @@ def test_a_batch_that_was_followed_already_counts_once(records: ItemRecords) -> 
 
 
 def test_two_followers_count_every_event_once(records: ItemRecords, url: str) -> None:
-    for follower in [start_process(FOLLOW_ALL, url) for _ in range(2)]:
+    for follower in [start_process(FOLLOW_ALL, url, NOW.isoformat()) for _ in range(2)]:
         wait_for_end(follower)
     assert records.cursor() == "200"
     assert records.sums(["i"], buckets_of(DAY, now=NOW)) == {"i": 200}

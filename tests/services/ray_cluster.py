@@ -50,10 +50,14 @@ class RayCluster:
         self._machine = None
 
     def ranks(self) -> list[psutil.Process]:
-        """Return the processes that train."""
+        """Return the processes that train; others of Ray's may end at any time."""
         started = [self._head, *((self._machine,) if self._machine is not None else ())]
-        below = [one for process in started for one in process.children(recursive=True)]
-        return [one for one in below if "RayTrainWorker" in " ".join(one.cmdline())]
+        below = {one.pid for process in started for one in process.children(recursive=True)}
+        return [
+            one
+            for one in psutil.process_iter(["cmdline"])
+            if one.pid in below and "RayTrainWorker" in " ".join(one.info["cmdline"] or [])
+        ]
 
     def lose_all(self) -> None:
         for process in (self._machine, self._head):

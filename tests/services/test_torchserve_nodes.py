@@ -75,7 +75,7 @@ class TwoNodeDeployment:
         """Return how many predictions a node has been asked for since its start."""
         page = httpx.get(
             f"http://127.0.0.1:{self.nodes[number].ports.metrics}/metrics",
-            timeout=10,
+            timeout=60,
             trust_env=False,
         ).text
         return round(
@@ -105,12 +105,8 @@ def deployment(tmp_path: Path) -> Iterator[TwoNodeDeployment]:
         }
         services = replace(open_workshop(tmp_path), server=ServerNodes(servers))
         stack.callback(close_workshop, services)
-        plain = settings_in(tmp_path, inference_port=1)
-        settings = replace(
-            plain,
-            store=replace(plain.store, server=url),
-            gateway=replace(plain.gateway, inference_timeout_s=30.0),  # the cores have other work
-        )
+        plain = settings_in(tmp_path, inference_port=1, timeout_s=30.0)  # the cores have other work
+        settings = replace(plain, store=replace(plain.store, server=url))
         client = stack.enter_context(gateway(settings))
 
         def restart(number: int) -> None:

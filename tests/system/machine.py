@@ -102,11 +102,7 @@ class Machine:
         self._process.wait(STOP_LIMIT_S)
         took = time.monotonic() - began
         self._process = None
-        left = [
-            process
-            for process in below
-            if process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-        ]
+        _, left = psutil.wait_procs(below, timeout=STOP_LIMIT_S)
         assert not left, f"still running: {left}"
         return took
 
@@ -129,16 +125,19 @@ class Machine:
     @contextmanager
     def full_disk(self) -> Iterator[None]:
         """Refuse every write into a file by a process of this machine, as its full disk would."""
-        assert self._process is not None
-        below = psutil.Process(self._process.pid).children(recursive=True)
-        for process in below:
-            process.rlimit(psutil.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
+        self._limit_files(0)
         yield
-        for process in below:
-            with suppress(psutil.NoSuchProcess):
-                process.rlimit(
-                    psutil.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
-                )
+        self._limit_files(resource.RLIM_INFINITY)
+
+    def _limit_files(self, size_bytes: int) -> None:
+        """Limit the files of all processes below; one that starts has the limit of its parent."""
+        assert self._process is not None
+        limited: set[psutil.Process] = set()
+        while more := {*psutil.Process(self._process.pid).children(recursive=True)} - limited:
+            for process in more:
+                with suppress(psutil.NoSuchProcess):
+                    process.rlimit(psutil.RLIMIT_FSIZE, (size_bytes, resource.RLIM_INFINITY))
+            limited |= more
 
     def live(self) -> int | None:
         """Return the live version as the gateway tells it."""

@@ -101,7 +101,7 @@ def test_a_worse_release_is_taken_back_without_a_human(
     with open_tried_shop(tmp_path) as (services, running):
         send(services, [*films(), *events_of(0, 1, 600)])
         assert [turn(services).outcome for _ in range(2)] == ["published", "published"]
-        plain = settings_in(tmp_path, inference_port=running.ports.inference)
+        plain = settings_in(tmp_path, inference_port=running.ports.inference, timeout_s=30.0)
         settings = replace(plain, store=replace(plain.store, server=running.url))
         with gateway(settings) as client:
             assert client.post("/v1/items", json=_bodies(films())).status_code == 202

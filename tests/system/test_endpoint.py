@@ -26,7 +26,7 @@ from tests.system.torchserve import Running, open_node, running_torchserve, stop
 from tests.unit.recommender.lists.test_answer import same
 from trainer.archive import pack
 
-LOOKS = 10  # five a second, at a count that is to stay
+FENCE = 200  # answers of one list, more than all that were not counted yet
 JSON = {"Content-Type": "application/json"}
 GOOD: dict[str, object] = {"user_seq": ["i3", "Thing 5 (1990)"], "k": 3}
 
@@ -276,25 +276,20 @@ def wait_for_answers(node: Running, status: int, wanted: float) -> None:
     until(lambda: answers(node, status) >= wanted, "counted answers", limit_s=60)
 
 
-def settled_answers(node: Running, status: int) -> float:
-    """Return a count that does not grow any more: nothing of an earlier test is to come."""
-    seen: list[float] = []
-
-    def is_settled() -> bool:
-        seen.append(answers(node, status))
-        return seen[-LOOKS:] == seen[-1:] * LOOKS
-
-    until(is_settled, "the counts of earlier answers", limit_s=60)
-    return seen[-1]
+def count_all(node: Running) -> None:
+    """Return once all that was answered so far is counted: a worker reports in order."""
+    before = answers(node, 200)
+    assert httpx.post(node.predictions, json=[GOOD] * FENCE, timeout=60).status_code == 200
+    wait_for_answers(node, 200, before + FENCE)
 
 
 def test_prometheus_counts_answers_by_status(node: Running) -> None:
-    before = settled_answers(node, 200), settled_answers(node, 400)
+    count_all(node)
+    before = answers(node, 200), answers(node, 400)
     for body in (GOOD, GOOD, {"k": 0}, [GOOD, {"k": 0}]):
         httpx.post(node.predictions, json=body, timeout=60)
-    wait_for_answers(node, 200, before[0] + 3)
-    wait_for_answers(node, 400, before[1] + 2)
-    assert (answers(node, 200), answers(node, 400)) == (before[0] + 3, before[1] + 2)
+    count_all(node)
+    assert (answers(node, 200), answers(node, 400)) == (before[0] + 3 + FENCE, before[1] + 2)
 
 
 def test_a_release_adds_no_series_to_the_metrics_page(node: Running, bundle: Path) -> None:
@@ -304,8 +299,8 @@ def test_a_release_adds_no_series_to_the_metrics_page(node: Running, bundle: Pat
         for version in (2, 3):
             server.register(version, pack(bundle=bundle, version=version, out=node.store).name)
             before = answers(node, 200)
-            server.predict(version, GOOD, timeout_s=60)
-            wait_for_answers(node, 200, before + 1)
+            server.predict(version, [GOOD] * FENCE, timeout_s=60)
+            wait_for_answers(node, 200, before + FENCE)
             server.unregister(version)
             pages.append(metrics(node).keys())
     assert pages[0] == pages[1]

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import signal
-from contextlib import suppress
 from pathlib import Path
 
 import psutil
 
 from cron.backends.torchserve.server import TorchServe
-from cron.errors import ServerRefused, Unavailable
 from deploy.servers.torchserve.forked_workers import NOT_FORKED
-from tests.system.torchserve import STOP_LIMIT_S, Running, open_node, running_torchserve
+from tests.system.torchserve import (
+    STOP_LIMIT_S,
+    Running,
+    open_node,
+    running_torchserve,
+    until_noticed,
+)
 from trainer.archive import pack
 
 TOP = {"user_seq": ["i3"], "k": 3}
@@ -39,16 +43,14 @@ def test_loaded_versions_share_what_they_import(
 
 
 def test_without_the_fork_server_versions_answer_and_load(bundle: Path, tmp_path: Path) -> None:
-    with running_torchserve(tmp_path) as node, open_node(node) as server:
+    with running_torchserve(tmp_path) as node, open_node(node, recovery_s=120.0) as server:
         publish(server, node, bundle, 1)
         (worker,) = node.worker_pids()
         psutil.Process(psutil.Process(worker).ppid()).kill()
         assert server.predict(1, TOP, timeout_s=60)
         publish(server, node, bundle, 2)
         psutil.Process(worker).kill()
-        # TorchServe may not have noticed the death yet.
-        with suppress(Unavailable, ServerRefused):
-            server.predict(1, TOP, timeout_s=10)
+        until_noticed(node, 1, worker)
         server.register(1, "the version is there, and its worker starts again")
         for version in (1, 2):
             assert server.predict(version, TOP, timeout_s=60)

@@ -105,7 +105,7 @@ def test_no_port_registers_a_folder(node: Running, door: str, tmp_path: Path) ->
     }
     roots = [door, *(f"http://127.0.0.1:{port}" for port in _ports(node))]
     for root, path, method in product(roots, PATHS, METHODS):
-        answer = httpx.request(method, root + path, params=asked, timeout=30)
+        answer = httpx.request(method, root + path, params=asked, timeout=60)
         shows = (method, path) == ("OPTIONS", "/") or (method, path, root) == (
             "GET",
             "/models",

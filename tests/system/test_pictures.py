@@ -129,7 +129,7 @@ def test_a_catalogue_of_pictures_from_their_server_to_answers(
     their texts, since the model reads both.
     """
     services, running = shop
-    plain = settings_in(tmp_path, inference_port=running.ports.inference)
+    plain = settings_in(tmp_path, inference_port=running.ports.inference, timeout_s=30.0)
     with gateway(replace(plain, store=replace(plain.store, server=running.url))) as client:
         add(client, pages, *PICTURED, BROKEN, STUCK)
         send(services, [*item_records()[6:], *event_records(1, 400)])

@@ -9,14 +9,12 @@ import os
 import signal
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, suppress
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, closing
 from datetime import timedelta
-from functools import partial
 from pathlib import Path
 
 import httpx
-import psutil
 import pytest
 
 from cron.backends.torchserve.server import TorchServe, utc_now
@@ -24,17 +22,55 @@ from cron.errors import ServerRefused, Unavailable
 from cron.urls.torchserve import parse as parse_nodes
 from cron.wiring import open_server
 from tests.system.machine import until
-from tests.system.torchserve import SPOILT, Running, changed_copy, open_node, running_torchserve
+from tests.system.torchserve import (
+    SPOILT,
+    Running,
+    changed_copy,
+    open_node,
+    running_torchserve,
+    until_noticed,
+    write_archive,
+)
 from trainer.archive import pack
 
 TOP = {"user_seq": ["i3"], "k": 3}
-# Hundreds of texts that no cache knows: long enough in flight to be caught there.
-SLOW = {"user_seq": [], "items": [{"text": f"{number} " * 60} for number in range(100)]}
-SLOW_START = b"""import time
-class StartsSlowly:
-    def initialize(self, context): time.sleep(8)
-    def handle(self, data, context): return [{}] * len(data)
+LIMIT_S = 60.0
+STARTS_LATER = """import pathlib, time
+class StartsOnceTheGateIsOpen:
+    def initialize(self, context):
+        while not pathlib.Path({gate!r}).exists():
+            time.sleep(0.02)
+    def handle(self, data, context): return [{{}}] * len(data)
 """
+ANSWERS_LATER = b"""import json, pathlib, time
+class AnswersOnceTheGateIsOpen:
+    def initialize(self, context): pass
+    def handle(self, data, context):
+        for request in data:
+            gate = json.loads(request["body"]).get("gate")
+            while gate and not pathlib.Path(gate).exists():
+                time.sleep(0.02)
+        return [{}] * len(data)
+"""
+
+
+@pytest.fixture
+def gate(tmp_path: Path) -> Path:
+    """A file that is not there yet; who waits for it goes on once it is."""
+    return tmp_path / "open"
+
+
+def opening(gate: Path, *, after_looks: int) -> Callable[[float], None]:
+    """Return how a client pauses between its looks at a server; the gate opens at one of them."""
+    pauses: list[float] = []
+
+    def pause(seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) == after_looks:
+            gate.touch()
+        threading.Event().wait(seconds)
+
+    return pause
 
 
 @pytest.fixture
@@ -102,20 +138,22 @@ def test_a_version_another_process_loads_is_waited_for(
     server: TorchServe,
     publish_changed: Callable[[int, str, bytes], str],
     node: Running,
+    gate: Path,
 ) -> None:
     """Its host's clock is twenty minutes behind ours."""
-    archive = publish_changed(2, "recommend.py", SLOW_START)
+    archive = publish_changed(2, "recommend.py", STARTS_LATER.format(gate=str(gate)).encode())
     with ThreadPoolExecutor(1) as pool, open_node(node) as other:
         first = pool.submit(other.register, 2, archive)
         until_loading(node, 2)
         ahead = TorchServe(
             parse_nodes(node.url)[0],
             recovery_s=0.1,  # long over while it loads
+            sleep=opening(gate, after_looks=20),
             now=lambda: utc_now() + timedelta(minutes=20),
         )
         ahead.register(2, archive)
         ahead.close()
-        first.result(60)
+        first.result(LIMIT_S)
     assert [found.version for found in server.versions() if found.ready] == [2]
 
 
@@ -124,9 +162,10 @@ def test_kept_connections_are_answered_while_a_version_starts(
     publish: Callable[[int], str],
     publish_changed: Callable[[int, str, bytes], str],
     node: Running,
+    gate: Path,
 ) -> None:
     """A call waiting for the start would block one of two network threads."""
-    archive = publish_changed(2, "recommend.py", SLOW_START)
+    archive = publish_changed(2, "recommend.py", STARTS_LATER.format(gate=str(gate)).encode())
     server.register(1, publish(1))
     with ExitStack() as stack:
         clients = [stack.enter_context(httpx.Client(timeout=60)) for _ in range(8)]
@@ -138,8 +177,9 @@ def test_kept_connections_are_answered_while_a_version_starts(
         assert [
             client.post(node.predictions, json=TOP, timeout=60).status_code for client in clients
         ] == [200] * 8
-        assert not registering.done(), "the answers waited for it"
-        registering.result(60)
+        assert not registering.done()
+        gate.touch()
+        registering.result(LIMIT_S)
 
 
 def test_a_zombie_gives_way_to_the_good_archive(
@@ -158,49 +198,39 @@ def test_a_killed_worker_comes_back_and_registering_waits_for_it(
     server.register(1, publish(1))
     (killed,) = node.worker_pids()
     os.kill(killed, signal.SIGKILL)
-    psutil.wait_procs([psutil.Process(killed)] if psutil.pid_exists(killed) else [], timeout=60)
+    until_noticed(node, 1, killed)
     server.register(1, "whatever the name: the version is there")
-    # TorchServe may not have noticed the death yet, and then it never answers the first request.
-    with suppress(Unavailable):
-        server.predict(1, TOP, timeout_s=10)
     assert server.predict(1, TOP, timeout_s=60)
     assert node.worker_pids() != [killed]
 
 
 def test_requests_in_flight_are_answered_when_their_version_goes(
-    server: TorchServe, publish: Callable[[int], str], node: Running
+    server: TorchServe, node: Running, gate: Path
 ) -> None:
     for version in (1, 2):
-        server.register(version, publish(version))
-    begun = threading.Barrier(5)
-
-    def ask() -> int:
-        begun.wait(60)
-        return httpx.post(node.predictions, json=SLOW, timeout=60).status_code
-
+        server.register(version, write_archive(node.store, version, handler=ANSWERS_LATER))
     with ThreadPoolExecutor(4) as pool:
-        asked = [pool.submit(ask) for _ in range(4)]
-        begun.wait(60)
-        until_pending(server, 1)
+        asked = ask_at_once(pool, node, gate)
+        until_pending(server, 1, len(asked) - 1)
         server.set_live(2)
-        server.unregister(1)
-        assert [one.result(60) for one in asked] == [200] * 4
+        patient = TorchServe(parse_nodes(node.url)[0], sleep=opening(gate, after_looks=5))
+        with closing(patient):
+            patient.unregister(1)
+        assert [one.result().status_code for one in asked] == [200] * 4
     assert [found.version for found in server.versions()] == [2]
 
 
-def test_a_version_that_does_not_drain_stays(
-    server: TorchServe, publish: Callable[[int], str], node: Running
-) -> None:
+def test_a_version_that_does_not_drain_stays(server: TorchServe, node: Running, gate: Path) -> None:
     for version in (1, 2):
-        server.register(version, publish(version))
-    with ThreadPoolExecutor(12) as pool, open_node(node, drain_timeout_s=0.0) as impatient:
-        ask = partial(httpx.post, node.predictions, json=SLOW, timeout=60)
-        asked = [pool.submit(ask) for _ in range(12)]
-        until_pending(server, 1)
+        server.register(version, write_archive(node.store, version, handler=ANSWERS_LATER))
+    with ThreadPoolExecutor(4) as pool, open_node(node, drain_timeout_s=0.0) as impatient:
+        asked = ask_at_once(pool, node, gate)
+        until_pending(server, 1, len(asked) - 1)
         server.set_live(2)
         with pytest.raises(ServerRefused, match="still pending"):
             impatient.unregister(1)
-        assert [one.result().status_code for one in asked] == [200] * 12
+        gate.touch()
+        assert [one.result().status_code for one in asked] == [200] * 4
     assert [found.version for found in server.versions()] == [1, 2]
 
 
@@ -238,14 +268,22 @@ def test_with_tokens_on_only_who_reads_the_key_file_is_served(tmp_path: Path, bu
             server.live()
 
 
-def until_pending(server: TorchServe, version: int) -> None:
-    """Wait until requests queue at a version; the first batch is then under way."""
+def ask_at_once(
+    pool: ThreadPoolExecutor, node: Running, gate: Path
+) -> list[Future[httpx.Response]]:
+    """Send four requests, each of which is answered once the gate is open."""
+    body = {"gate": str(gate)}
+    return [pool.submit(httpx.post, node.predictions, json=body, timeout=60) for _ in range(4)]
+
+
+def until_pending(server: TorchServe, version: int, number: int) -> None:
+    """Wait until so many requests queue at a version; its worker then holds another one."""
 
     def queue() -> bool:
         found = [one for one in server.versions() if one.version == version]
-        return any(one.pending_requests > 0 for one in found)
+        return [one.pending_requests for one in found] == [number]
 
-    until(queue, "requests to queue", limit_s=60)
+    until(queue, "requests to queue", limit_s=LIMIT_S)
 
 
 def until_loading(node: Running, version: int) -> None:
@@ -257,4 +295,4 @@ def until_loading(node: Running, version: int) -> None:
         assert not workers or workers[0]["status"] != "READY"
         return bool(workers)
 
-    until(is_there, "the version to come", limit_s=60)
+    until(is_there, "the version to come", limit_s=LIMIT_S)

@@ -22,6 +22,7 @@ from tests.releases import manifest
 from tests.system.torchserve import Running, open_node, running_torchserve, write_archive
 from tests.workshop import close_workshop, lease_of, open_workshop
 
+LIMIT_S = 240.0  # of what takes a second on an idle machine
 HANDLER = b"""class AnswersNothing:
     def initialize(self, context): pass
     def handle(self, data, context): return [{}] * len(data)
@@ -75,7 +76,9 @@ def test_two_bare_rollbacks_at_once_go_one_step_back(
             )
             for _ in range(2)
         ]
-        told = [tuple(stream.decode() for stream in one.communicate(timeout=60)) for one in both]
+        told = [
+            tuple(stream.decode() for stream in one.communicate(timeout=LIMIT_S)) for one in both
+        ]
         assert (switches.serving(services.ledger).live, services.server.live()) == (live, live), (
             told
         )

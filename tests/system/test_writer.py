@@ -81,12 +81,12 @@ class WritingShop:
 @contextmanager
 def writing_shop(folder: Path, node: Running) -> Iterator[WritingShop]:
     """Open the shop of a folder on a node."""
-    plain = settings_in(folder, inference_port=node.ports.inference)
+    plain = settings_in(folder, inference_port=node.ports.inference, timeout_s=30.0)
     settings = replace(
         plain,
         store=replace(plain.store, server=node.url),
         copy=CopySettings(
-            writer="torchserve:", model=str(folder / "model"), languages=("en",), timeout_s=5.0
+            writer="torchserve:", model=str(folder / "model"), languages=("en",), timeout_s=30.0
         ),
     )
     with gateway(settings) as client:

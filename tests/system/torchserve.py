@@ -23,9 +23,10 @@ from cron.urls.torchserve import parse as parse_nodes
 from deploy.servers.torchserve.command import Ports
 from deploy.servers.torchserve.forked_workers import FORK_SERVER, NOT_FORKED
 from tests.ports import free_ports
+from tests.system.machine import until
 
 START_LIMIT_S = 180.0  # of what takes some ten seconds on an idle machine
-STOP_LIMIT_S = 20.0
+STOP_LIMIT_S = 60.0
 # Members with which a version cannot start. The first kills the worker process, and the version
 # disappears. The second mostly leaves a version without workers in TorchServe.
 SPOILT = {
@@ -83,9 +84,7 @@ class Running:
         server = psutil.Process(self.process.pid)
         if self.own_imports:
             return sorted(child.pid for child in server.children())
-        (fork_server,) = (
-            one for one in server.children() if FORK_SERVER.name in str(one.cmdline())
-        )
+        (fork_server,) = (one for one in server.children() if FORK_SERVER.name in command_of(one))
         return sorted(child.pid for child in fork_server.children())
 
 
@@ -143,22 +142,39 @@ def running_torchserve(
 
 
 @contextmanager
-def open_node(running: Running, *, drain_timeout_s: float = 60.0) -> Iterator[TorchServe]:
+def open_node(
+    running: Running, *, drain_timeout_s: float = 60.0, recovery_s: float = 15.0
+) -> Iterator[TorchServe]:
     """Open the port on a running server."""
     (node,) = parse_nodes(running.url)
-    with closing(TorchServe(node, drain_timeout_s=drain_timeout_s)) as server:
+    server = TorchServe(node, drain_timeout_s=drain_timeout_s, recovery_s=recovery_s)
+    with closing(server):
         yield server
+
+
+def until_noticed(running: Running, version: int, killed: int) -> None:
+    """Wait until TorchServe knows that a worker died; before, a request to it has no answer."""
+
+    def is_noticed() -> bool:
+        (worker,) = running.manage("GET", f"/models/rec/{version}").json()[0]["workers"]
+        return (worker["pid"], worker["status"]) != (killed, "READY")
+
+    until(is_noticed, "TorchServe to notice the death", limit_s=STOP_LIMIT_S)
 
 
 @contextmanager
 def emptied_node(running: Running) -> Iterator[TorchServe]:
-    """Open the port on a running server after deleting what another test left, the default last."""
+    """Open the port on a running server after deleting what another test left, the default last.
+
+    Workers of deleted versions end a little later.
+    """
     with open_node(running) as server:
         for found in server.versions():
             if found.version != server.live():
                 server.unregister(found.version)
         if server.live() is not None:
             assert running.manage("DELETE", f"/models/rec/{server.live()}").status_code == 200
+        until(lambda: not running.worker_pids(), "the old workers to end", limit_s=STOP_LIMIT_S)
         yield server
 
 
@@ -196,6 +212,14 @@ def changed_copy(mar: Path, out: Path, files: Mapping[str, bytes]) -> Path:
         for name, content in files.items():
             copy.writestr(name, content)
     return out
+
+
+def command_of(process: psutil.Process) -> str:
+    """Return a process's command; nothing once it has ended."""
+    try:
+        return " ".join(process.cmdline())
+    except psutil.NoSuchProcess:
+        return ""
 
 
 def free_node_ports() -> Ports:

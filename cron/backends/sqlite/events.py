@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import chain
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from recommender.records.events import EventLines, LogRecord, to_json
 SHARED_ROWS = 2_000  # at most, of several appends in one transaction
 TRIM_BATCH = 10_000  # takes 0.1 s, in which nobody else writes
 # SQLite's own longest pause between two tries for a lock, so other writers get their turn
-_TRIM_PAUSE_S = 0.1
+TRIM_PAUSE_S = 0.1
 # One row a statement takes twice as long: each statement writes the sequence of positions.
 _ROWS_IN_A_STATEMENT = 200
 
@@ -46,9 +46,13 @@ SELECT (SELECT count(*) FROM (SELECT 1 FROM records WHERE position > ?1 LIMIT ?2
 
 
 class SqliteEventLog:
-    """EventLog on a SQLite file; threads and processes may share it."""
+    """EventLog on a SQLite file; threads and processes may share it.
 
-    def __init__(self, path: Path) -> None:
+    `pause` waits some seconds between the batches of a trim.
+    """
+
+    def __init__(self, path: Path, *, pause: Callable[[float], object] = time.sleep) -> None:
+        self._pause = pause
         # FULL, not NORMAL: a sender may forget an event once it has the answer, so the event must
         # survive a power cut. One fsync for all the appends that waited for the one before.
         self._file = SqliteFile(path, what="the event log", synchronous="FULL", schema=_SCHEMA)
@@ -98,7 +102,7 @@ class SqliteEventLog:
         # 0 for the start and for another log's cursor: nothing is deleted
         position = min((self._parse(cursor) or 0 for cursor in before), default=0)
         while position and self._trim_some(position):
-            time.sleep(_TRIM_PAUSE_S)
+            self._pause(TRIM_PAUSE_S)
         self._file.scrub()
 
     def close(self) -> None:
