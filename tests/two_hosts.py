@@ -31,7 +31,7 @@ Result = TypeVar("Result")
 # The fake's state is a locked file, and so are log and histories. No thread of a paused process may
 # keep such a lock: a real server waits for nobody's wake-up.
 _AT_A_FILE = threading.RLock()
-LEASE_S = 3.0
+LEASE_S = 12.0  # on a busy machine the holder does not lose it
 # the call, and what its first argument after `self` must begin with
 PAUSES: dict[str, tuple[object, str, str]] = {
     "commit_segment": (journal_rows, "commit_segment", ""),

@@ -19,7 +19,7 @@ from tests.services.ray_cluster import AutoscaledCluster
 
 EMBEDDED = {"command": None, "kuberay": None}
 ON_SERVERS = {"ray": None}  # a cluster whose machines are processes of this one
-LIMIT_S = 120.0
+LIMIT_S = 240.0
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def machines(
 
 def until_answered(provider: MachineProvider) -> None:
     """Wait for a head that starts; connecting itself waits for half a minute."""
-    for _ in range(3):
+    for _ in range(8):
         with suppress(MachinesRefused):
             provider.num_joined()
             return

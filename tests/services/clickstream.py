@@ -136,6 +136,13 @@ class Clickstream:
             self._read()
             missing -= self.ids()
 
+    def wait_for_rejected(self, count: int) -> None:
+        """Read until so many rejected messages are there."""
+        deadline = time.monotonic() + LIMIT_S
+        while len(self.rejected) < count:
+            assert time.monotonic() < deadline, self._why()
+            self._read()
+
     def wait_for_checkpoints(self, count: int) -> None:
         """Wait until so many checkpoints are on disk."""
         deadline = time.monotonic() + LIMIT_S

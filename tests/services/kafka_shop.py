@@ -34,7 +34,7 @@ class ShopTopics:
 
     def delete(self, topic: str) -> None:
         self.admin.delete_topics([topic])[topic].result()
-        until(lambda: topic not in self.admin.list_topics(timeout=10).topics)
+        until(lambda: topic not in self.admin.list_topics(timeout=60).topics)
 
     def delete_records(self, topic: str, partition: int, before: int) -> None:
         for done in self.admin.delete_records([TopicPartition(topic, partition, before)]).values():
@@ -60,7 +60,7 @@ class ShopTopics:
         producer = self.producer(**settings)
         for value in values:
             producer.produce(topic or self.events, value, partition=partition)
-        assert producer.flush(30) == 0
+        assert producer.flush(LIMIT_S) == 0
 
 
 def until(done: Callable[[], bool], *, limit_s: float = LIMIT_S) -> None:

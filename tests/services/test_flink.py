@@ -137,6 +137,7 @@ def rejected_messages(stream: Clickstream) -> Clickstream:
     stream.push_time(at + HOUR_S)
     stream.wait_for(["impression:unclicked", "click:clicked", "click:never shown"])
     stream.settle(at + HOUR_S)
+    stream.wait_for_rejected(len(BROKEN) + 1)
     return stream
 
 

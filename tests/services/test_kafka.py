@@ -55,7 +55,7 @@ def house(shop: ShopTopics, tmp_path: Path) -> Iterator[House]:
 def test_only_committed_transactions_are_read(shop: ShopTopics, log: KafkaEventLog) -> None:
     shop.send(*lines(1, 2))
     producer = shop.producer(transactional_id=unique())
-    producer.init_transactions(30)
+    producer.init_transactions(LIMIT_S)
     producer.begin_transaction()
     for line in lines(3, 4):
         producer.produce(shop.events, line, partition=0)
@@ -63,11 +63,11 @@ def test_only_committed_transactions_are_read(shop: ShopTopics, log: KafkaEventL
     shop.send(*lines(5))
     assert everything(log) == [event(1), event(2)]  # nothing passes an open transaction
     cursor = log.read(START, 100).cursor
-    producer.abort_transaction(30)  # which the partitions learn of a moment later
+    producer.abort_transaction(LIMIT_S)  # which the partitions learn of a moment later
     until(lambda: everything(log, cursor) == [event(5)])
     producer.begin_transaction()
     producer.produce(shop.events, lines(6)[0], partition=1)
-    producer.commit_transaction(30)
+    producer.commit_transaction(LIMIT_S)
     until(lambda: everything(log, cursor) == [event(5), event(6)])
 
 
@@ -76,12 +76,12 @@ def test_a_transactions_mark_at_the_end_is_not_waiting(
 ) -> None:
     """A topic whose retention outlives its last record has no gap: the marker was passed."""
     producer = shop.producer(transactional_id=unique())
-    producer.init_transactions(30)
+    producer.init_transactions(LIMIT_S)
     for ends in (producer.commit_transaction, producer.abort_transaction):
         producer.begin_transaction()
         producer.produce(shop.events, lines(1)[0], partition=0)
         producer.flush()
-        ends(30)
+        ends(LIMIT_S)
     until(lambda: log.backlog(START) == 4)  # two messages, two marks
     cursor = START
     while (batch := log.read(cursor, 1)).cursor != cursor:  # the limit is met before the marks are
@@ -97,7 +97,7 @@ def test_added_partitions_are_read_from_their_beginning(
     shop.send(*lines(1, 2))
     cursor = log.read(START, 10).cursor
     shop.admin.create_partitions([NewPartitions(shop.events, 4)])[shop.events].result()
-    until(lambda: len(shop.admin.list_topics(timeout=10).topics[shop.events].partitions) == 4)
+    until(lambda: len(shop.admin.list_topics(timeout=60).topics[shop.events].partitions) == 4)
     patiently(lambda: log.read(cursor, 10))
     shop.send(*lines(3, 4), partition=3)
     assert log.backlog(cursor) == 2
@@ -337,7 +337,7 @@ def test_a_broker_outage_is_reported_and_survived(
             call(opened)
         assert time.monotonic() - began < PATIENCE_S
     server.start()
-    log.append([event(3)])
+    patiently(lambda: log.append([event(3)]))
     assert everything(log, cursor)[-1] == event(3)
 
 
@@ -376,4 +376,4 @@ def test_a_topic_is_never_made_by_mistake(servers: Servers) -> None:
     ):
         with pytest.raises(TopicMissing, match=f"has no topic ({name}|items);"):
             call()
-    assert name not in AdminClient({"bootstrap.servers": address}).list_topics(timeout=10).topics
+    assert name not in AdminClient({"bootstrap.servers": address}).list_topics(timeout=60).topics

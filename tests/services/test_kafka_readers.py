@@ -19,7 +19,7 @@ from recommender.records.events import Event, to_json
 from recommender.records.record_times import MAX_CLOCK_SKEW
 from tests.contracts.records import event
 from tests.servers import Servers, unique
-from tests.services.kafka_shop import ShopTopics, everything, lines, until
+from tests.services.kafka_shop import LIMIT_S, ShopTopics, everything, lines, until
 
 OTHER_PROPERTIES = """\
 isolation.level=read_uncommitted
@@ -50,11 +50,11 @@ def test_a_properties_file_cannot_let_aborted_transactions_in(
     shop: ShopTopics, tmp_path: Path
 ) -> None:
     producer = shop.producer(transactional_id=unique())
-    producer.init_transactions(30)
+    producer.init_transactions(LIMIT_S)
     producer.begin_transaction()
     producer.produce(shop.events, lines(1)[0], partition=0)
     producer.flush()
-    producer.abort_transaction(30)
+    producer.abort_transaction(LIMIT_S)
     shop.send(*lines(2))
     log = KafkaEventLog(parse_url(weakened_properties(shop, tmp_path)))
     until(lambda: everything(log) == [event(2)])
@@ -83,7 +83,7 @@ def test_readers_at_different_times_come_to_the_same_verdict(
         producer.produce(
             shop.events, value, partition=0, timestamp=round(sent_at.timestamp() * 1000)
         )
-    assert producer.flush(30) == 0
+    assert producer.flush(LIMIT_S) == 0
     messages, _ = reader.read({(shop.events, 0): 0}, {(shop.events, 0): len(leads)}, 10)
     for later in (-MAX_LEAD, timedelta(0), timedelta(minutes=2), timedelta(days=2)):
         found = [type(verdict(shop, message, sent_at + later)) for message in messages]

@@ -48,7 +48,7 @@ class ScrapedMachine:
         self.machine = machine
         self.began = time.time()
         self.client = httpx.Client(
-            base_url=f"http://127.0.0.1:{prometheus.port}/api/v1", timeout=30, trust_env=False
+            base_url=f"http://127.0.0.1:{prometheus.port}/api/v1", timeout=60, trust_env=False
         )
 
     def ask(self, path: str, **parameters: str | float) -> object:
@@ -83,11 +83,11 @@ class ScrapedMachine:
             "worker": ports.worker,
             "TorchServe": ports.management + 1,
         }[job]
-        return httpx.get(f"http://127.0.0.1:{port}/metrics", timeout=30, trust_env=False).text
+        return httpx.get(f"http://127.0.0.1:{port}/metrics", timeout=60, trust_env=False).text
 
     def call(self) -> None:
         """Call like clients do: known and unknown users, a rating, and an unmatched filter."""
-        with httpx.Client(timeout=30, trust_env=False) as client:
+        with httpx.Client(timeout=60, trust_env=False) as client:
             for user_id in ("1", "2", "nobody"):
                 assert (
                     client.get(f"{self.machine.gateway}/v1/recommendations/{user_id}").status_code

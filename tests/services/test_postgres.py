@@ -84,7 +84,8 @@ def test_a_connection_lost_in_a_transaction_writes_nothing(
 
 
 def test_a_frozen_writer_blocks_others_only_briefly(url: str) -> None:
-    frozen, other = open_ledger(url, idle_limit_s=1), open_ledger(url)
+    # the first to open it makes all tables, which may take longer than the second
+    other, frozen = open_ledger(url), open_ledger(url, idle_limit_s=5)
     with pytest.raises(
         Unavailable
     ):  # the other waits for the lock, which the server takes from the frozen one

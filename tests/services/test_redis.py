@@ -31,7 +31,7 @@ from tests.services.redis_stores import (
     until_done,
 )
 
-PATIENCE_S = 30.0  # an outage is reported well within it, on a machine with other work too
+PATIENCE_S = 60.0  # an outage is reported well within it, on a machine with other work too
 
 
 @pytest.fixture
@@ -331,17 +331,18 @@ def test_clearing_leaves_other_keys_alone(
 
 
 def test_more_threads_than_connections_wait_for_their_turn(histories: Histories) -> None:
-    histories.append([event(number) for number in range(1000)])
+    """Of short calls: one that waits for longer than two seconds is refused."""
+    histories.append([event(number) for number in range(10)])
     lengths: list[int] = []
     threads = [
-        threading.Thread(target=lambda: lengths.append(len(histories.recent("u", 1000))))
+        threading.Thread(target=lambda: lengths.append(len(histories.recent("u", 10))))
         for _ in range(3 * POOL_SIZE)
     ]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(LIMIT_S)
-    assert lengths == [1000] * len(threads)
+    assert lengths == [10] * len(threads)
 
 
 def test_connections_speak_the_pinned_protocol_and_are_few(

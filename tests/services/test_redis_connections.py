@@ -26,7 +26,7 @@ def test_a_server_that_drops_packets_is_reported_too() -> None:
         started = time.monotonic()
         with pytest.raises(Unavailable, match="does not answer"):
             open_log(f"redis://127.0.0.1:{deaf.getsockname()[1]}/0").backlog(START)
-        assert time.monotonic() - started < 25, "a time-out a try, and few tries"
+        assert time.monotonic() - started < 60, "a time-out a try, and few tries"
 
 
 def test_a_wrong_password_is_reported_and_never_shown(

@@ -49,7 +49,7 @@ def test_an_abandoned_live_version_is_loaded_again(
         reconciler.tick()
         clock.now += 31.0
         reconciler.tick()
-        answer = httpx.post(node.predictions, json={"user_seq": [], "k": 1}, timeout=30)
+        answer = httpx.post(node.predictions, json={"user_seq": [], "k": 1}, timeout=60)
         assert (answer.status_code, answer.json()["model_version"]) == (200, 2)
         assert (switches.serving(services.ledger).live, holds.current(services.ledger)) == (2, None)
         assert metric_rows.stored_metrics(services.ledger)["lost_workers"] == 1

@@ -89,7 +89,7 @@ def test_the_shop_gives_reasons_by_shared_facts(machine: Machine) -> None:
         "copy": True,
     }
     answer = httpx.post(
-        f"{machine.gateway}/v1/recommendations", json=question, timeout=30, trust_env=False
+        f"{machine.gateway}/v1/recommendations", json=question, timeout=60, trust_env=False
     ).json()
     by_title = {one["title"]: one for one in answer["items"]}
     (fact, *_) = by_title["Rear Window (1954)"]["reason"]["facts"]
@@ -167,7 +167,7 @@ def test_a_full_disk_costs_no_recommendation_and_passes(machine: Machine) -> Non
     event = {"user_id": "anna", "item_id": "50", "type": "view"}
 
     def post() -> httpx.Response:
-        return httpx.post(f"{machine.gateway}/v1/events", json=event, timeout=30, trust_env=False)
+        return httpx.post(f"{machine.gateway}/v1/events", json=event, timeout=60, trust_env=False)
 
     with machine.full_disk():
         refused = post()
@@ -175,7 +175,7 @@ def test_a_full_disk_costs_no_recommendation_and_passes(machine: Machine) -> Non
         assert "disk" in refused.text
         for user in ("259", "anna", "nobody"):
             answer = httpx.get(
-                f"{machine.gateway}/v1/recommendations/{user}?k=3", timeout=30, trust_env=False
+                f"{machine.gateway}/v1/recommendations/{user}?k=3", timeout=60, trust_env=False
             )
             assert answer.status_code == 200, answer.text
             assert not answer.json().get("fallback"), answer.text
@@ -219,5 +219,5 @@ def test_the_next_start_serves_the_same_release(machine: Machine) -> None:
 
 def _shell(command: str) -> str:
     return subprocess.run(
-        ["bash", "-c", command], capture_output=True, text=True, timeout=60, check=True
+        ["bash", "-c", command], capture_output=True, text=True, timeout=LIMIT_S, check=True
     ).stdout

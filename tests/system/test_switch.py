@@ -61,7 +61,7 @@ class LiveWorkshop:
 
     def live_version(self) -> int:
         """Ask the endpoint who answers."""
-        answer = httpx.post(self.server.predictions, json={"user_seq": ["i0"], "k": 1}, timeout=30)
+        answer = httpx.post(self.server.predictions, json={"user_seq": ["i0"], "k": 1}, timeout=60)
         assert answer.status_code == 200, answer.text
         return int(answer.json()["model_version"])
 

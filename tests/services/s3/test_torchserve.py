@@ -56,7 +56,7 @@ def test_a_version_is_loaded_by_url_twice(
         assert [path.name for path in node.store.iterdir()] == [archives[1]]
         server.register(2, store.url(archives[2]))
         server.register(2, store.url(archives[2]))
-        assert server.predict(2, TOP, timeout_s=30)
+        assert server.predict(2, TOP, timeout_s=60)
 
 
 def test_a_killed_server_loads_a_fetched_file_again(
@@ -75,7 +75,7 @@ def test_a_killed_server_loads_a_fetched_file_again(
     ):
         for version in (1, 2):
             server.register(version, store.url(archives[version]))
-            assert server.predict(version, TOP, timeout_s=30)
+            assert server.predict(version, TOP, timeout_s=60)
 
 
 def test_a_file_that_blocks_its_url_is_registered_by_name(
@@ -86,7 +86,7 @@ def test_a_file_that_blocks_its_url_is_registered_by_name(
     (node.store / archives[2]).write_bytes(whole[: len(whole) // 2])
     with open_node(node) as server:
         server.register(1, store.url(archives[1]))
-        assert server.predict(1, TOP, timeout_s=30)
+        assert server.predict(1, TOP, timeout_s=60)
         with pytest.raises(ServerRefused, match="Failed to save model"):
             server.register(2, store.url(archives[2]))
         assert [one.version for one in server.versions()] == [1]
@@ -106,7 +106,7 @@ def test_two_nodes_with_one_model_store(
             server.set_live(2)
             server.unregister(1)
         with open_node(other) as server:
-            assert server.predict(1, TOP, timeout_s=30)
+            assert server.predict(1, TOP, timeout_s=60)
 
 
 @pytest.mark.parametrize("member", sorted(SPOILT))
@@ -121,7 +121,7 @@ def test_a_failed_registration_leaves_nothing(
             server.register(2, store.url("rec-2-broken.mar"))
         assert [path.name for path in node.store.iterdir()] == [archives[1]]
         server.register(2, store.url(archives[2]))
-        assert server.predict(2, TOP, timeout_s=30)
+        assert server.predict(2, TOP, timeout_s=60)
 
 
 def test_only_this_bucket_and_prefix_are_loaded_from(
@@ -161,6 +161,6 @@ def test_from_a_shared_folder_it_loads_by_name(
             server.register(
                 1, shared.url(archives[1])
             )  # the bucket is away, the file was verified when it came
-            assert server.predict(1, TOP, timeout_s=30)
+            assert server.predict(1, TOP, timeout_s=60)
     finally:
         servers.s3.start()
