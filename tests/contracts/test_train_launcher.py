@@ -82,6 +82,11 @@ def trainers(out: Path) -> list[psutil.Process]:
     ]
 
 
+def newest_of(out: Path) -> psutil.Process:
+    """Return the process that started last: a rank, where another process starts them."""
+    return max(trainers(out), key=lambda one: one.create_time())
+
+
 def until(condition: Callable[[], object], *, limit_s: float = LIMIT_S) -> None:
     ends_at = time.monotonic() + limit_s
     while not condition():
@@ -230,7 +235,7 @@ def test_a_training_survives_the_death_of_one_process(
 
     def kill() -> None:
         until(lambda: training(out))
-        victim = max(trainers(out), key=lambda one: one.pid)
+        victim = newest_of(out)
         victim.kill()
         killed.append(victim.pid)
 
@@ -264,7 +269,7 @@ def kill_after_a_checkpoint(out: Path) -> int:
     """Kill a rank once there is a newer checkpoint, and return its number."""
     before = last_checkpoint_ns(out)
     until(lambda: last_checkpoint_ns(out) != before and trainers(out))
-    victim = max(trainers(out), key=lambda one: one.pid)
+    victim = newest_of(out)
     victim.kill()
     until(lambda: not psutil.pid_exists(victim.pid))
     return victim.pid

@@ -26,7 +26,7 @@ from tests.system.torchserve import Running, open_node, running_torchserve, stop
 from tests.unit.recommender.lists.test_answer import same
 from trainer.archive import pack
 
-FENCE = 200  # answers of one list, more than all that were not counted yet
+FENCE = 100  # answers of one list, more than all that were not counted yet
 JSON = {"Content-Type": "application/json"}
 GOOD: dict[str, object] = {"user_seq": ["i3", "Thing 5 (1990)"], "k": 3}
 
@@ -48,7 +48,7 @@ def node(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run
         server.register(1, pack(bundle=bundle, version=1, out=running.store).name)
         workers = running.worker_pids()
         yield running
-        assert running.worker_pids() == workers, "a worker died of a request"
+        assert {*workers} <= {*running.worker_pids()}, "a worker died of a request"
 
 
 def post(node: Running, content: bytes, headers: dict[str, str] = JSON) -> httpx.Response:

@@ -76,8 +76,13 @@ class Running:
         ) as client:
             return client.request(method, f"http://localhost{path}", timeout=timeout_s)
 
+    def worker_pid(self, version: int) -> int:
+        """Return the process id of a version's worker."""
+        (described,) = self.manage("GET", f"/models/rec/{version}").json()
+        return int(described["workers"][0]["pid"])
+
     def worker_pids(self) -> list[int]:
-        """Return the Python workers' process ids, ascending.
+        """Return the Python workers' process ids, ascending: the newest may have the lowest.
 
         They are children of the fork server, or TorchServe's own with `own_imports`.
         """
