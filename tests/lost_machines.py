@@ -59,6 +59,14 @@ class JoinedMachine:
         self.lose_machine()
 
 
+def command_of(process: psutil.Process) -> str:
+    """Return a process's command; nothing once it has ended."""
+    try:
+        return " ".join(process.cmdline())
+    except psutil.NoSuchProcess:
+        return ""
+
+
 def kill_all(process: psutil.Process) -> None:
     """Kill a process and all that it started, at once."""
     if not process.is_running():
@@ -67,4 +75,4 @@ def kill_all(process: psutil.Process) -> None:
     for one in doomed:
         with suppress(psutil.NoSuchProcess):  # it may die with the one before
             one.kill()
-    psutil.wait_procs(doomed, timeout=20)
+    psutil.wait_procs(doomed, timeout=60)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+
+import psutil
 
 from cron.cycle.cycle import run_cycle
 from cron.ledger import lease_row
@@ -13,8 +16,8 @@ from cron.metrics.overview import RunProgress, look
 from cron.services import Services
 from cron.wiring import open_launcher
 from tests.contracts.test_elastic_torchrun import training
-from tests.contracts.test_train_launcher import LIMIT_S, until
-from tests.lost_machines import JoinedMachine
+from tests.contracts.test_train_launcher import until
+from tests.lost_machines import JoinedMachine, command_of
 from tests.workshop import (
     close_workshop,
     event_records,
@@ -45,12 +48,32 @@ def test_a_retrain_loses_a_machine_and_publishes(helper: JoinedMachine, tmp_path
         wait_for(services, lambda now: now.ranks == 2)
         helper.lose_machine()
         wait_for(services, lambda now: now.ranks == 1 and now.starts > 1)
-        helper.add_machine()
+        with paused_rank():
+            helper.add_machine()
+            until(lambda: len(helper.processes) > 1)
         wait_for(services, lambda now: now.ranks == 2 and now.starts > 2)
-        until(lambda: runs, limit_s=LIMIT_S)
+        until(lambda: runs)
     assert (runs[0].mode, runs[0].outcome) == ("full", "published")
     assert live_version(services) == runs[0].version
     close_workshop(services)
+
+
+@contextmanager
+def paused_rank() -> Iterator[None]:
+    """Let the rank of this machine wait: alone, it may be done before another one has started."""
+    below = psutil.Process().children(recursive=True)
+    commands = {process: command_of(process) for process in below}
+    ranks = [
+        process
+        for process, command in commands.items()
+        if "--leads" in command and "torch.distributed.run" not in command
+    ]
+    assert ranks
+    for rank in ranks:
+        rank.suspend()
+    yield
+    for rank in ranks:
+        rank.resume()
 
 
 def wait_for(services: Services, has_reached: Callable[[RunProgress], bool]) -> None:
@@ -62,4 +85,4 @@ def wait_for(services: Services, has_reached: Callable[[RunProgress], bool]) -> 
         ).progress
         return seen is not None and seen.phase == "train" and has_reached(seen)
 
-    until(is_there, limit_s=LIMIT_S)
+    until(is_there)

@@ -22,6 +22,7 @@ from cron.urls.management_socket import management_socket, usable_path
 from cron.urls.torchserve import parse as parse_nodes
 from deploy.servers.torchserve.command import Ports
 from deploy.servers.torchserve.forked_workers import FORK_SERVER, NOT_FORKED
+from tests.lost_machines import command_of
 from tests.ports import free_ports
 from tests.system.machine import until
 
@@ -217,14 +218,6 @@ def changed_copy(mar: Path, out: Path, files: Mapping[str, bytes]) -> Path:
         for name, content in files.items():
             copy.writestr(name, content)
     return out
-
-
-def command_of(process: psutil.Process) -> str:
-    """Return a process's command; nothing once it has ended."""
-    try:
-        return " ".join(process.cmdline())
-    except psutil.NoSuchProcess:
-        return ""
 
 
 def free_node_ports() -> Ports:
