@@ -82,15 +82,15 @@ def test_a_machine_joins_hangs_and_is_gone(helper: JoinedMachine, tmp_path: Path
     with training(lambda: launcher.train(snapshot, config, out, limit_s=LIMIT_S)) as ended:
         wait_for(out, num_ranks=1)
         helper.add_machine()
-        joint = wait_for(out, num_ranks=2, after=reached(out))
+        joint = wait_for(out, num_ranks=2, after=progress_of(out))
         slow_down(helper.processes[1:])
         wait_for(out, num_ranks=2, after=joint, new_start=False)
         agent_of(out).kill()
-        wait_for(out, num_ranks=2, after=reached(out))
+        wait_for(out, num_ranks=2, after=progress_of(out))
         assert list((tmp_path / "helper").glob("freshet-training-*/snapshot/manifest.json"))
         for process in helper.processes:
             process.suspend()
-        wait_for(out, num_ranks=1, after=reached(out))
+        wait_for(out, num_ranks=1, after=progress_of(out))
         helper.lose_machine()
         launcher.cancel()
     assert [type(error) for error in ended] == [Stopped]
@@ -120,15 +120,15 @@ def wait_for(
     """
 
     def has_come() -> bool:
-        now = reached(out)
+        now = progress_of(out)
         is_further = now.done > after.done and now.starts >= after.starts + new_start
         return now.is_learning and now.num_ranks == num_ranks and is_further
 
     until(has_come)
-    return reached(out)
+    return progress_of(out)
 
 
-def reached(out: Path) -> Reached:
+def progress_of(out: Path) -> Reached:
     """Return where a training is, by its progress; nowhere before there is any."""
     try:
         read = json.loads((partial_of(out) / PROGRESS).read_text(encoding="utf-8"))

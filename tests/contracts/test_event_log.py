@@ -380,15 +380,14 @@ def test_a_long_trim_of_a_file_lets_writers_in_between(tmp_path: Path) -> None:
     left: list[int] = []
 
     def write(pause_s: float) -> None:
-        assert pause_s >= 0.1, "SQLite's longest pause between two tries for a lock"
+        assert pause_s >= 0.1  # SQLite's longest between two tries for a lock
         left.append(gateway.backlog(START))
         assert gateway.append([event(num_records + len(left))]).accepted == 1
 
-    log = SqliteEventLog(tmp_path / "events.db", pause=write)
-    log.append([event(number) for number in range(num_records)])
-    log.trim(end := cursor_at_end(log))
+    gateway.append([event(number) for number in range(num_records)])
+    SqliteEventLog(tmp_path / "events.db", pause=write).trim(end := cursor_at_end(gateway))
     assert left == [3 * TRIM_BATCH, 2 * TRIM_BATCH + 1, TRIM_BATCH + 2]
-    assert everything(log, after=end) == [event(num_records + number) for number in (1, 2, 3)]
+    assert everything(gateway, after=end) == [event(num_records + one) for one in (1, 2, 3)]
     assert gateway.backlog(START) == 3
 
 
