@@ -61,8 +61,10 @@ MACHINE = (
 def main(arguments: Sequence[str] | None = None, notice: PreemptionNotice | None = None) -> int:
     """Run the command and return its exit status; a notice ends it early."""
     os.umask(0o077)  # the candidate contains what people did
+    notice = notice or PreemptionNotice()
     try:
-        train(arguments, notice or PreemptionNotice())
+        with notice.explain_errors():
+            train(arguments, notice)
     except MACHINE as error:
         sys.stderr.write(f"{OF_THE_MACHINE}{error}\n")
         return 1

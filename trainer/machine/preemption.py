@@ -45,6 +45,20 @@ class PreemptionNotice:
         if self._is_given:
             raise Preempted
 
+    @contextmanager
+    def explain_errors(self) -> Iterator[None]:
+        """Raise Preempted instead of any error of the block that comes after the notice.
+
+        A library that catches Preempted may raise an error of its own: transformers does while it
+        imports a model's code, and says that the code cannot be imported.
+        """
+        try:
+            yield
+        except Exception as error:
+            if self._is_given and not isinstance(error, Preempted):
+                raise Preempted from error
+            raise
+
     def _receive(self, *_: object) -> None:
         self._is_given = True
         if not self._is_held:
