@@ -54,14 +54,15 @@ def house(shop: ShopTopics, tmp_path: Path) -> Iterator[House]:
 
 def test_only_committed_transactions_are_read(shop: ShopTopics, log: KafkaEventLog) -> None:
     shop.send(*lines(1, 2))
-    producer = shop.producer(transactional_id=unique())
+    producer = shop.producer(transactional_id=unique(), transaction_timeout_ms=600_000)
     producer.init_transactions(LIMIT_S)
     producer.begin_transaction()
     for line in lines(3, 4):
         producer.produce(shop.events, line, partition=0)
     producer.flush()
     shop.send(*lines(5))
-    assert everything(log) == [event(1), event(2)]  # nothing passes an open transaction
+    # nothing passes an open transaction
+    assert patiently(lambda: everything(log)) == [event(1), event(2)]
     cursor = log.read(START, 100).cursor
     producer.abort_transaction(LIMIT_S)  # which the partitions learn of a moment later
     until(lambda: everything(log, cursor) == [event(5)])
@@ -75,7 +76,7 @@ def test_a_transactions_mark_at_the_end_is_not_waiting(
     shop: ShopTopics, log: KafkaEventLog
 ) -> None:
     """A topic whose retention outlives its last record has no gap: the marker was passed."""
-    producer = shop.producer(transactional_id=unique())
+    producer = shop.producer(transactional_id=unique(), transaction_timeout_ms=600_000)
     producer.init_transactions(LIMIT_S)
     for ends in (producer.commit_transaction, producer.abort_transaction):
         producer.begin_transaction()

@@ -1,4 +1,4 @@
-"""A training that is ended by SIGTERM goes on from its checkpoint, wherever the signal comes."""
+"""A training that SIGTERM ends goes on from its checkpoint, wherever the signal comes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def notice() -> Iterator[PreemptionNotice]:
 
 
 def test_a_signal_in_a_library_is_no_error_of_the_library(notice: PreemptionNotice) -> None:
-    """As transformers does: SIGTERM came while it imported a model, and a retrain had failed."""
+    """As transformers does: a retrain failed when SIGTERM came while it imported a model."""
     with pytest.raises(Preempted), notice.explain_errors():
         import_model_code()
 
