@@ -70,7 +70,7 @@ class RayCluster:
         self._head = self._start_head()
 
     def _start_head(self) -> psutil.Process:
-        """Start a head; return when other machines can join it."""
+        """Start a head; return when other machines can join it, and trainings reach it."""
         head = self._start(
             "--head",
             f"--port={self._port}",
@@ -79,7 +79,7 @@ class RayCluster:
             f"--temp-dir={self._folder}",
         )
         deadline = time.monotonic() + START_LIMIT_S
-        while not listens(self._port):
+        while not (listens(self._port) and listens(self.client_port)):
             assert head.is_running(), "the head ended"
             assert time.monotonic() < deadline, "the head did not start in time"
             time.sleep(0.1)
