@@ -74,7 +74,6 @@ def test_a_release_that_is_interrupted_leaves_nothing(tmp_path: Path, ledger: Le
     server = InterruptedServer(tmp_path / "archives", tmp_path / "server")
     with pytest.raises(KeyboardInterrupt):
         release_writer(release_parts(tmp_path, ledger, server))
-    assert not server.versions()
     assert not list((tmp_path / "archives").glob("**/*.mar"))
     assert writer_rows.live(ledger) is None
 
