@@ -59,7 +59,7 @@ def open_lists(out: Path | None, *, umask: int) -> Iterator[ListsWriter]:
     if out.is_dir():  # it would be noticed after the last list
         raise FreshetError(f"{out}: it is a folder; name a file in it")
     if not out.parent.is_dir():
-        raise FreshetError(f"{out}: there is no folder {out.parent}; make it first")
+        raise FreshetError(f"{out}: the folder {out.parent} does not exist; make it first")
     part = out.with_name(f"{out.name}.part")
     try:
         with ExitStack() as stack:
