@@ -16,8 +16,8 @@ NOBODY_THERE = "http://127.0.0.1:9"  # a call would wait for minutes
     ("out", "reason"),
     [
         ("folder.csv", "folder.csv: it is a folder; name a file in it"),
-        ("missing/lists.csv", "missing; make it first"),
-        ("users.csv/lists.parquet", "users.csv; make it first"),
+        ("missing/lists.csv", "missing does not exist; make it first"),
+        ("users.csv/lists.parquet", "users.csv does not exist; make it first"),
     ],
 )
 def test_lists_go_into_a_folder_that_is_there(
