@@ -9,7 +9,6 @@ from pathlib import Path
 
 import httpx
 import psutil
-import pytest
 
 from cron.ledger import holds, metric_rows, switches
 from cron.services import Services
