@@ -12,8 +12,9 @@ import torch
 from torch import Tensor
 
 from recommender.bundle import Bundle
+from recommender.ranking.history_columns import HistoryElement
 from recommender.ranking.item_rows import ItemRows
-from recommender.ranking.ranker import HistoryElement, Ranker
+from recommender.ranking.ranker import Ranker
 from recommender.retrieval.cell_scan import Cells, is_head, means_of
 from recommender.retrieval.scan import NO_ROW, Scan
 from trainer.config import TrainConfig

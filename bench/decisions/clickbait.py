@@ -37,7 +37,8 @@ from bench.report.kept import code_digest, kept_part
 from bench.report.rows import BenchMetric, is_quick, save
 from recommender.bundle import Bundle
 from recommender.config import EncoderConfig, ModelConfig
-from recommender.ranking.ranker import HistoryElement, Ranker
+from recommender.ranking.history_columns import HistoryElement
+from recommender.ranking.ranker import Ranker
 from trainer.codec import decode, encode
 from trainer.config import PolicyGradientConfig, TrainConfig
 from trainer.report import read_report

@@ -12,7 +12,7 @@ import numpy as np
 from bench.data.sets import RatingsSet
 from bench.data.snapshots import Flags
 from recommender.bundle import Bundle
-from recommender.ranking.ranker import HistoryElement
+from recommender.ranking.history_columns import HistoryElement
 
 ITEM_FOLDS, USER_FOLDS = 10, 5
 EVENTS_AT_ONCE = 256

@@ -25,7 +25,8 @@ from bench.report.kept import code_digest, data_digest, files_digest, kept_part
 from bench.report.labels import FRESHET, RATINGS, SKETCH
 from bench.report.rows import BenchMetric
 from recommender.bundle import Bundle
-from recommender.ranking.ranker import HistoryElement, Ranker
+from recommender.ranking.history_columns import HistoryElement
+from recommender.ranking.ranker import Ranker
 from trainer.config import TrainConfig
 
 UNKNOWN = -1  # an item that first appeared after the cut

@@ -1,8 +1,9 @@
 """The gateway beside TorchServe: lists for the same users, and events, in the same run.
 
-TorchServe is asked the questions that the gateway asks it for these users, so the ratio is what the
-gateway costs: for plain lists, and for lists of a placement with rules and reasons. They take
-turns, since other work on a machine changes from minute to minute.
+TorchServe is asked for the lists that the gateway asks it for: plain ones, and those of a placement
+with rules and reasons. Its own clients send histories as elements, the gateway in columns. So
+TorchServe is asked for plain lists in both forms; the ratio to the second is what the gateway
+itself costs. All take turns, since other work on a machine changes from minute to minute.
 
 The gateway keeps histories that it read until an event comes, and here the same users ask again and
 again. So plain lists are measured with events too, between which few users ask twice.
@@ -12,13 +13,14 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from statistics import median
 
 import httpx
 import msgspec
+from msgspec import structs
 
 from bench.report.rows import BenchMetric
 from bench.speed.generator import HttpRequest, Measured, generator_name, measure
@@ -26,12 +28,11 @@ from bench.speed.load import load
 from cron.settings.tree import Settings
 from cron.user_keys import hash_without_key
 from cron.wiring import open_histories
-from gateway.model.asked_history import asked_history
+from gateway.model.asked_history import AskedHistory, asked_history
 from gateway.model.questions import (
     BoostQuestion,
     RulesQuestion,
     TopItemsQuestion,
-    history_json,
 )
 
 CONNECTIONS = (8, 64)
@@ -40,7 +41,9 @@ NUM_USERS, K = 200, 10
 NUM_SENDERS, NUM_ITEMS, EVENTS_A_BATCH = 5_000, 1_682, 100
 EVENTS_A_SECOND = 50
 PLACEMENT = "bench"
-MODEL = "TorchServe"  # in the rows
+# in the rows
+MODEL = "TorchServe"
+IN_COLUMNS = "TorchServe asked in columns"
 BOOSTS = (
     BoostQuestion(attribute="genre", value="Comedy", add=0.5),
     BoostQuestion(attribute="genre", value="War", add=-1.0),
@@ -53,8 +56,8 @@ class _Load:
     """The same lists, asked of the model and of the gateway."""
 
     name: str
-    questions: Sequence[HttpRequest]
-    calls: Sequence[HttpRequest]
+    calls: Sequence[HttpRequest]  # of the gateway
+    questions: Mapping[str, Sequence[HttpRequest]]  # of the model, by the name in the rows
     events_a_second: int = 0  # of others, sent to the gateway meanwhile
 
 
@@ -68,10 +71,10 @@ def gateway_serving(
     histories_of_users = _histories(histories)
     metrics: list[BenchMetric] = []
     for one, connections in itertools.product(_loads(histories_of_users), CONNECTIONS):
-        found: dict[str, list[Measured]] = {MODEL: [], **{name: [] for name in gateway_ports}}
+        found: dict[str, list[Measured]] = {name: [] for name in (*one.questions, *gateway_ports)}
         for _, name in itertools.product(range(ROUNDS), found):
             port = gateway_ports.get(name, inference_port)
-            requests = one.calls if name in gateway_ports else one.questions
+            requests = one.questions.get(name, one.calls)
             num_events = one.events_a_second if name in gateway_ports else 0
             with _arriving_events(port, a_second=num_events):
                 found[name].append(
@@ -85,15 +88,15 @@ def gateway_serving(
     return metrics
 
 
-def _histories(url: str) -> Mapping[str, msgspec.Raw]:
+def _histories(url: str) -> Mapping[str, AskedHistory]:
     """Return the histories of some users of MovieLens, as questions have them."""
     max_history = Settings().train.model.max_history
     store = open_histories(url, hash_without_key)
-    found: dict[str, msgspec.Raw] = {}
+    found: dict[str, AskedHistory] = {}
     for number in range(1, 10 * NUM_USERS + 1):
         past = store.past(str(number), max_history)
         if past:
-            found[str(number)] = history_json(asked_history(past, max_history=max_history).elements)
+            found[str(number)] = asked_history(past, max_history=max_history)
         if len(found) == NUM_USERS:
             break
     return found
@@ -120,15 +123,15 @@ def put_placement(port: int) -> None:
     httpx.put(url, json=placement, timeout=10).raise_for_status()
 
 
-def _loads(histories: Mapping[str, msgspec.Raw]) -> list[_Load]:
+def _loads(histories: Mapping[str, AskedHistory]) -> list[_Load]:
     """Return the questions and the calls for plain lists, and for lists with rules and reasons."""
+    in_columns = [_plain(past.followed_by(())) for past in histories.values()]
+    in_elements = [_plain(msgspec.Raw(past.elements)) for past in histories.values()]
+    with_rules = [structs.replace(question, explain=True, rules=RULES) for question in in_elements]
     plain = _Load(
         name=f"top-{K} of {NUM_USERS} users",
-        questions=[
-            _question(TopItemsQuestion(user_seq=past, k=K, exclude_seen=True, exclude=()))
-            for past in histories.values()
-        ],
         calls=[HttpRequest(path=f"/v1/recommendations/{user_id}") for user_id in histories],
+        questions={MODEL: _requests(in_elements), IN_COLUMNS: _requests(in_columns)},
     )
     return [
         plain,
@@ -136,29 +139,25 @@ def _loads(histories: Mapping[str, msgspec.Raw]) -> list[_Load]:
             plain,
             name=f"{plain.name} with {EVENTS_A_SECOND} events/s",
             events_a_second=EVENTS_A_SECOND,
+            questions={MODEL: plain.questions[MODEL]},
         ),
         _Load(
             name=f"top-{K} with rules and reasons",
-            questions=[
-                _question(
-                    TopItemsQuestion(
-                        user_seq=past,
-                        k=K,
-                        exclude_seen=True,
-                        exclude=(),
-                        explain=True,
-                        rules=RULES,
-                    )
-                )
-                for past in histories.values()
-            ],
             calls=[_call_with_rules(user_id) for user_id in histories],
+            questions={MODEL: _requests(with_rules)},
         ),
     ]
 
 
-def _question(question: TopItemsQuestion) -> HttpRequest:
-    return HttpRequest(path="/predictions/rec", body=question.encode().decode())
+def _plain(history: msgspec.Raw) -> TopItemsQuestion:
+    return TopItemsQuestion(user_seq=history, k=K, exclude_seen=True, exclude=())
+
+
+def _requests(questions: Iterable[TopItemsQuestion]) -> list[HttpRequest]:
+    return [
+        HttpRequest(path="/predictions/rec", body=question.encode().decode())
+        for question in questions
+    ]
 
 
 def _call_with_rules(user_id: str) -> HttpRequest:
@@ -186,7 +185,7 @@ def _event(number: int) -> dict[str, str]:
 def _compare(
     load: str, found: Mapping[str, Sequence[Measured]], connections: int
 ) -> list[BenchMetric]:
-    """Return the medians over the rounds, and the medians of each gateway's ratios to the model."""
+    """Return the medians over the rounds, and those of each gateway's ratios to the model."""
     metrics: list[BenchMetric] = []
     for name, rounds in found.items():
         title = f"{load}, {name}, {connections} connections"
@@ -207,10 +206,11 @@ def _compare(
             ),
             BenchMetric(metric=f"{title}: failed", value=failed, unit="1"),
         ]
-    for name in found:
-        if name != MODEL:
-            title = f"{load}, {name} over {MODEL}, {connections} connections"
-            metrics += _ratios(title, found[MODEL], found[name])
+    models = [name for name in found if name in (MODEL, IN_COLUMNS)]
+    for model, name in itertools.product(models, found):
+        if name not in models:
+            title = f"{load}, {name} over {model}, {connections} connections"
+            metrics += _ratios(title, found[model], found[name])
     return metrics
 
 

@@ -4,19 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import msgspec
 
 from cron.past_event import KeptPast, PastEvent
-from gateway.model.questions import stored_elements
+from gateway.model.questions import history_json, stored_columns, stored_elements
+from recommender.requests.wire import Element
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class AskedHistory:
     """A stored history, divided where the model stops reading."""
 
-    elements: bytes  # JSON of the events that the model reads
+    read: Sequence[PastEvent]  # by the model
     unread: frozenset[str]  # the items of those before
+
+    def followed_by(self, session: Sequence[Element]) -> msgspec.Raw:
+        """Return the events that the model reads, and then what the client sent, as JSON."""
+        return history_json(self.elements, session) if session else msgspec.Raw(self.columns)
+
+    @cached_property
+    def columns(self) -> bytes:
+        """The events that the model reads, as JSON of columns."""
+        return msgspec.json.encode(stored_columns(self.read))
+
+    @cached_property
+    def elements(self) -> bytes:
+        """The same events, as JSON of elements."""
+        return msgspec.json.encode(stored_elements(self.read))
 
 
 def asked_history(events: Sequence[PastEvent], *, max_history: int) -> AskedHistory:
@@ -31,7 +47,4 @@ def asked_history(events: Sequence[PastEvent], *, max_history: int) -> AskedHist
 
 def _divide(events: Sequence[PastEvent], max_history: int) -> AskedHistory:
     read, unread = events[-max_history:], events[:-max_history]
-    return AskedHistory(
-        elements=msgspec.json.encode(stored_elements(read)),
-        unread=frozenset({event.item_id for event in unread}),
-    )
+    return AskedHistory(read=tuple(read), unread=frozenset({event.item_id for event in unread}))

@@ -12,7 +12,7 @@ that version, the live one answers in its place; the answer says which one did.
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 
 from cron.urls.torchserve import Node as Place
 from gateway.bodies.refusal import Refusal
@@ -25,6 +25,7 @@ from gateway.model.answers import (
     Ranked,
     Rated,
 )
+from gateway.model.list_forms import ListForms
 from gateway.model.live_release import LiveRelease
 from gateway.model.node import TOO_LATE, ModelNode
 from gateway.model.questions import (
@@ -36,7 +37,6 @@ from gateway.model.questions import (
 from gateway.waiting_queue import Overloaded
 
 _FIRST_SHARE = 0.6  # of the time that is left, so that a node that hangs leaves time for another
-_POSTERIOR = "policy.posterior"  # the field that a worker refuses when it lacks the posterior
 _LEDGER_SHARE = 0.5  # of the time that is left, for a slow ledger; the rest is for an answer
 _CONNECT_SHARE = 0.25  # a host that is gone refuses nothing
 _SIDE_BREAK_S = 1.0  # after a side version gave no answer; the next lists do not wait for it
@@ -57,6 +57,7 @@ class Inference:
         self._nodes = [ModelNode(place) for place in places]
         self._live = live
         self._timeout_s = timeout_s
+        self._forms = ListForms()
         self._turns = 0
         self._asked_again_at: dict[int, float] = {}  # by side version that gave no answer
 
@@ -89,20 +90,20 @@ class Inference:
         if isinstance(question, SimilarItemsQuestion):
             asked = ModelQuestion(content=question.encode(), answer_type=Ranked)
             return await self._ask(asked, until, version)
-        return await _ask_list(question, Ranked, lambda one: self._ask(one, until, version))
+        return await self._forms.ask(question, Ranked, lambda one: self._ask(one, until, version))
 
     async def recommend_beside(
         self, question: TopItemsQuestion, version: int, *, deadline: float
     ) -> Ranked | Refusal:
         """Ask a side version alone; raise NoAnswer, TooLarge or Overloaded."""
-        return await _ask_list(
+        return await self._forms.ask(
             question, Ranked, lambda one: self._ask_nodes_for(one, version, deadline)
         )
 
     async def propensities(self, question: TopItemsQuestion) -> ListPropensities | Refusal:
         """Ask for the propensities of a list; raise NoAnswer, TooLarge or Overloaded."""
         until = self.deadline()
-        return await _ask_list(question, ListPropensities, lambda one: self._ask(one, until))
+        return await self._forms.ask(question, ListPropensities, lambda one: self._ask(one, until))
 
     async def search(
         self, question: SearchQuestion, *, deadline: float, version: int | None = None
@@ -229,18 +230,3 @@ class Inference:
 
 def _ledger_time(deadline: float) -> float:
     return _LEDGER_SHARE * max(0.0, deadline - time.monotonic())
-
-
-async def _ask_list(
-    question: TopItemsQuestion,
-    answer_type: type[Answer],
-    ask: Callable[[ModelQuestion[Answer]], Awaitable[Answer | Refusal]],
-) -> Answer | Refusal:
-    """Ask with the id of the posterior; a worker of the model that lacks it gets the whole."""
-    answer = await ask(ModelQuestion(content=question.encode(), answer_type=answer_type))
-    if not question.has_posterior or not isinstance(answer, Refusal):
-        return answer
-    if answer.error.field != _POSTERIOR:
-        return answer
-    whole = question.encode(is_whole=True)
-    return await ask(ModelQuestion(content=whole, answer_type=answer_type))

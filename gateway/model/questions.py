@@ -31,6 +31,18 @@ class QuestionElement(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_
     at: float | None = None
 
 
+class HistoryColumnsBody(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """What the user did, each field in a list of its own: the model reads it in half the time.
+
+    Without any rating that list is left out.
+    """
+
+    id: Sequence[str]
+    type: Sequence[str]
+    rating: Sequence[float | None] | None = None
+    at: Sequence[float | None]
+
+
 class BoostQuestion(msgspec.Struct, frozen=True, kw_only=True):
     """Spreads for the items that match."""
 
@@ -109,7 +121,7 @@ class TopItemsQuestion(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
     which `alternatives` there are to each.
     """
 
-    user_seq: msgspec.Raw  # by `history_json`
+    user_seq: msgspec.Raw  # a list of elements, or columns
     k: int
     exclude_seen: bool
     exclude: Sequence[str]
@@ -121,6 +133,23 @@ class TopItemsQuestion(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
     policy: PolicyQuestion | None = None
     propensities_of: Sequence[str] | None = None
     alternatives: int = 0
+
+    @property
+    def has_columns(self) -> bool:
+        """Whether the history is in columns."""
+        return bytes(self.user_seq).startswith(b"{")
+
+    def in_elements(self) -> TopItemsQuestion:
+        """Return the question with a history of elements in place of columns."""
+        columns = msgspec.json.decode(self.user_seq, type=HistoryColumnsBody)
+        ratings = columns.rating or [None] * len(columns.id)
+        elements = [
+            QuestionElement(id=item_id, type=event_type, rating=rating, at=at)
+            for item_id, event_type, rating, at in zip(
+                columns.id, columns.type, ratings, columns.at, strict=True
+            )
+        ]
+        return structs.replace(self, user_seq=msgspec.Raw(msgspec.json.encode(elements)))
 
     @property
     def has_posterior(self) -> bool:
@@ -178,10 +207,21 @@ def stored_elements(past: Iterable[PastEvent]) -> list[QuestionElement]:
     ]
 
 
-def history_json(stored: bytes, session: Sequence[Element] = ()) -> msgspec.Raw:
+def stored_columns(past: Sequence[PastEvent]) -> HistoryColumnsBody | Sequence[object]:
+    """Return the events of the user's stored history as columns; none at all as an empty list."""
+    if not past:
+        return ()
+    times, _, ids, types, ratings = zip(*past, strict=True)
+    return HistoryColumnsBody(
+        id=ids,
+        type=types,
+        rating=None if ratings.count(None) == len(ratings) else ratings,
+        at=[at_us / 1_000_000 for at_us in times],
+    )
+
+
+def history_json(stored: bytes, session: Sequence[Element]) -> msgspec.Raw:
     """Return a history as JSON: the encoded `stored_elements`, then what the client sent."""
-    if not session:
-        return msgspec.Raw(stored)
     sent = msgspec.json.encode([_session_element(one) for one in session])
     between = b"" if stored == b"[]" else b","
     return msgspec.Raw(stored[:-1] + between + sent[1:])

@@ -47,7 +47,7 @@ def parse_recommendation(body: Mapping[str, object]) -> RecommendationRequest:
     return RecommendationRequest(
         user_id=user_id,
         session_id=session_id if user_id is None else None,
-        history=read_history(given.get("history", []), "history", limit=MAX_LISTED),
+        history=tuple(read_history(given.get("history", []), "history", limit=MAX_LISTED)),
         k=read_count(given.get("k", DEFAULT_K)),
         filter=filter_of_body(given.get("filter", {})),
         exclude=read_ids(given.get("exclude", []), "exclude", limit=MAX_LISTED),

@@ -36,7 +36,6 @@ from gateway.model.questions import (
     QuestionElement,
     TopItemsQuestion,
     encode_filter,
-    history_json,
 )
 from gateway.model.recommendation_request import RecommendationRequest
 from gateway.model.shadow import Shadow
@@ -200,7 +199,7 @@ class Recommendations:
             at = request.at or datetime.now(UTC)
             context = QuestionElement(id=request.context, at=at.timestamp())
         return TopItemsQuestion(
-            user_seq=history_json(past.elements, request.history),
+            user_seq=past.followed_by(request.history),
             k=request.k,
             exclude_seen=request.exclude_seen,
             exclude=sorted(seen.union(request.exclude)),

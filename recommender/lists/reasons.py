@@ -20,7 +20,8 @@ from torch import Tensor
 from recommender.catalogue.attribute_index import Value
 from recommender.catalogue.catalogue import Catalogue
 from recommender.lists.fact_paths import FactPaths
-from recommender.ranking.ranker import HistoryElement, Ranker
+from recommender.ranking.history_columns import HistoryColumns
+from recommender.ranking.ranker import Ranker
 from recommender.requests.wire import JsonObject
 
 NEAREST = 3  # items of the history in a reason
@@ -38,7 +39,7 @@ Rows = npt.NDArray[np.int64]
 class ReasonsQuestion:
     """A user's history and the rows that were recommended."""
 
-    history: Sequence[HistoryElement]
+    history: HistoryColumns
     rows: Sequence[int]
 
 
@@ -68,15 +69,15 @@ def reasons(ranker: Ranker, asked: Sequence[ReasonsQuestion]) -> list[list[JsonO
     return answers
 
 
-def _liked_rows(ranker: Ranker, history: Sequence[HistoryElement]) -> Rows:
+def _liked_rows(ranker: Ranker, history: HistoryColumns) -> Rows:
     """Return the distinct items of a history that may be a reason, newest first."""
-    mean = ranker.rating_mean
-    rows = [
-        element.row
-        for element in reversed(history)
-        if element.row is not None and (element.rating is None or element.rating >= mean)
+    mean, num_items = ranker.rating_mean, len(ranker.catalogue)
+    liked = [
+        row
+        for row, rating in zip(history.rows, history.ratings, strict=True)
+        if row < num_items and (rating is None or rating >= mean)
     ]
-    return np.fromiter(dict.fromkeys(rows), np.int64)
+    return np.fromiter(dict.fromkeys(reversed(liked)), np.int64)
 
 
 def _shares(unit_KD: Tensor, unit_LD: Tensor, *, is_same_KL: Tensor) -> npt.NDArray[np.float32]:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
-from itertools import repeat
+from dataclasses import dataclass, field
 
 import numpy as np
 from torch import Tensor
@@ -18,14 +16,15 @@ from recommender.encoder.picture_encoder import UnreadablePicture
 from recommender.lists.pictures_asked import pictures_of, vector_of_text
 from recommender.lists.reward_lifts import posterior_of
 from recommender.policies.posterior import ItemPosterior
-from recommender.ranking.ranker import HistoryElement, Ranker
+from recommender.ranking.history_columns import HistoryColumns
+from recommender.ranking.ranker import Ranker
 from recommender.records.excerpt import excerpt
 from recommender.requests.body_fields import field_name
 from recommender.requests.wire import (
     BadRequest,
     Busy,
-    Element,
     FilterValue,
+    History,
     Name,
     PictureRequest,
     Request,
@@ -43,9 +42,6 @@ CHARS_A_TEXT = 32  # added to each text's own, since a short text takes time too
 # of a batch, which all wait for: a large vision model takes a second for each on a slow core
 MAX_PICTURES = 4
 
-# as HistoryElement(...) for one tuple, at a third of its time
-_element = partial(tuple.__new__, HistoryElement)
-
 _BY_ID: tuple[Resolved, ...] = ("id",)
 
 
@@ -62,7 +58,7 @@ class Plan:
     """A request with all names resolved."""
 
     request: Request
-    history: tuple[HistoryElement, ...] = ()
+    history: HistoryColumns = field(default_factory=HistoryColumns)
     resolved: tuple[Resolved, ...] = ()
     items: tuple[ItemRef, ...] = ()
     resolved_items: tuple[Resolved, ...] = ()
@@ -231,7 +227,7 @@ def _plan_list(ranker: Ranker, request: TopRequest, texts: Texts) -> Plan:
         excluded += [] if row is None else [row]
         unknown += [] if context is not None else [name.value]
         if context is not None and not (row is not None and found.rows[-1:] == [row]):
-            read = (*read, request.context)
+            read = History.of([*read, request.context])
             read_found = _LookedUpNames(how=(*found.how, how), rows=[*found.rows, row])
     allowed_N = _allowed_rows(catalogue, request)
     if request.rules is not None and request.rules.filter:
@@ -301,74 +297,76 @@ def _item(
     return ItemRef(text_row=texts.row(name.value, field=field)), how
 
 
-def _look_up_all(catalogue: Catalogue, elements: Sequence[Element]) -> _LookedUpNames:
+def _look_up_all(catalogue: Catalogue, history: History) -> _LookedUpNames:
     """Look up the names of a history; known ids take no step of their own."""
-    if not elements:
-        return _LookedUpNames(how=(), rows=[])
-    names = [element.name for element in elements]
-    kinds, values = zip(*names, strict=True)
-    rows = catalogue.rows(values)
-    if None not in rows and "text" not in kinds:
-        return _LookedUpNames(how=_BY_ID * len(names), rows=rows)
-    pairs = [_look_up(catalogue, name) for name in names]
+    rows = catalogue.rows(history.names)
+    if None not in rows and "text" not in history.kinds:
+        return _LookedUpNames(how=_BY_ID * len(rows), rows=rows)
+    pairs = [_look_up(catalogue, name) for name in map(Name, history.kinds, history.names)]
     return _LookedUpNames(how=tuple(how for how, _ in pairs), rows=[row for _, row in pairs])
 
 
 def _history(
-    ranker: Ranker, elements: Sequence[Element], found: _LookedUpNames, texts: Texts
-) -> tuple[HistoryElement, ...]:
+    ranker: Ranker, history: History, found: _LookedUpNames, texts: Texts
+) -> HistoryColumns:
     """Return the newest `max_history` elements that the model reads, oldest first."""
-    newest: list[HistoryElement] = []
     manifest = ranker.bundle.manifest
-    kinds = {(type_, rating is not None) for _, type_, rating, _ in elements}
-    read = {kind for kind in kinds if manifest.signals.attracts(kind[0], is_rated=kind[1])}
-    if elements and len(read) == len(kinds) and None not in found.rows:
-        return _known_history(ranker, elements, found)
-    for index in range(len(elements) - 1, -1, -1):
-        if len(newest) == manifest.model.max_history:
+    are_rated = [rating is not None for rating in history.ratings]
+    kinds = [*zip(history.types, are_rated, strict=True)]
+    read = {one for one in {*kinds} if manifest.signals.attracts(one[0], is_rated=one[1])}
+    known = [row for row in found.rows if row is not None]
+    if len(known) == len(kinds) and read == {*kinds}:
+        newest = slice(max(len(kinds) - manifest.model.max_history, 0), None)
+        return HistoryColumns(
+            rows=known[newest],
+            types=history.types[newest],
+            ratings=_clamp_ratings(history.ratings[newest], manifest.rating_scale),
+            at_s=history.at_s[newest],
+        )
+    places, rows = list[int](), list[int]()
+    for place in range(len(kinds) - 1, -1, -1):
+        if len(places) == manifest.model.max_history:
             break
-        (name, type_, rating, at_s), row = elements[index], found.rows[index]
-        if found.how[index] == "unknown" or (type_, rating is not None) not in read:
+        if found.how[place] == "unknown" or kinds[place] not in read:
             continue
-        text_row = texts.row(name.value, field=f"user_seq[{index}]") if row is None else None
-        rating = _clamp_rating(rating, manifest.rating_scale)
-        # by place, which takes half the time
-        newest.append(HistoryElement(row, text_row, type_, rating, at_s))
-    newest.reverse()
-    return tuple(newest)
+        row = found.rows[place]
+        if row is None:
+            text_row = texts.row(history.names[place], field=f"user_seq[{place}]")
+            row = len(ranker.catalogue) + text_row
+        places.append(place)
+        rows.append(row)
+    places.reverse()
+    ratings = [history.ratings[place] for place in places]
+    return HistoryColumns(
+        rows=rows[::-1],
+        types=[history.types[place] for place in places],
+        ratings=_clamp_ratings(ratings, manifest.rating_scale),
+        at_s=[history.at_s[place] for place in places],
+    )
 
 
-def _known_history(
-    ranker: Ranker, elements: Sequence[Element], found: _LookedUpNames
-) -> tuple[HistoryElement, ...]:
-    """Return the newest elements of a history that the model reads whole, all of known items."""
-    manifest = ranker.bundle.manifest
-    newest = slice(-manifest.model.max_history, None)
-    _, types, ratings, times = zip(*elements[newest], strict=True)
-    scale = manifest.rating_scale
-    given = {*ratings} - {None}
-    if any(_clamp_rating(one, scale) != one for one in given):
-        ratings = tuple(map(_clamp_rating, ratings, repeat(scale)))
-    return tuple(map(_element, zip(found.rows[newest], repeat(None), types, ratings, times)))
-
-
-def _seen_rows(found: _LookedUpNames, elements: Sequence[Element]) -> list[int]:
+def _seen_rows(found: _LookedUpNames, history: History) -> list[int]:
     """Return the rows that count as seen; impressions do not."""
     return [
         row
-        for row, (_, type_, _, _) in zip(found.rows, elements, strict=True)
+        for row, type_ in zip(found.rows, history.types, strict=True)
         if row is not None and type_ != IMPRESSION
     ]
 
 
-def _clamp_rating(rating: float | None, scale: tuple[float, float] | None) -> float | None:
-    """Clamp a rating, if there is one, to the data's scale; without a scale it is None.
+def _clamp_ratings(
+    ratings: Sequence[float | None], scale: tuple[float, float] | None
+) -> Sequence[float | None]:
+    """Clamp ratings to the data's scale; without a scale there are none.
 
     The model has seen none beyond it, and one such as 1e300 would be infinite in float32.
     """
-    if rating is None or scale is None:
-        return None
-    return min(max(rating, scale[0]), scale[1])
+    if scale is None:
+        return [None] * len(ratings)
+    clamped: dict[float | None, float | None] = {
+        one: min(max(one, scale[0]), scale[1]) for one in {*ratings} if one is not None
+    }
+    return [*map(clamped.get, ratings)]
 
 
 def _allowed_rows(

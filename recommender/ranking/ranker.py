@@ -10,8 +10,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import cached_property
-from itertools import chain, repeat
-from typing import NamedTuple
+from itertools import chain
 
 import numpy as np
 import torch
@@ -25,6 +24,7 @@ from recommender.machine_memory import release_freed
 from recommender.network.model import HistoryBatch, ItemSide, event_type_codes
 from recommender.policies.kept_posteriors import KeptPosteriors
 from recommender.ranking.cosines import cosines_at, text_cosines, vector_lengths
+from recommender.ranking.history_columns import HistoryColumns, HistoryElement
 from recommender.ranking.item_rows import HELD_ITEMS, ItemRows, distinct, multiplies_bfloat16
 from recommender.ranking.like_lengths import groups_of_like_lengths
 from recommender.ranking.picture_search import picture_search
@@ -36,19 +36,7 @@ USERS_AT_ONCE = 64  # attention over 100 events needs 1.3 MB a user
 # From here on lists come from a scan; with fewer items all scores of a user take less time.
 SCANNED_ITEMS = 20_000
 
-
-class HistoryElement(NamedTuple):
-    """One action of a user on a row of the catalogue, or on a free text.
-
-    `text_row` is the text's row in the text vectors of the batch. It is a tuple for the reason
-    that `recommender.requests.wire.Name` states.
-    """
-
-    row: int | None = None
-    text_row: int | None = None
-    type: str = "other"
-    rating: float | None = None
-    at_s: float | None = None
+AnyHistory = Sequence[HistoryElement] | HistoryColumns
 
 
 class Ranker:
@@ -94,7 +82,7 @@ class Ranker:
 
     @torch.inference_mode()
     def user_states(
-        self, histories: Sequence[Sequence[HistoryElement]], texts_MT: Tensor | None = None
+        self, histories: Sequence[AnyHistory], texts_MT: Tensor | None = None
     ) -> Tensor:
         """Return state_BD after each history, oldest element first; an empty one is a cold user.
 
@@ -102,7 +90,7 @@ class Ranker:
         histories, up to float32 rounding, and no other states.
         """
         limit = self.bundle.manifest.model.max_history
-        recent = [history[-limit:] for history in histories]
+        recent = [one.newest(limit) for one in self.columns(histories)]
         groups = list(groups_of_like_lengths(list(map(len, recent)), USERS_AT_ONCE))
         if len(groups) == 1:
             return self._model.last_states(*self._read(recent, texts_MT))
@@ -115,7 +103,7 @@ class Ranker:
     @torch.inference_mode()
     def states_along(
         self,
-        histories: Sequence[Sequence[HistoryElement]],
+        histories: Sequence[AnyHistory],
         lengths: Sequence[Sequence[int]],
         texts_MT: Tensor | None = None,
     ) -> Tensor:
@@ -123,12 +111,13 @@ class Ranker:
 
         The states of one history follow one another. No state depends on later elements.
         """
-        order = sorted(range(len(histories)), key=lambda index: len(histories[index]))
+        columns = self.columns(histories)
+        order = sorted(range(len(columns)), key=lambda index: len(columns[index]))
         states = [torch.zeros(0, self._model.state_dim)]
         for start in range(0, len(order), USERS_AT_ONCE):
             picked = order[start : start + USERS_AT_ONCE]
             state_BSD = self._model.states(
-                *self._read([histories[index] for index in picked], texts_MT)
+                *self._read([columns[index] for index in picked], texts_MT)
             )
             user_B = torch.tensor(
                 [user for user, index in enumerate(picked) for _ in lengths[index]],
@@ -328,12 +317,20 @@ class Ranker:
     def _length_N(self) -> Tensor:
         return vector_lengths(self._items)
 
+    def columns(self, histories: Sequence[AnyHistory]) -> list[HistoryColumns]:
+        """Return histories as columns, if they are not already."""
+        num_items = len(self.catalogue)
+        return [
+            one if isinstance(one, HistoryColumns) else HistoryColumns.of(one, num_items)
+            for one in histories
+        ]
+
     def _read(
-        self, histories: Sequence[Sequence[HistoryElement]], texts_MT: Tensor | None
+        self, histories: Sequence[HistoryColumns], texts_MT: Tensor | None
     ) -> tuple[ItemSide, HistoryBatch]:
         """Return the items of some histories, and the histories with places among those items."""
         num_items = len(self.catalogue)
-        batch = _batch(histories, num_items)
+        batch = _batch(histories)
         if texts_MT is None:
             side, places_BL = self._items.among(batch.rows_BL)
             return side, replace(batch, rows_BL=places_BL)
@@ -358,24 +355,23 @@ def _num_found(k: int) -> int:
     return k + 10 + k // 8
 
 
-def _batch(histories: Sequence[Sequence[HistoryElement]], num_items: int) -> HistoryBatch:
-    """Return histories as arrays; a free text's row follows the catalogue's."""
+def _batch(histories: Sequence[HistoryColumns]) -> HistoryBatch:
+    """Return histories as arrays."""
     length_B = np.array([len(history) for history in histories], dtype=np.int64)
     filled_BL = np.arange(length_B.max(initial=0)) < length_B[:, np.newaxis]
     rows_BL, types_BL = np.zeros(filled_BL.shape, np.int64), np.zeros(filled_BL.shape, np.int64)
     ratings_BL = np.full(filled_BL.shape, math.nan, dtype=np.float32)
     at_s_BL = np.full(filled_BL.shape, math.nan)
-    if filled_BL.any():
-        rows, text_rows, types, ratings, at_s = zip(*chain.from_iterable(histories), strict=True)
-        if None in rows:
-            rows = tuple(map(_place, rows, text_rows, repeat(num_items)))
-        rows_BL[filled_BL] = rows
-        types_BL[filled_BL] = event_type_codes(types)
-        # numpy converts None to NaN, which takes a while
-        if ratings.count(None) < len(ratings):
-            ratings_BL[filled_BL] = np.array(ratings, np.float32)
-        if at_s.count(None) < len(at_s):
-            at_s_BL[filled_BL] = np.array(at_s, np.float64)
+    rows_BL[filled_BL] = [*chain.from_iterable(one.rows for one in histories)]
+    types = chain.from_iterable(one.types for one in histories)
+    types_BL[filled_BL] = event_type_codes(types)
+    ratings = [*chain.from_iterable(one.ratings for one in histories)]
+    at_s = [*chain.from_iterable(one.at_s for one in histories)]
+    # numpy converts None to NaN, which takes a while
+    if ratings.count(None) < len(ratings):
+        ratings_BL[filled_BL] = np.array(ratings, np.float32)
+    if at_s.count(None) < len(at_s):
+        at_s_BL[filled_BL] = np.array(at_s, np.float64)
     return HistoryBatch(
         rows_BL=torch.from_numpy(rows_BL),
         types_BL=torch.from_numpy(types_BL),
@@ -383,11 +379,3 @@ def _batch(histories: Sequence[Sequence[HistoryElement]], num_items: int) -> His
         at_s_BL=torch.from_numpy(at_s_BL),
         length_B=torch.from_numpy(length_B),
     )
-
-
-def _place(row: int | None, text_row: int | None, num_items: int) -> int:
-    if row is not None:
-        return row
-    if text_row is None:
-        raise ValueError("a history element needs a row or a text_row")
-    return num_items + text_row

@@ -67,10 +67,16 @@ def _num_elements(body: object) -> int:
     listed = [body[name] for name in _LISTS if name in body]
     k = body.get("k", DEFAULT_SIMILAR)
     k = min(k, MAX_K) if isinstance(k, int) and k > 0 else 0
-    num = sum(len(one) for one in listed if isinstance(one, list))
+    num = sum(map(_num_listed, listed))
     if "policy" in body:
         return num + SLOT_WORK * first_pool(k) + _num_new(body["policy"])
     return num + (first_pool(k) if "rules" in body else k)
+
+
+def _num_listed(value: object) -> int:
+    """Return the length of a list, or of the longest column of a history in columns."""
+    columns = value.values() if isinstance(value, dict) else [value]
+    return max((len(one) for one in columns if isinstance(one, list)), default=0)
 
 
 def _num_new(policy: object) -> int:

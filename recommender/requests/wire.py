@@ -8,7 +8,7 @@ Rules for all requests:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, TypeGuard, get_args
 
@@ -33,6 +33,7 @@ MAX_PICTURE_BYTES = 3_000_000  # in base64 it is half of TorchServe's largest re
 
 Similarity = Literal["taste", "text", "both", "picture", "facts"]
 SIMILARITIES = "taste, text, both, picture or facts"
+NameKind = Literal["any", "id", "text"]
 Resolved = Literal["id", "title", "text", "unknown"]
 FilterValue = str | float | tuple[str, ...]
 JsonObject = dict[str, object]
@@ -65,7 +66,7 @@ class Name(NamedTuple):
     thousands of names; a tuple is made in a third of the time that a frozen dataclass takes.
     """
 
-    kind: Literal["any", "id", "text"]
+    kind: NameKind
     value: str
 
 
@@ -82,10 +83,43 @@ class Element(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class History:
+    """The elements of a history, oldest first, in columns, which are equally long.
+
+    A batch has thousands of elements; an object for each would take most of the time of reading.
+    """
+
+    kinds: Sequence[NameKind] = ()
+    names: Sequence[str] = ()
+    types: Sequence[str] = ()
+    ratings: Sequence[float | None] = ()
+    at_s: Sequence[float | None] = ()
+
+    @classmethod
+    def of(cls, elements: Iterable[Element]) -> History:
+        """Return elements as columns."""
+        listed = list(elements)
+        if not listed:
+            return cls()
+        names, types, ratings, at_s = zip(*listed, strict=True)
+        kinds, values = zip(*names, strict=True)
+        return cls(kinds=kinds, names=values, types=types, ratings=ratings, at_s=at_s)
+
+    def __len__(self) -> int:
+        """Return the number of elements."""
+        return len(self.names)
+
+    def __iter__(self) -> Iterator[Element]:
+        """Yield the elements."""
+        names = map(Name, self.kinds, self.names)
+        return map(Element, names, self.types, self.ratings, self.at_s)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ScoreRequest:
     """Predict ratings of `items`. `single` means that the client sent one `item_desc`."""
 
-    history: tuple[Element, ...]
+    history: History
     items: tuple[Name, ...]
     single: bool
 
@@ -99,7 +133,7 @@ class TopRequest:
     that are likeliest there.
     """
 
-    history: tuple[Element, ...]
+    history: History
     k: int
     exclude_seen: bool = True
     exclude: tuple[str, ...] = ()
@@ -141,7 +175,7 @@ class SearchRequest:
 
     text: str
     k: int
-    history: tuple[Element, ...] = ()
+    history: History = field(default_factory=History)
     exclude: tuple[str, ...] = ()
     filter: Mapping[str, FilterValue] = field(default_factory=dict)
 

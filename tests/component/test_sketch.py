@@ -12,7 +12,8 @@ from cron.cycle.cycle import run_cycle
 from recommender.bundle import Bundle, load_bundle
 from recommender.catalogue.item_columns import CatalogueItem
 from recommender.network.model import Sketch
-from recommender.ranking.ranker import HistoryElement, Ranker
+from recommender.ranking.history_columns import HistoryElement
+from recommender.ranking.ranker import Ranker
 from recommender.records.events import Item
 from tests.component.training import report, small_config, train
 from tests.planted import PlantedRow, planted_items, planted_rows, write_planted_snapshot

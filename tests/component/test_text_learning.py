@@ -18,7 +18,8 @@ from recommender.bundle import ADAPTER, ENCODER, load_bundle
 from recommender.catalogue.item_columns import CatalogueItem
 from recommender.encoder.encoder import load_encoder
 from recommender.network.model import ItemFacts
-from recommender.ranking.ranker import HistoryElement, Ranker
+from recommender.ranking.history_columns import HistoryElement
+from recommender.ranking.ranker import Ranker
 from tests.component.training import (
     ROOT,
     TrainingKilled,

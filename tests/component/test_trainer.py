@@ -13,7 +13,8 @@ from recommender.bundle import bundle_digest, load_bundle, save_bundle
 from recommender.catalogue.item_columns import CatalogueItem
 from recommender.config import EncoderConfig
 from recommender.lists.answer import answer_batch
-from recommender.ranking.ranker import HistoryElement, Ranker
+from recommender.ranking.history_columns import HistoryElement
+from recommender.ranking.ranker import Ranker
 from tests.component.training import NAMELESS, new_rows, report, train
 from tests.planted import (
     PANEL_SHARE,

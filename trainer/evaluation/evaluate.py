@@ -18,7 +18,8 @@ from torch import Tensor
 from recommender.arrays.best_rows import Rows
 from recommender.bundle import Bundle
 from recommender.network.model import Baseline
-from recommender.ranking.ranker import HistoryElement, Ranker
+from recommender.ranking.history_columns import HistoryElement
+from recommender.ranking.ranker import Ranker
 from trainer.config import TrainConfig
 from trainer.data.dataset import EventTable, Flags, Ints, positive_events
 from trainer.evaluation.metrics import TOP, coverage, ndcg, user_means

@@ -11,7 +11,8 @@ from recommender.arrays.bases import CONTENT
 from recommender.bundle import BundleError, OtherFormat, bundle_digest, load_bundle, save_bundle
 from recommender.config import BUNDLE_FORMAT
 from recommender.network.model import ItemFacts
-from recommender.ranking.ranker import HistoryElement, Ranker
+from recommender.ranking.history_columns import HistoryElement
+from recommender.ranking.ranker import Ranker
 from tests.planted import planted_bundle, towers_of
 
 

@@ -24,7 +24,7 @@ from bench.ranking.cold_folds import event_batches
 from bench.ranking.cold_gains import gains_of
 from recommender.bundle import Bundle
 from recommender.config import ModelConfig
-from recommender.ranking.ranker import HistoryElement, Ranker
+from recommender.ranking.ranker import AnyHistory, Ranker
 from tests.planted import planted_bundle, planted_items
 from trainer.config import TrainConfig
 from trainer.data.dataset import read_events
@@ -43,29 +43,27 @@ class Successor(Ranker):
 
     def states_along(
         self,
-        histories: Sequence[Sequence[HistoryElement]],
+        histories: Sequence[AnyHistory],
         lengths: Sequence[Sequence[int]],
         texts_MT: Tensor | None = None,
     ) -> Tensor:
+        columns = self.columns(histories)
         read = [
-            history[:length]
-            for history, wanted in zip(histories, lengths, strict=True)
+            list(history.rows[:length])
+            for history, wanted in zip(columns, lengths, strict=True)
             for length in wanted
         ]
-        self.shown = [
-            *getattr(self, "shown", []),
-            *([element.row or 0 for element in history] for history in read),
-        ]
-        next_B = torch.tensor([self._next_row(history) for history in read])
+        self.shown = [*getattr(self, "shown", []), *read]
+        next_B = torch.tensor([self._next_row(rows) for rows in read])
         return torch.nn.functional.one_hot(next_B, len(self.catalogue) + 1).float()
 
     def user_states(
-        self, histories: Sequence[Sequence[HistoryElement]], texts_MT: Tensor | None = None
+        self, histories: Sequence[AnyHistory], texts_MT: Tensor | None = None
     ) -> Tensor:
         return self.states_along(histories, [(len(history),) for history in histories], texts_MT)
 
-    def _next_row(self, history: Sequence[HistoryElement]) -> int:
-        return (history[-1].row or 0) + self.step if history else 0
+    def _next_row(self, rows: Sequence[int]) -> int:
+        return rows[-1] + self.step if rows else 0
 
     def scores(self, state_BD: Tensor) -> Tensor:
         return state_BD[:, : len(self.catalogue)]

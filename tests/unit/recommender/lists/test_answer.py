@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from recommender.lists.answer import PLANS_AT_ONCE, Answer, answer_batch
-from recommender.ranking.ranker import HistoryElement, Ranker
+from recommender.ranking.history_columns import HistoryElement
+from recommender.ranking.ranker import Ranker
 from recommender.requests.wire import BadRequest
 from tests.planted import planted_bundle, planted_items
 from tests.unit.recommender.lists.answers import ask, refusal

@@ -10,7 +10,8 @@ import torch
 from recommender.catalogue.attribute_index import Value
 from recommender.lists.page_item import ALONE_WEIGHT, LEAST_WEIGHT, weight_of
 from recommender.lists.reasons import MIN_POPULAR, NEW_BELOW
-from recommender.ranking.ranker import HistoryElement, Ranker
+from recommender.ranking.history_columns import HistoryElement
+from recommender.ranking.ranker import Ranker
 from tests.unit.recommender.lists.answers import ask, refusal
 
 USER: list[object] = [{"id": "i3", "rating": 5}, "i8"]

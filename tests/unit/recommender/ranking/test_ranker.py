@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from recommender.bundle import Bundle
 from recommender.catalogue.item_columns import CatalogueItem
-from recommender.ranking.ranker import HistoryElement, Ranker
+from recommender.ranking.history_columns import HistoryElement
+from recommender.ranking.ranker import Ranker
 from tests.planted import planted_bundle, planted_items, towers_of
 
 TOWERS = ("transformer", "lstm", "sketch", "baseline")

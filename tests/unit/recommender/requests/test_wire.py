@@ -20,6 +20,7 @@ from recommender.requests.wire import (
     BadRequest,
     Element,
     FilterValue,
+    History,
     Name,
     ScoreRequest,
     SimilarRequest,
@@ -40,7 +41,7 @@ def test_item_desc_is_one_score() -> None:
     request = parse({"user_seq": ["Toy Story (1995)"], "item_desc": "GoldenEye (1995)"})
     seen = Element(name=Name(kind="any", value="Toy Story (1995)"))
     assert request == ScoreRequest(
-        history=(seen,), items=(Name(kind="any", value="GoldenEye (1995)"),), single=True
+        history=History.of([seen]), items=(Name(kind="any", value="GoldenEye (1995)"),), single=True
     )
 
 
@@ -65,7 +66,7 @@ def test_whole_numbers_are_ids_as_in_events() -> None:
 
 def test_top_k_has_the_documented_defaults() -> None:
     assert parse({"user_seq": [], "k": 10}) == TopRequest(
-        history=(), k=10, exclude_seen=True, exclude=(), filter={}
+        history=History(), k=10, exclude_seen=True, exclude=(), filter={}
     )
 
 
@@ -74,7 +75,7 @@ def test_top_k_takes_every_option() -> None:
     body = {"user_seq": [], "k": 1000, "exclude_seen": False, "exclude": ["5", 6], "filter": wishes}
     wanted: dict[str, FilterValue] = {"genre": ("Comedy", "War"), "year": 1995.0, "tag": "x"}
     assert parse(body) == TopRequest(
-        history=(), k=1000, exclude_seen=False, exclude=("5", "6"), filter=wanted
+        history=History(), k=1000, exclude_seen=False, exclude=("5", "6"), filter=wanted
     )
 
 
@@ -98,7 +99,7 @@ def test_a_history_element_may_have_type_rating_and_time() -> None:
     assert isinstance(request, TopRequest)
     rated = Element(name=Name(kind="id", value="17"), type="rating", rating=4.0, at_s=881193600.0)
     clicked = Element(name=Name(kind="text", value="x"), type="click", at_s=881193600.0)
-    assert request.history == (rated, clicked)
+    assert [*request.history] == [rated, clicked]
 
 
 def test_a_history_may_have_ten_thousand_elements() -> None:
@@ -244,7 +245,7 @@ def test_an_element_of_the_gateway_is_examined(wrong: dict[str, object]) -> None
     assert _history_of(element) is None
 
 
-def _history_of(element: dict[str, object]) -> tuple[Element, ...] | None:
+def _history_of(element: dict[str, object]) -> History | None:
     try:
         request = parse({"user_seq": [element], "k": 1})
     except BadRequest:

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from recommender.ranking.ranker import HistoryElement, Ranker
+from recommender.ranking.history_columns import HistoryElement
+from recommender.ranking.ranker import Ranker
 from tests.planted import PlantedRow, planted_bundle, planted_items, write_rows
 from trainer.config import TrainConfig
 from trainer.data.dataset import read_events
