@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from bench.scale.costs import Cost, Size
-from bench.scale.cycle_runs import History, call_with_services, prepare, update_cycles
+from bench.scale.cycle_runs import ShopHistory, call_with_services, prepare, update_cycles
 from bench.scale.cycle_usage import Cycle
 from bench.scale.trainings import CONFIG
 from cron.settings.tree import GateSettings, Settings, StoreSettings
@@ -37,7 +37,7 @@ def cycle_costs(size: Size) -> list[Cost]:
         folder = Path(name)
         with running_torchserve(folder) as node:
             settings = settings_of(folder, node.url)
-            history = History(
+            history = ShopHistory(
                 num_items=size.num_items, num_events=size.num_events, num_new=sum(updates)
             )
             with_services(prepare, settings, history)

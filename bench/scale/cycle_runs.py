@@ -29,7 +29,7 @@ LEARNED = 200_000  # newest events that the first release is trained on
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class History:
+class ShopHistory:
     """A made-up shop whose first `num_events` are in the journal before any update."""
 
     num_items: int
@@ -43,7 +43,7 @@ class History:
         return Shop(self.num_items, self.num_events + self.num_new)
 
 
-def prepare(services: Services, history: History) -> None:
+def prepare(services: Services, history: ShopHistory) -> None:
     """Write the journal, and make the release that the updates begin with.
 
     Events before the newest `learned` are excluded from its training, and only from that. The
@@ -69,7 +69,7 @@ def prepare(services: Services, history: History) -> None:
 
 
 def update_cycles(
-    services: Services, history: History, updates: Sequence[int], server_pid: int
+    services: Services, history: ShopHistory, updates: Sequence[int], server_pid: int
 ) -> list[Cycle]:
     """Run one cycle after the other, each by so many new events."""
     first, events = last_block(history.shop)

@@ -41,8 +41,10 @@ class HistoryColumns:
     at_s: Sequence[float | None] = ()
 
     @classmethod
-    def of(cls, elements: Iterable[HistoryElement], num_items: int) -> HistoryColumns:
-        """Return elements as columns, of a catalogue with that many items."""
+    def of(cls, elements: AnyHistory, num_items: int) -> HistoryColumns:
+        """Return elements as columns, if they are not already; the catalogue has `num_items`."""
+        if isinstance(elements, HistoryColumns):
+            return elements
         listed = list(elements)
         if not listed:
             return cls()
@@ -65,3 +67,6 @@ class HistoryColumns:
             ratings=self.ratings[newest],
             at_s=self.at_s[newest],
         )
+
+
+AnyHistory = Iterable[HistoryElement] | HistoryColumns

@@ -24,7 +24,7 @@ from recommender.machine_memory import release_freed
 from recommender.network.model import HistoryBatch, ItemSide, event_type_codes
 from recommender.policies.kept_posteriors import KeptPosteriors
 from recommender.ranking.cosines import cosines_at, text_cosines, vector_lengths
-from recommender.ranking.history_columns import HistoryColumns, HistoryElement
+from recommender.ranking.history_columns import AnyHistory, HistoryColumns
 from recommender.ranking.item_rows import HELD_ITEMS, ItemRows, distinct, multiplies_bfloat16
 from recommender.ranking.like_lengths import groups_of_like_lengths
 from recommender.ranking.picture_search import picture_search
@@ -35,8 +35,6 @@ from recommender.retrieval.scan import NO_ROW, Scan
 USERS_AT_ONCE = 64  # attention over 100 events needs 1.3 MB a user
 # From here on lists come from a scan; with fewer items all scores of a user take less time.
 SCANNED_ITEMS = 20_000
-
-AnyHistory = Sequence[HistoryElement] | HistoryColumns
 
 
 class Ranker:
@@ -320,10 +318,7 @@ class Ranker:
     def columns(self, histories: Sequence[AnyHistory]) -> list[HistoryColumns]:
         """Return histories as columns, if they are not already."""
         num_items = len(self.catalogue)
-        return [
-            one if isinstance(one, HistoryColumns) else HistoryColumns.of(one, num_items)
-            for one in histories
-        ]
+        return [HistoryColumns.of(one, num_items) for one in histories]
 
     def _read(
         self, histories: Sequence[HistoryColumns], texts_MT: Tensor | None

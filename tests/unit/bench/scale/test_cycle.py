@@ -10,7 +10,7 @@ import pytest
 
 from bench.scale.costs import Size
 from bench.scale.cycle import LIVE, costs_of, settings_of
-from bench.scale.cycle_runs import History, prepare, update_cycles
+from bench.scale.cycle_runs import ShopHistory, prepare, update_cycles
 from bench.scale.cycle_usage import Cycle
 from cron.ledger import holds, release_rows
 from cron.services import Services
@@ -19,7 +19,7 @@ from recommender.config import ModelConfig
 from tests.fakes import FakeServer
 from tests.workshop import HereLauncher
 
-HISTORY = History(num_items=60, num_events=3_000, num_new=600, learned=1_000)
+HISTORY = ShopHistory(num_items=60, num_events=3_000, num_new=600, learned=1_000)
 
 
 @pytest.fixture(scope="module")
