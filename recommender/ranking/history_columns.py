@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -69,4 +69,4 @@ class HistoryColumns:
         )
 
 
-AnyHistory = Iterable[HistoryElement] | HistoryColumns
+AnyHistory = Sequence[HistoryElement] | HistoryColumns

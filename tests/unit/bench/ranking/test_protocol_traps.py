@@ -24,7 +24,8 @@ from bench.ranking.cold_folds import event_batches
 from bench.ranking.cold_gains import gains_of
 from recommender.bundle import Bundle
 from recommender.config import ModelConfig
-from recommender.ranking.ranker import AnyHistory, Ranker
+from recommender.ranking.history_columns import AnyHistory
+from recommender.ranking.ranker import Ranker
 from tests.planted import planted_bundle, planted_items
 from trainer.config import TrainConfig
 from trainer.data.dataset import read_events
