@@ -9,6 +9,7 @@ usual rate of an item comes from the four weeks before the day in which a window
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -26,6 +27,7 @@ MAX_HOURLY_WINDOW = timedelta(hours=48)
 USUAL_DAYS = 28
 MAX_COMPARED_WINDOW = timedelta(days=7)
 ALL_ITEMS = ""  # in place of an id: a bucket's total
+_HOURS_A_DAY = 24
 _HOUR_US, _DAY_US = 3_600_000_000, 86_400_000_000
 _HOURS_KEPT = 49
 _DAYS_KEPT = USUAL_DAYS + MAX_COMPARED_WINDOW.days + 2
@@ -54,20 +56,24 @@ def count_events(
     """Count the recent impressions, and the recent events for which `counts` is true."""
     this_hour, today = micros(now) // _HOUR_US, micros(now) // _DAY_US
     first_hour, first_day = this_hour - _HOURS_KEPT + 1, today - _DAYS_KEPT + 1
-    numbers: dict[tuple[Bucket, str], int] = {}
-    for record in records:
-        if not isinstance(record, Event) or (at_us := micros(record.at)) < first_day * _DAY_US:
+    equal = Counter(
+        (micros(one.at) // _HOUR_US, one.item_id, one.type == IMPRESSION, counts(one))
+        for one in records
+        if isinstance(one, Event)
+    )
+    numbers: Counter[tuple[Bucket, str]] = Counter()
+    for (hour, item_id, is_impression, is_counted), num in equal.items():
+        day = hour // _HOURS_A_DAY
+        if day < first_day:
             continue
-        hour, day = at_us // _HOUR_US, at_us // _DAY_US
-        if record.type == IMPRESSION:
-            shown = _of_impressions(_day(day)), record.item_id
-            numbers[shown] = numbers.get(shown, 0) + 1
-        if not counts(record):
+        if is_impression:
+            numbers[_of_impressions(_day(day)), item_id] += num
+        if not is_counted:
             continue
         buckets = (_hour(hour), _day(day)) if hour >= first_hour else (_day(day),)
         for bucket in buckets:
-            for item_id in (record.item_id, ALL_ITEMS):
-                numbers[bucket, item_id] = numbers.get((bucket, item_id), 0) + 1
+            numbers[bucket, item_id] += num
+            numbers[bucket, ALL_ITEMS] += num
     return EventCounts(numbers=numbers, first_hour=_hour(first_hour), first_day=_day(first_day))
 
 

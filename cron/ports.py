@@ -33,11 +33,13 @@ class Appended:
     """The result of an append.
 
     `accepted` records are durable now. `duplicates` are the positions, in the call, of records
-    whose event id was already in the log.
+    whose event id was already in the log. A follower whose cursor reaches `through` has read them
+    all; it is None where the log cannot tell.
     """
 
     accepted: int
     duplicates: tuple[int, ...]
+    through: Cursor | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,8 +139,12 @@ class Histories(Protocol):
         """
         ...
 
-    def append_rows(self, rows: Sequence[EventRow]) -> None:
-        """Add events that are rows already; otherwise like `append`."""
+    def append_rows(self, rows: Sequence[EventRow], *, through: Cursor | None = None) -> None:
+        """Add events that are rows already; otherwise like `append`.
+
+        `through` is where the log has them, if it could tell. They may stay in this process's
+        memory until the follower gets there.
+        """
         ...
 
     def recent(self, user_id: str, n: int) -> tuple[Event, ...]:
@@ -198,6 +204,10 @@ class Histories(Protocol):
 
     def clear(self) -> None:
         """Delete everything, cursor included, before a rebuild; forgotten users stay forgotten."""
+        ...
+
+    def close(self) -> None:
+        """Store what is in this process's memory alone, then release what is open."""
         ...
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from contextlib import suppress
 from datetime import datetime
 
 from cron.ports import Batch, Cursor, Rejected
@@ -33,10 +32,7 @@ def read_stored(body: bytes, *, source: str) -> LogRecord | Rejected:
     `source` is its place in the log.
     """
     try:
-        if (slate := plain_slate(body)) is not None:
-            return slate
-        text = body.decode()
-        return _plain_event(text) or from_json(text)
+        return plain_slate(body) or plain_event(body) or from_json(body.decode())
     except InvalidRecord as error:
         reason = error.reason
     except UnicodeDecodeError as error:
@@ -44,13 +40,13 @@ def read_stored(body: bytes, *, source: str) -> LogRecord | Rejected:
     return Rejected(source=source, reason=reason, raw=truncated_text(body))
 
 
-def _plain_event(text: str) -> Event | None:
-    """Return the event that `to_json` wrote in its usual form; None for anything else."""
-    found = _PLAIN_EVENT.fullmatch(text)
+def plain_event(body: bytes) -> Event | None:
+    """Return the event of an entry that `to_json` wrote in its usual form; None for any other."""
+    found = _PLAIN_EVENT.fullmatch(body.decode(errors="replace"))
     if found is None:
         return None
     event_id, user_id, item_id, type_, at, rating = found.groups()
-    with suppress(ValueError):  # not a time
+    try:
         return Event(
             event_id=event_id,
             user_id=user_id,
@@ -59,7 +55,8 @@ def _plain_event(text: str) -> Event | None:
             at=datetime.fromisoformat(at),
             rating=None if rating is None else float(rating),
         )
-    return None
+    except ValueError:  # not a time
+        return None
 
 
 def truncated_text(body: bytes) -> str:

@@ -10,6 +10,7 @@ import logging
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from itertools import chain
 from typing import Literal, TypeVar
 
@@ -156,18 +157,20 @@ class RecordIntake:
 
     def store_events(self, calls: Sequence[ParsedEvents]) -> list[int]:
         """Store the events of several calls, as `store_all` stores records."""
-        duplicates = self._log.append_lines(
+        appended = self._log.append_lines(
             EventLines(
                 event_ids=[*chain.from_iterable(one.lines.event_ids for one in calls)],
                 user_ids=[*chain.from_iterable(one.lines.user_ids for one in calls)],
                 lines=[*chain.from_iterable(one.lines.lines for one in calls)],
             )
-        ).duplicates
+        )
+        duplicates = appended.duplicates
         rows = [*chain.from_iterable(one.rows for one in calls)]
         if duplicates:
             known = set(duplicates)
             rows = [row for place, row in enumerate(rows) if place not in known]
-        self._write_histories(self._histories.append_rows, rows)
+        append_rows = partial(self._histories.append_rows, through=appended.through)
+        self._write_histories(append_rows, rows)
         return _numbers_by_call(duplicates, [len(one.rows) for one in calls])
 
     def add(self, record: Description) -> None:

@@ -115,7 +115,7 @@ class InterruptedHistories:
             histories.hidden_among,
         )
         self.cursor, self.clear = histories.cursor, histories.clear
-        self.append_rows = histories.append_rows
+        self.append_rows, self.close = histories.append_rows, histories.close
 
     def append(self, records: Sequence[Record], *, cursor: Cursor | None = None) -> None:
         raise KeyboardInterrupt

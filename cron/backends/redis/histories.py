@@ -122,7 +122,12 @@ class RedisHistories:
                 rows.append(event_row(record))
         self._append(rows, items, cursor)
 
-    def append_rows(self, rows: Sequence[EventRow]) -> None:
+    def append_rows(
+        self,
+        rows: Sequence[EventRow],
+        *,
+        through: Cursor | None = None,  # noqa: ARG002
+    ) -> None:
         """Add events that are rows already, in one transaction; then prune long histories."""
         self._append(rows, {}, None)
 

@@ -1,8 +1,4 @@
-"""The event log in one SQLite file: the embedded back end, for processes of one machine.
-
-A cursor is `position@identity`. The identity is random, from the creation of the file, so a cursor
-of a deleted log is never taken for a place in its successor.
-"""
+"""The event log in one SQLite file: the embedded back end, for processes of one machine."""
 
 from __future__ import annotations
 
@@ -13,11 +9,12 @@ from collections.abc import Callable, Sequence
 from itertools import chain
 from pathlib import Path
 
+from cron.backends.sqlite.log_place import LogPlace
 from cron.errors import LogGap
 from cron.local.shared_turns import SharedTurns
 from cron.local.sqlite_file import SqliteFile
 from cron.ports import BATCH_BYTES, START, Appended, Batch, Cursor
-from cron.stored_records import batch_of, log_key, read_stored
+from cron.stored_records import batch_of, log_key, plain_event, read_stored
 from recommender.records.events import EventLines, LogRecord, to_json
 
 SHARED_ROWS = 2_000  # at most, of several appends in one transaction
@@ -76,7 +73,10 @@ class SqliteEventLog:
             rows = _rows(db, position, limit)
         if not rows:
             return Batch(records=(), cursor=after)
-        found = [read_stored(body, source=f"sqlite {self._cursor(place)}") for place, body in rows]
+        found = [
+            plain_event(body) or read_stored(body, source=f"sqlite {self._cursor(place)}")
+            for place, body in rows
+        ]
         return batch_of(found, self._cursor(rows[-1][0]))
 
     def give_up(self, after: Cursor) -> Cursor:
@@ -117,21 +117,25 @@ class SqliteEventLog:
         """Store the entries of several appends in their order, in one transaction."""
         event_ids = [event_id for ids, _ in entries for event_id in ids]
         bodies = [body for _, bodies in entries for body in bodies]
-        duplicates = self._store(event_ids, bodies)
+        duplicates, last = self._store(event_ids, bodies)
+        through = self._cursor(last)
         results, begin = [], 0
         for ids, _ in entries:
             end = begin + len(ids)
             own = tuple(place - begin for place in duplicates if begin <= place < end)
-            results.append(Appended(accepted=len(ids) - len(own), duplicates=own))
+            results.append(Appended(accepted=len(ids) - len(own), duplicates=own, through=through))
             begin = end
         return results
 
-    def _store(self, event_ids: Sequence[str], bodies: Sequence[str]) -> list[int]:
-        """Store entries and return the places of those that were there already."""
+    def _store(self, event_ids: Sequence[str], bodies: Sequence[str]) -> tuple[list[int], int]:
+        """Store entries; return the places of those that were there already, and the last position.
+
+        That is the position of the last entry that this process has ever stored, 0 if none.
+        """
         with self._file.transaction() as db:
             db.execute("SAVEPOINT before")
             if _insert(db, event_ids, bodies):
-                return []
+                return [], _last_position(db)
             db.execute("ROLLBACK TO before")
             seen = _known_ids(db, event_ids)
             new: list[int] = []
@@ -143,7 +147,7 @@ class SqliteEventLog:
                     seen.add(event_id)
                     new.append(place)
             _insert(db, [event_ids[place] for place in new], [bodies[place] for place in new])
-        return duplicates
+            return duplicates, _last_position(db)
 
     def _trim_some(self, position: int) -> bool:
         """Delete one batch of the records up to a position; tell whether more are left."""
@@ -173,11 +177,11 @@ class SqliteEventLog:
         """Return the position in this log; None for a cursor of another one."""
         if cursor == START:
             return 0
-        position, _, identity = cursor.partition("@")
-        return int(position) if identity == self._identity and position.isdigit() else None
+        place = LogPlace.parse(cursor)
+        return None if place is None or place.identity != self._identity else place.position
 
     def _cursor(self, position: int) -> Cursor:
-        return Cursor(f"{position}@{self._identity}")
+        return LogPlace(position, self._identity).cursor
 
 
 def open_log(path: Path) -> SqliteEventLog:
@@ -214,6 +218,10 @@ def _insert(db: sqlite3.Connection, event_ids: Sequence[str], bodies: Sequence[s
         if db.execute(query, values).rowcount < len(values) // 2:
             return False
     return True
+
+
+def _last_position(db: sqlite3.Connection) -> int:
+    return int(db.execute("SELECT last_insert_rowid()").fetchone()[0])
 
 
 def _trimmed_through(db: sqlite3.Connection) -> int:

@@ -123,11 +123,22 @@ class SqliteHistories:
             if cursor is not None:
                 db.execute("INSERT OR REPLACE INTO follower VALUES (1, ?)", (cursor,))
 
-    def append_rows(self, rows: Sequence[EventRow]) -> None:
+    def append_rows(
+        self,
+        rows: Sequence[EventRow],
+        *,
+        through: Cursor | None = None,  # noqa: ARG002
+    ) -> None:
         """Add events that are rows already, in one transaction."""
         events = _history(rows)
         with self._file.transaction() as db:
             self._add_events(db, events)
+
+    def wanted(self, rows: Iterable[EventRow]) -> list[EventRow]:
+        """Return the rows that are history, without what forgotten users did before."""
+        events = _history(rows)
+        with self._file.transaction(write=False) as db:
+            return self._without_forgotten(db, events)
 
     def recent(self, user_id: str, n: int) -> tuple[Event, ...]:
         """Return the user's newest n events, newest last."""
@@ -230,12 +241,20 @@ class SqliteHistories:
         users = {row[0] for row in events}
         self._hash_old_marks(db)
         _move_old(db, users, moves_others=moves_others)
-        # The follower and a rebuild may bring events from before a user was forgotten.
-        if marks := self._marks_among(db, users):
-            events = [row for row in events if row[2] > marks.get(row[0], 0)]
+        events = self._without_forgotten(db, events)
         self._rows.add(db, events)
         due = {row[0] for row in events if crc32(row[1].encode()) % EVENTS_A_PRUNING == 0}
         prune(db, sorted(due))
+
+    def _without_forgotten(
+        self, db: sqlite3.Connection, events: Sequence[EventRow]
+    ) -> list[EventRow]:
+        """Return the events without those from before their user was forgotten.
+
+        The follower and a rebuild may bring them.
+        """
+        marks = self._marks_among(db, {row[0] for row in events})
+        return [row for row in events if row[2] > marks.get(row[0], 0)] if marks else [*events]
 
     def _marks_among(self, db: sqlite3.Connection, user_ids: Iterable[str]) -> dict[str, int]:
         """Return up to when the events of those users stay out who were forgotten."""
