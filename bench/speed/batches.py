@@ -1,9 +1,10 @@
 """Events in batches: the gateway, and that of an earlier commit, in turns in the same run.
 
-    python -m bench batches [--before COMMIT] [--seconds 5] [--rounds 3]
+    python -m bench batches [--before COMMIT] [--seconds 5] [--rounds 3] [--alone]
 
 Cores that others use too change the rates, and hardly the processor time of an event: that of the
-gateway's process, user and system. Each gateway has its own embedded stores. The events have no
+gateway's process, user and system. Each gateway has its own embedded stores, and beside it runs
+`python -m cron follow`, as a worker follows in each shop, unless it is alone. The events have no
 ids, or ids, times and ratings.
 """
 
@@ -27,7 +28,7 @@ from bench.speed.generator import HttpRequest, Measured, generator_name, measure
 from cron.project_root import PROJECT_ROOT
 
 COMMAND = "python -m bench batches"
-BEFORE = "c3c3d0c"  # its gateway made an object of every event, and parsed one at a time
+BEFORE = "84a7f1f1"  # its gateway wrote each event to the histories itself
 NOW = "now"
 CONNECTIONS = (8, 64)
 EVENTS_A_CALL, NUM_USERS, NUM_ITEMS = 100, 5_000, 1_682
@@ -60,6 +61,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         default=QUICK_ROUND_S if is_quick() else ROUND_S,
         help="length of a round",
     )
+    parser.add_argument(
+        "--alone", action="store_true", help="let nothing copy the log into the histories"
+    )
     asked = parser.parse_args(arguments)
     with ExitStack() as held:
         folder = Path(held.enter_context(tempfile.TemporaryDirectory(prefix="freshet-bench-")))
@@ -68,7 +72,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
             NOW: PROJECT_ROOT,
         }
         ports = {
-            name: held.enter_context(serving_gateway(code, folder / name))
+            name: held.enter_context(
+                serving_gateway(code, folder / name, is_followed=not asked.alone)
+            )
             for name, code in codes.items()
         }
         metrics: list[BenchMetric] = []
@@ -78,7 +84,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 calls = _calls(with_ids=with_ids, seconds=asked.seconds)
                 found[name].append(_round(port, calls, connections, asked.seconds))
             metrics += _rows(found, connections, with_ids=with_ids)
-    save("batches", "made-up events", metrics, command=COMMAND)
+    beside = "gateways alone" if asked.alone else "beside a follower"
+    save("batches", f"made-up events, {beside}", metrics, command=COMMAND)
 
 
 def _turns(ports: Mapping[str, int], rounds: int) -> Iterator[tuple[str, int]]:

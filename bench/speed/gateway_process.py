@@ -26,29 +26,40 @@ START_LIMIT_S = 60.0
 
 @contextmanager
 def serving_gateway(
-    code: Path, folder: Path, *, settings: Mapping[str, str] | None = None
+    code: Path,
+    folder: Path,
+    *,
+    settings: Mapping[str, str] | None = None,
+    is_followed: bool = False,
 ) -> Iterator[int]:
     """Run the gateway of some code with its own stores and a replacement for the model.
 
-    Yield its port. `settings` are environment variables.
+    Yield its port. `settings` are environment variables. With `is_followed` that code also copies
+    the log into the histories, as a worker does.
     """
     folder.mkdir()
     port, model_port = _free_port(), _free_port()
     model = multiprocessing.get_context("spawn").Process(target=serve_model, args=(model_port,))
     model.start()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "gateway"],
-        cwd=code,
-        env={**os.environ, **_places(folder, port, model_port), **(settings or {})},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    environment = {**os.environ, **_places(folder, port, model_port), **(settings or {})}
+    programs = [["gateway"], ["cron", "follow"]] if is_followed else [["gateway"]]
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-m", *words],
+            cwd=code,
+            env=environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        for words in programs
+    ]
     try:
         _fill(port)
         yield port
     finally:
-        process.terminate()
-        process.wait()
+        for process in processes:
+            process.terminate()
+            process.wait()
         model.terminate()
         model.join()
 

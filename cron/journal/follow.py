@@ -10,7 +10,7 @@ from cron.journal.follow_items import ItemFollower
 from cron.journal.journal import Journal
 from cron.ports import BATCH_BYTES, START, EventLog, Histories
 
-BATCH_RECORDS = 20_000
+BATCH_RECORDS = 10_000
 
 
 def follow_once(

@@ -141,8 +141,8 @@ class HistoriesAhead(SqliteHistories):
         while not self._is_closed.wait(LOOK_EVERY_S if self._groups else IDLE_LOOK_S):
             try:
                 self._look()
-            except Unavailable as error:
-                log.warning("the follower's place is not known", extra={"why": str(error)})
+            except Exception as error:  # if this thread ended, events would stay in memory
+                log.warning("the follower's place is not known", exc_info=error)
 
     def _look(self) -> None:
         """Drop what the follower has written, and write what it should have written by now."""
