@@ -33,8 +33,7 @@ class Appended:
     """The result of an append.
 
     `accepted` records are durable now. `duplicates` are the positions, in the call, of records
-    whose event id was already in the log. A follower whose cursor reaches `through` has read them
-    all; it is None where the log cannot tell.
+    whose id the log had. At `through` a reader has all of them; None where a log cannot tell.
     """
 
     accepted: int
@@ -125,10 +124,9 @@ class EventLog(Protocol):
 class Histories(Protocol):
     """The recent events of every user, seconds old: a projection of the log.
 
-    It can be rebuilt from the journal. It keeps at least the newest 1,000 events of a user, ordered
-    by (at, event_id); impressions are not history and are dropped, and so are the details of
-    events. It also keeps which items are hidden (the Item record with the greatest (at, event_id)
-    decides).
+    It is rebuilt from the journal. It keeps at least the newest 1,000 events of a user, ordered by
+    (at, event_id), without impressions and details. It also keeps which items are hidden: the Item
+    record with the greatest (at, event_id) decides.
     """
 
     def append(self, records: Sequence[Record], *, cursor: Cursor | None = None) -> None:
@@ -140,11 +138,7 @@ class Histories(Protocol):
         ...
 
     def append_rows(self, rows: Sequence[EventRow], *, through: Cursor | None = None) -> None:
-        """Add events that are rows already; otherwise like `append`.
-
-        `through` is where the log has them, if it could tell. They may stay in this process's
-        memory until the follower gets there.
-        """
+        """Add events that are rows; memory may hold them until the follower gets to `through`."""
         ...
 
     def recent(self, user_id: str, n: int) -> tuple[Event, ...]:
@@ -207,7 +201,7 @@ class Histories(Protocol):
         ...
 
     def close(self) -> None:
-        """Store what is in this process's memory alone, then release what is open."""
+        """Store what is in memory alone, then release what is open."""
         ...
 
 
@@ -310,10 +304,7 @@ class ArtifactStore(Protocol):
         ...
 
     def folder(self) -> Path | None:
-        """Return the folder where model servers can read each artifact under its own name.
-
-        It is an absolute path; None if there is no such folder.
-        """
+        """Return the absolute path where servers read artifacts by name; None if there is none."""
         ...
 
     def names(self, prefix: str = "") -> tuple[str, ...]:
@@ -377,9 +368,8 @@ class ModelServer(Protocol):
     def set_live(self, version: int) -> None:
         """Make a registered version the default.
 
-        Raise ServerRefused when it has no READY worker, since every default call would be answered
-        503. Of several nodes, the call is made on those that have it READY, and one is enough: the
-        others are not in service for it.
+        Raise ServerRefused when it has no READY worker. Of several nodes, the call is made on those
+        that have it READY, and one is enough: the others are not in service for it.
         """
         ...
 

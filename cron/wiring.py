@@ -111,20 +111,29 @@ def open_relay_target(url: str) -> RelayTarget:
     )
 
 
-def open_histories(
-    url: str, user_key: Callable[[str], str] = hash_without_key, *, ahead: bool = False
-) -> Histories:
+def open_gateway_histories(settings: Settings, user_key: Callable[[str], str]) -> Histories:
+    """Open the histories as the gateway writes them; raise Unavailable.
+
+    Several processes must see each other's events at once, one need not write them at once.
+    """
+    url = _parse("histories", stores.parse_histories, settings.store.histories)
+    if settings.gateway.processes > 1 or not isinstance(url, FileUrl):
+        return open_histories(settings.store.histories, user_key)
+    from cron.backends.sqlite.histories_ahead import HistoriesAhead
+
+    return HistoriesAhead(url.path, user_key)
+
+
+def open_histories(url: str, user_key: Callable[[str], str] = hash_without_key) -> Histories:
     """Open the histories; raise Unavailable.
 
-    `user_key` is the ledger's (`cron.ledger.forgotten.keys_of`), where users may be forgotten. With
-    `ahead` this process alone takes events, and a file need not have the newest.
+    `user_key` is the ledger's (`cron.ledger.forgotten.keys_of`), where users may be forgotten.
     """
     match _parse("histories", stores.parse_histories, url):
         case FileUrl(path=path):
             from cron.backends.sqlite.histories import open_histories as open_path
-            from cron.backends.sqlite.histories_ahead import open_histories_ahead
 
-            return open_histories_ahead(path, user_key) if ahead else open_path(path, user_key)
+            return open_path(path, user_key)
         case RedisUrl() as server:
             return _redis_histories(server, user_key)
 

@@ -153,7 +153,7 @@ async def open_services(settings: Settings) -> AsyncIterator[GatewayServices]:
     """Open every service by its URL, and end at the end what works by itself; raise Unavailable."""
     log = wiring.open_log(settings.store.events)
     ledger = wiring.open_ledger(settings.store.ledger)
-    histories = _histories(settings, ledger)
+    histories = wiring.open_gateway_histories(settings, keys_of(ledger).of_user)
     item_records = wiring.open_item_records(settings.store.histories)
     inference = _inference(settings, live := _live_release(ledger))
     keyring, experiments = _keyring(settings.gateway, ledger), _experiments(ledger)
@@ -166,8 +166,7 @@ async def open_services(settings: Settings) -> AsyncIterator[GatewayServices]:
     overview = partial(_overview, ledger, log, Paths(var=var_folder(settings)).runs)
     metrics = _metrics(settings, ledger, overview, lambda: log.backlog(histories.cursor()))
     copy = copy_services(settings, ledger, lists, item_records, live, log)
-    opened = (copy, experiments.answers, shadow, inference, histories, ledger)
-    close = [one.close for one in opened]
+    close = [one.close for one in (copy, experiments.answers, shadow, inference, histories, ledger)]
     tasks = _tasks(keyring, placements, experiments, personalizer, shadow, recommendations)
     async with _follower(tasks, copy, metrics, close), _recorder(settings, log, metrics) as slates:
         yield GatewayServices(
@@ -244,12 +243,6 @@ def _tasks(
         follow(recommendations.refresh_hidden, what="hidden items", every_s=HIDDEN_EVERY_S),
         shadow.keep_asking(),
     )
-
-
-def _histories(settings: Settings, ledger: Ledger) -> Histories:
-    """Open the histories; several processes must see each other's events at once."""
-    user_key, is_alone = keys_of(ledger).of_user, settings.gateway.processes == 1
-    return wiring.open_histories(settings.store.histories, user_key, ahead=is_alone)
 
 
 def _inference(settings: Settings, live: LiveRelease) -> Inference:

@@ -134,7 +134,7 @@ class SqliteHistories:
         with self._file.transaction() as db:
             self._add_events(db, events)
 
-    def wanted(self, rows: Iterable[EventRow]) -> list[EventRow]:
+    def rows_of_history(self, rows: Iterable[EventRow]) -> list[EventRow]:
         """Return the rows that are history, without what forgotten users did before."""
         events = _history(rows)
         with self._file.transaction(write=False) as db:

@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Group:
+class _EventsAhead:
     """Events that one append left in memory, until where the log has them, and since when.
 
     Time is that of `time.monotonic()`. There are no events where they were written at once.
@@ -45,7 +45,7 @@ class _Group:
 
 
 class HistoriesAhead(SqliteHistories):
-    """Histories of the one process that takes events; others see an event when it is in the file.
+    """Histories of the one process that takes events; others see what is in the file.
 
     They are written at once until the follower is seen to come in time, and again when it is late.
     What was in the memory of a process that was killed comes with the follower: the log has it.
@@ -63,7 +63,7 @@ class HistoriesAhead(SqliteHistories):
         self._late_s = late_s
         self._most_ahead = most_ahead
         self._room = threading.Condition()  # its lock, held for moments, is that of what follows
-        self._groups: deque[_Group] = deque()  # the oldest first
+        self._groups: deque[_EventsAhead] = deque()  # the oldest first
         self._by_user: dict[str, list[EventRow]] = {}
         self._num_rows = 0
         self._is_followed = False
@@ -89,11 +89,11 @@ class HistoriesAhead(SqliteHistories):
             return
         ahead: Sequence[EventRow] = ()
         if self._is_followed:
-            ahead = self.wanted(rows)
+            ahead = self.rows_of_history(rows)
         else:
             super().append_rows(rows)
         with self._room:
-            self._groups.append(_Group(rows=ahead, through=place, since_s=time.monotonic()))
+            self._groups.append(_EventsAhead(rows=ahead, through=place, since_s=time.monotonic()))
             self._num_rows += len(ahead)
             for row in ahead:
                 self._by_user.setdefault(row[0], []).append(row)
@@ -102,7 +102,7 @@ class HistoriesAhead(SqliteHistories):
     def past(self, user_id: str, n: int) -> tuple[PastEvent, ...]:
         """Return the user's newest n events as plain values, newest last."""
         ahead = self._ahead_of(user_id)  # first: what leaves the memory is in the file by then
-        return _merged(super().past(user_id, n), ahead, n)
+        return _newest_of_both(super().past(user_id, n), ahead, n)
 
     def past_at_once(self, user_id: str, n: int) -> tuple[PastEvent, ...] | None:
         """Return what `past` returns, or None where a thread must ask."""
@@ -111,11 +111,11 @@ class HistoriesAhead(SqliteHistories):
         if past is None or not ahead:
             return past
         if not isinstance(past, KeptPast):
-            return _merged(past, ahead, n)
+            return _newest_of_both(past, ahead, n)
         known = past.memo.get(HistoriesAhead)
         if isinstance(known, _WithAhead) and known.ahead == ahead:
             return known.past
-        merged = _WithAhead(ahead, KeptPast(_merged(past, ahead, n)))
+        merged = _WithAhead(ahead, KeptPast(_newest_of_both(past, ahead, n)))
         past.memo[HistoriesAhead] = merged
         return merged.past
 
@@ -159,10 +159,10 @@ class HistoriesAhead(SqliteHistories):
     def _oldest_is_followed(self, place: LogPlace) -> bool:
         return bool(self._groups) and place.reaches(self._groups[0].through)
 
-    def _is_late(self, group: _Group) -> bool:
+    def _is_late(self, group: _EventsAhead) -> bool:
         return time.monotonic() - group.since_s > self._late_s
 
-    def _write(self, oldest: Sequence[_Group]) -> None:
+    def _write(self, oldest: Sequence[_EventsAhead]) -> None:
         """Write the events of the oldest groups, some at a time, and drop them.
 
         They are dropped also if that fails, so that memory stays bounded: the log has them.
@@ -201,14 +201,7 @@ class _WithAhead:
     past: KeptPast
 
 
-def open_histories_ahead(
-    path: Path, user_key: Callable[[str], str] = hash_without_key
-) -> HistoriesAhead:
-    """Open the histories at this path, for a gateway of one process; raise Unavailable."""
-    return HistoriesAhead(path, user_key)
-
-
-def _merged(
+def _newest_of_both(
     past: tuple[PastEvent, ...], ahead: Sequence[EventRow], n: int
 ) -> tuple[PastEvent, ...]:
     """Return the newest n of both, newest last; an event may be in both."""

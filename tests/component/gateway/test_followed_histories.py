@@ -1,4 +1,4 @@
-"""A gateway whose worker copies the log into the histories: answers have what is not there yet."""
+"""A gateway beside a follower: answers have the events that it has not copied yet."""
 
 from __future__ import annotations
 

@@ -121,7 +121,7 @@ def test_a_late_follower_is_done_without(tmp_path: Path) -> None:
     shop.close()
 
 
-def test_calls_wait_for_the_follower_when_too_many_events_are_in_memory(tmp_path: Path) -> None:
+def test_calls_wait_when_too_many_events_are_in_memory(tmp_path: Path) -> None:
     shop = Shop(tmp_path, most_ahead=2)
     shop.be_followed()
     call = threading.Thread(target=shop.send, args=[[event(one) for one in range(3)]])
