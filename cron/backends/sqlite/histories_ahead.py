@@ -142,11 +142,11 @@ class HistoriesAhead(SqliteHistories):
             try:
                 self._look()
             except Exception as error:  # if this thread ended, events would stay in memory
-                log.warning("the follower's place is not known", exc_info=error)
+                log.warning("events stay in memory", exc_info=error)
 
     def _look(self) -> None:
         """Drop what the follower has written, and write what it should have written by now."""
-        place = LogPlace.parse(self.cursor())
+        place = self._follower_place()
         while place is not None and self._oldest_is_followed(place):
             self._is_followed = True
             self._drop_oldest()
@@ -155,6 +155,12 @@ class HistoriesAhead(SqliteHistories):
         if late:
             self._is_followed = False
             self._write(late)
+
+    def _follower_place(self) -> LogPlace | None:
+        try:
+            return LogPlace.parse(self.cursor())
+        except Unavailable:  # then everything is late after a while
+            return None
 
     def _oldest_is_followed(self, place: LogPlace) -> bool:
         return bool(self._groups) and place.reaches(self._groups[0].through)

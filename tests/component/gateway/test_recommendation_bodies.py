@@ -88,7 +88,7 @@ def test_events_after_the_question_are_not_read(running: RunningGateway) -> None
     ask(running, user_id="ann", at="2026-01-15")
     asked = running.model.asked[-1]
     assert (asked["user_seq"], asked["exclude"]) == (
-        [{"id": "5", "type": "view", "at": OLD_S}],
+        {"id": ["5"], "type": ["view"], "at": [OLD_S]},
         [],
     )
 

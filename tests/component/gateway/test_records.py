@@ -41,7 +41,7 @@ def test_an_event_is_durable_and_in_the_next_answer(
     )
     running.client.get("/v1/recommendations/ann?k=3")
     assert running.model.asked[-1] == {
-        "user_seq": [{"id": "5", "type": "rating", "rating": 4.0, "at": at.timestamp()}],
+        "user_seq": {"id": ["5"], "type": ["rating"], "rating": [4.0], "at": [at.timestamp()]},
         "k": 3,
         "exclude_seen": True,
         "exclude": [],
