@@ -9,8 +9,15 @@ from cron.journal import segments
 from cron.journal.follow_items import ItemFollower
 from cron.journal.journal import Journal
 from cron.ports import BATCH_BYTES, START, EventLog, Histories
+from cron.settings.tree import GatewaySettings
 
-BATCH_RECORDS = 10_000
+# The more at once, the less each takes, and the longer nobody else may write.
+BATCH_RECORDS, SHARED_BATCH_RECORDS = 20_000, 5_000
+
+
+def batch_limit(gateway: GatewaySettings) -> int:
+    """Return how many records to copy at once: several gateway processes write histories too."""
+    return BATCH_RECORDS if gateway.processes == 1 else SHARED_BATCH_RECORDS
 
 
 def follow_once(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from cron.errors import LogGap
@@ -37,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
     """Follow the log until told to stop."""
     from cron.journal.copy_retries import CopyRetries
-    from cron.journal.follow import follow_once, must_rebuild, rebuild
+    from cron.journal.follow import batch_limit, follow_once, must_rebuild, rebuild
     from cron.journal.follow_items import ItemFollower
     from cron.verbs.repeat import repeat
     from cron.wiring import open_services
@@ -61,12 +62,15 @@ def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
         else:
             retries.attempt(what, copy)
 
+    limit = batch_limit(loaded.settings.gateway)
+    copy_some = partial(follow_once, services.log, services.histories, limit=limit, items=items)
+
     def turn() -> int:
         num_copied = 0
         try:
             is_lost = must_rebuild(services.journal, services.histories)
             if not is_lost:
-                num_copied = follow_once(services.log, services.histories, items=items)
+                num_copied = copy_some()
         except LogGap:
             is_lost = True  # trimmed past our cursor; the journal has those records
         if is_lost:

@@ -31,7 +31,7 @@ from cron.cycle.outlook import num_new_events
 from cron.cycle.signing_key import signing_key
 from cron.errors import LeaseLost, LogGap, ServerRefused, Stopped, StoreError, Unavailable
 from cron.journal.copy_retries import CopyRetries
-from cron.journal.follow import follow_once, must_rebuild, rebuild
+from cron.journal.follow import batch_limit, follow_once, must_rebuild, rebuild
 from cron.journal.follow_items import ItemFollower
 from cron.ledger import journal_rows, lease_row, metric_rows
 from cron.lineage import Lease, Run
@@ -294,10 +294,10 @@ class Worker:
         services = self._services
         try:
             is_lost = must_rebuild(services.journal, services.histories)
+            copy = partial(follow_once, services.log, services.histories, items=self._items)
+            limit = batch_limit(services.settings.gateway)
             try:
-                while not (is_lost or services.stop.is_set()) and follow_once(
-                    services.log, services.histories, items=self._items
-                ):
+                while not (is_lost or services.stop.is_set()) and copy(limit=limit):
                     pass
             except LogGap:
                 is_lost = True  # the log was trimmed past the histories; the journal has the rest

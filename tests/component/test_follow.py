@@ -18,11 +18,11 @@ from cron.__main__ import main
 from cron.errors import ArtifactCorrupt, ArtifactMissing, LogGap
 from cron.journal.collect import collect
 from cron.journal.copy_retries import CopyRetries
-from cron.journal.follow import follow_once, must_rebuild, rebuild
+from cron.journal.follow import batch_limit, follow_once, must_rebuild, rebuild
 from cron.ledger import journal_rows
 from cron.ports import START, Cursor, Histories
 from cron.services import Services
-from cron.settings.tree import Settings
+from cron.settings.tree import GatewaySettings, Settings
 from cron.urls import files
 from cron.worker.lease import held_lease
 from cron.worker.worker import Worker
@@ -53,6 +53,11 @@ def test_histories_are_rebuilt_from_the_journal_then_the_log(house: House) -> No
     assert house.histories.recent("u", 100) == tuple(event(number) for number in range(21))
     assert house.histories.hidden() == {"hidden"}
     assert follow_once(house.log, house.histories) == 0
+
+
+def test_several_gateway_processes_wait_less_for_the_follower() -> None:
+    """They write to the histories too, and one batch locks the file."""
+    assert batch_limit(GatewaySettings(processes=2)) < batch_limit(GatewaySettings())
 
 
 def test_a_recreated_log_is_reported_and_histories_stay(house: House, tmp_path: Path) -> None:
