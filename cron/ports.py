@@ -33,7 +33,7 @@ class Appended:
     """The result of an append.
 
     `accepted` records are durable now. `duplicates` are the positions, in the call, of records
-    whose id the log had. At `through` a reader has all of them; None where a log cannot tell.
+    whose id the log had. A reader at `through` has read the accepted ones; None if that is unknown.
     """
 
     accepted: int
@@ -124,7 +124,7 @@ class EventLog(Protocol):
 class Histories(Protocol):
     """The recent events of every user, seconds old: a projection of the log.
 
-    It is rebuilt from the journal. It keeps at least the newest 1,000 events of a user, ordered by
+    It can be rebuilt from the journal. It keeps at least the newest 1,000 events of a user, by
     (at, event_id), without impressions and details. It also keeps which items are hidden: the Item
     record with the greatest (at, event_id) decides.
     """
@@ -304,7 +304,7 @@ class ArtifactStore(Protocol):
         ...
 
     def folder(self) -> Path | None:
-        """Return the absolute path where servers read artifacts by name; None if there is none."""
+        """Return the absolute path where model servers read artifacts by name, or None."""
         ...
 
     def names(self, prefix: str = "") -> tuple[str, ...]:
@@ -368,8 +368,8 @@ class ModelServer(Protocol):
     def set_live(self, version: int) -> None:
         """Make a registered version the default.
 
-        Raise ServerRefused when it has no READY worker. Of several nodes, the call is made on those
-        that have it READY, and one is enough: the others are not in service for it.
+        Raise ServerRefused without a READY worker: calls would be a 503. Of several nodes, those
+        with it READY are called, and one is enough: the others are not in service for it.
         """
         ...
 

@@ -114,7 +114,7 @@ def open_relay_target(url: str) -> RelayTarget:
 def open_gateway_histories(settings: Settings, user_key: Callable[[str], str]) -> Histories:
     """Open the histories as the gateway writes them; raise Unavailable.
 
-    Several processes must see each other's events at once, one need not write them at once.
+    Several processes must see each other's events at once. A single one may write them later.
     """
     url = _parse("histories", stores.parse_histories, settings.store.histories)
     if settings.gateway.processes > 1 or not isinstance(url, FileUrl):

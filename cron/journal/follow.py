@@ -9,22 +9,24 @@ from cron.journal import segments
 from cron.journal.follow_items import ItemFollower
 from cron.journal.journal import Journal
 from cron.ports import BATCH_BYTES, START, EventLog, Histories
-from cron.settings.tree import GatewaySettings
 
 # The more at once, the less each takes, and the longer nobody else may write.
 BATCH_RECORDS, SHARED_BATCH_RECORDS = 20_000, 5_000
 
 
-def batch_limit(gateway: GatewaySettings) -> int:
-    """Return how many records to copy at once: several gateway processes write histories too."""
-    return BATCH_RECORDS if gateway.processes == 1 else SHARED_BATCH_RECORDS
+def batch_limit(num_processes: int) -> int:
+    """Return how many records to copy at once beside a gateway of so many processes.
+
+    Several write to the histories themselves.
+    """
+    return BATCH_RECORDS if num_processes == 1 else SHARED_BATCH_RECORDS
 
 
 def follow_once(
     log: EventLog,
     histories: Histories,
     *,
-    limit: int = BATCH_RECORDS,
+    limit: int = SHARED_BATCH_RECORDS,
     items: ItemFollower | None = None,
 ) -> int:
     """Copy at most `limit` records; return their number, which is 0 at the end of the log.

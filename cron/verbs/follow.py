@@ -62,7 +62,7 @@ def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
         else:
             retries.attempt(what, copy)
 
-    limit = batch_limit(loaded.settings.gateway)
+    limit = batch_limit(loaded.settings.gateway.processes)
     copy_some = partial(follow_once, services.log, services.histories, limit=limit, items=items)
 
     def turn() -> int:

@@ -295,7 +295,7 @@ class Worker:
         try:
             is_lost = must_rebuild(services.journal, services.histories)
             copy = partial(follow_once, services.log, services.histories, items=self._items)
-            limit = batch_limit(services.settings.gateway)
+            limit = batch_limit(services.settings.gateway.processes)
             try:
                 while not (is_lost or services.stop.is_set()) and copy(limit=limit):
                     pass

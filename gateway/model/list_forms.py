@@ -1,7 +1,7 @@
 """The form of a question for a list: the shortest that the model reads.
 
-A release of an earlier Freshet reads no history in columns, and refuses it. Then questions have
-elements for a while: after the next release they need not. A worker of the model may lack a
+A release of an earlier Freshet reads no history in columns, and refuses it. Questions are then sent
+as elements for a minute, since the next release may read columns. A worker of the model may lack a
 posterior that is asked for by its id; it gets the whole.
 """
 
@@ -14,12 +14,12 @@ from gateway.bodies.refusal import Refusal
 from gateway.model.answers import Answer, ModelQuestion
 from gateway.model.questions import TopItemsQuestion
 
-ELEMENTS_S = 60.0  # columns are tried again after it
+ELEMENTS_S = 60.0  # how long elements are sent after columns were refused
 _HISTORY, _POSTERIOR = "user_seq", "policy.posterior"  # the fields that are refused
 
 
 class ListForms:
-    """Asks questions for lists, in another form where the first is refused."""
+    """Sends questions for lists in the shortest form that the model accepts."""
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -31,7 +31,7 @@ class ListForms:
         answer_type: type[Answer],
         ask: Callable[[ModelQuestion[Answer]], Awaitable[Answer | Refusal]],
     ) -> Answer | Refusal:
-        """Ask with `ask`, which raises what it will; return the last answer."""
+        """Send the question with `ask`, and again in another form if that one is refused."""
         form = question
         if form.has_columns and self._clock() < self._elements_until:
             form = form.in_elements()

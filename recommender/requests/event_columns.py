@@ -24,7 +24,7 @@ _BY_ID: tuple[NameKind, ...] = ("id",)
 def plain_columns(
     columns: Mapping[str, Sequence[object]], *, earliest_s: float, latest_s: float
 ) -> History | None:
-    """Return equally long columns by their fields; None if any value is to be examined.
+    """Return the history in these equally long columns; None if a value needs a closer check.
 
     `rating` and `at` may be missing. Ratings and times, from `earliest_s` to before `latest_s`, are
     floats or None.

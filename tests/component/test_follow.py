@@ -22,7 +22,7 @@ from cron.journal.follow import batch_limit, follow_once, must_rebuild, rebuild
 from cron.ledger import journal_rows
 from cron.ports import START, Cursor, Histories
 from cron.services import Services
-from cron.settings.tree import GatewaySettings, Settings
+from cron.settings.tree import Settings
 from cron.urls import files
 from cron.worker.lease import held_lease
 from cron.worker.worker import Worker
@@ -57,7 +57,7 @@ def test_histories_are_rebuilt_from_the_journal_then_the_log(house: House) -> No
 
 def test_several_gateway_processes_wait_less_for_the_follower() -> None:
     """They write to the histories too, and one batch locks the file."""
-    assert batch_limit(GatewaySettings(processes=2)) < batch_limit(GatewaySettings())
+    assert batch_limit(2) < batch_limit(1)
 
 
 def test_a_recreated_log_is_reported_and_histories_stay(house: House, tmp_path: Path) -> None:

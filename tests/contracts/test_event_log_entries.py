@@ -18,7 +18,7 @@ from cron.wiring import open_log
 from recommender.records.events import MAX_RECORD_BYTES, Item, LogRecord, Record, to_json
 from tests.component.house import open_house
 from tests.contracts import foreign_entries, test_event_log
-from tests.contracts.records import START_AT, event, item
+from tests.contracts.records import START_AT, event, event_lines, item
 from tests.contracts.test_event_log import batches, everything
 
 EMBEDDED, ON_SERVERS = test_event_log.EMBEDDED, test_event_log.ON_SERVERS
@@ -27,6 +27,16 @@ EMBEDDED, ON_SERVERS = test_event_log.EMBEDDED, test_event_log.ON_SERVERS
 @pytest.fixture
 def log(url: str) -> EventLog:
     return open_log(url)
+
+
+def test_a_reader_at_the_place_of_an_append_has_read_it(log: EventLog) -> None:
+    log.append([event(1)])
+    for appended in (log.append([event(2), event(3)]), log.append_lines(event_lines([4, 5]))):
+        if appended.through is not None:
+            assert event(1) not in log.read(appended.through, 10).records
+            assert event(3) not in log.read(appended.through, 10).records
+    again = log.append([event(1), event(5)])
+    assert again.accepted == 2 or again.through is None  # a log may not know duplicates
 
 
 def test_a_batch_is_bounded_in_bytes(log: EventLog) -> None:

@@ -73,7 +73,7 @@ class SqliteEventLog:
             rows = _rows(db, position, limit)
         if not rows:
             return Batch(records=(), cursor=after)
-        found = [
+        found = [  # `source` is not made for what needs none
             plain_event(body) or read_stored(body, source=f"sqlite {self._cursor(place)}")
             for place, body in rows
         ]
@@ -118,7 +118,7 @@ class SqliteEventLog:
         event_ids = [event_id for ids, _ in entries for event_id in ids]
         bodies = [body for _, bodies in entries for body in bodies]
         duplicates, last = self._store(event_ids, bodies)
-        through = self._cursor(last)
+        through = None if last is None else self._cursor(last)
         results, begin = [], 0
         for ids, _ in entries:
             end = begin + len(ids)
@@ -127,15 +127,14 @@ class SqliteEventLog:
             begin = end
         return results
 
-    def _store(self, event_ids: Sequence[str], bodies: Sequence[str]) -> tuple[list[int], int]:
-        """Store entries; return the places of those that were there already, and the last position.
-
-        That is the position of the last entry that this process has ever stored, 0 if none.
-        """
+    def _store(
+        self, event_ids: Sequence[str], bodies: Sequence[str]
+    ) -> tuple[list[int], int | None]:
+        """Store entries; return the places of those that were there, and the last new position."""
         with self._file.transaction() as db:
             db.execute("SAVEPOINT before")
             if _insert(db, event_ids, bodies):
-                return [], _last_position(db)
+                return [], _last_position(db) if event_ids else None
             db.execute("ROLLBACK TO before")
             seen = _known_ids(db, event_ids)
             new: list[int] = []
@@ -147,7 +146,7 @@ class SqliteEventLog:
                     seen.add(event_id)
                     new.append(place)
             _insert(db, [event_ids[place] for place in new], [bodies[place] for place in new])
-            return duplicates, _last_position(db)
+            return duplicates, _last_position(db) if new else None
 
     def _trim_some(self, position: int) -> bool:
         """Delete one batch of the records up to a position; tell whether more are left."""

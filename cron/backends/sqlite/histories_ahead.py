@@ -18,6 +18,7 @@ from pathlib import Path
 
 from cron.backends.sqlite.histories import SqliteHistories
 from cron.backends.sqlite.log_place import LogPlace
+from cron.epoch import micros
 from cron.errors import Unavailable
 from cron.local.shared_turns import num_together
 from cron.past_event import EventRow, KeptPast, PastEvent
@@ -25,18 +26,18 @@ from cron.ports import Cursor
 from cron.user_keys import hash_without_key
 
 LOOK_EVERY_S, IDLE_LOOK_S = 0.05, 0.5  # for the follower, with events in memory and without
-# A worker follows every second. Where one is later than this, the gateway writes the events.
+# A worker follows every second (`worker.poll_s`). What is not written by then, the gateway writes.
 LATE_S = 4.0
-MOST_AHEAD = 100_000  # events, some 33 MB; with more, calls wait for the follower
+MOST_AHEAD = 100_000  # events, some 33 MB; beyond it calls wait for the follower
 _ROWS_AT_ONCE = 2_400  # in a transaction, in which nobody else writes; so many take 0.02 s
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _EventsAhead:
-    """Events that one append left in memory, until where the log has them, and since when.
+    """The events of one append, their place in the log, and when they came (`time.monotonic()`).
 
-    Time is that of `time.monotonic()`. There are no events where they were written at once.
+    There are no rows if they were written at once.
     """
 
     rows: Sequence[EventRow]
@@ -47,8 +48,8 @@ class _EventsAhead:
 class HistoriesAhead(SqliteHistories):
     """Histories of the one process that takes events; others see what is in the file.
 
-    They are written at once until the follower is seen to come in time, and again when it is late.
-    What was in the memory of a process that was killed comes with the follower: the log has it.
+    Events are written at once until a follower has come within `late_s`, and again once it is late.
+    If the process is killed, the follower adds the events from the log.
     """
 
     def __init__(
@@ -62,10 +63,10 @@ class HistoriesAhead(SqliteHistories):
         super().__init__(path, user_key)
         self._late_s = late_s
         self._most_ahead = most_ahead
-        self._room = threading.Condition()  # its lock, held for moments, is that of what follows
+        self._room = threading.Condition()  # guards the fields below; held only briefly
         self._groups: deque[_EventsAhead] = deque()  # the oldest first
         self._by_user: dict[str, list[EventRow]] = {}
-        self._num_rows = 0
+        self._num_rows = self._num_forgotten = 0
         self._is_followed = False
         self._is_closed = threading.Event()
         self._thread = threading.Thread(target=self._look_often, daemon=True)
@@ -83,16 +84,21 @@ class HistoriesAhead(SqliteHistories):
 
     def append_rows(self, rows: Sequence[EventRow], *, through: Cursor | None = None) -> None:
         """Keep events in memory until the follower gets to `through`; without one, write them."""
+        if not rows:
+            return
         place = None if through is None else LogPlace.parse(through)
         if place is None:
             super().append_rows(rows)
             return
         ahead: Sequence[EventRow] = ()
+        num_forgotten = self._num_forgotten
         if self._is_followed:
             ahead = self.rows_of_history(rows)
         else:
             super().append_rows(rows)
         with self._room:
+            if num_forgotten != self._num_forgotten:  # meanwhile somebody was forgotten
+                ahead = self.rows_of_history(ahead)
             self._groups.append(_EventsAhead(rows=ahead, through=place, since_s=time.monotonic()))
             self._num_rows += len(ahead)
             for row in ahead:
@@ -124,7 +130,12 @@ class HistoriesAhead(SqliteHistories):
         with self._room:
             ahead = self._by_user.pop(user_id, [])
         super().append_rows(ahead)  # so that the latest of all events decides what stays out
-        return super().forget(user_id, at=at)
+        until = super().forget(user_id, at=at)
+        with self._room:
+            self._num_forgotten += 1
+            came_meanwhile = self._by_user.get(user_id, [])
+            came_meanwhile[:] = [row for row in came_meanwhile if row[2] > micros(until)]
+        return until
 
     def close(self) -> None:
         """Write what the follower has not, then close the file. No call may come meanwhile."""
@@ -145,7 +156,7 @@ class HistoriesAhead(SqliteHistories):
                 log.warning("events stay in memory", exc_info=error)
 
     def _look(self) -> None:
-        """Drop what the follower has written, and write what it should have written by now."""
+        """Drop what the follower has written, and write what it is late with."""
         place = self._follower_place()
         while place is not None and self._oldest_is_followed(place):
             self._is_followed = True

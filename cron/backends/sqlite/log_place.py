@@ -9,10 +9,10 @@ from cron.ports import Cursor
 
 @dataclass(frozen=True, slots=True)
 class LogPlace:
-    """The position of an entry, in the log with an identity.
+    """A position in the log that has this identity.
 
-    The identity is random, from the creation of the file: so a cursor of a deleted log is never
-    taken for a place in its successor.
+    The identity is random and made with the file, so a cursor of a deleted log is never taken for
+    a place in its successor.
     """
 
     position: int

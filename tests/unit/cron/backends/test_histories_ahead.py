@@ -18,7 +18,7 @@ from cron.journal.follow import follow_once
 from cron.past_event import event_row
 from cron.ports import START, Cursor
 from recommender.records.events import Event, EventLines, to_json
-from tests.contracts.records import START_AT, event
+from tests.contracts.records import START_AT, event, event_lines
 from tests.system.machine import until
 
 NEVER_S = 1_000.0
@@ -107,6 +107,20 @@ def test_an_answer_in_an_event_loop_has_each_new_event(shop: Shop) -> None:
             event(one).event_id for one in range(1, number + 1)
         ]
         assert shop.ahead.past_at_once("u", 10) is past
+
+
+def test_a_call_of_duplicates_alone_waits_for_nothing(shop: Shop) -> None:
+    shop.be_followed()
+    shop.send([event(1)])
+    lines = event_lines([1])
+    again = shop.log.append_lines(lines)
+    assert again.duplicates == (0,)
+    shop.ahead.append_rows([], through=again.through)
+    shop.follow()
+    until(lambda: not shop.ahead.num_waiting, "memory is empty", limit_s=30)
+    shop.send([event(2)])
+    shop.follow()
+    until(lambda: not shop.ahead.num_waiting, "memory is empty again", limit_s=30)
 
 
 def test_a_late_follower_is_done_without(tmp_path: Path) -> None:
