@@ -30,7 +30,7 @@ class HistoryElement(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HistoryColumns:
-    """The elements of a history, oldest first, in columns, which are equally long.
+    """A history as rows of the catalogue, oldest first, in equally long columns.
 
     Rows of free texts follow the catalogue's.
     """

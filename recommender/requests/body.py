@@ -31,7 +31,7 @@ from recommender.requests.body_fields import (
     read_text,
 )
 from recommender.requests.event_columns import (
-    FIELDS,
+    EVENT_FIELDS,
     columns_of_objects,
     plain_columns,
 )
@@ -289,12 +289,14 @@ def _user_seq(raw: object) -> History:
 
 def read_columns(raw: Mapping[str, object], where: str, *, limit: int) -> History:
     """Parse a history in columns, each a list with a value of every element; raise BadRequest."""
-    expect_known_fields(raw, {*FIELDS}, where=where)
+    expect_known_fields(raw, {*EVENT_FIELDS}, where=where)
     if not raw.keys() >= _NEEDED:
         expected = "a list of elements, or columns with id and type"
         raise BadRequest(where, found=describe(raw), expected=expected)
     columns = {
-        name: read_list(raw[name], f"{where}.{name}", limit=limit) for name in FIELDS if name in raw
+        name: read_list(raw[name], f"{where}.{name}", limit=limit)
+        for name in EVENT_FIELDS
+        if name in raw
     }
     num = len(columns["id"])
     for name, values in columns.items():

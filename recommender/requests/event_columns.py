@@ -16,8 +16,8 @@ from recommender.requests.body_fields import is_plain_text
 from recommender.requests.wire import History, NameKind
 
 MAX_PLAIN_CHARS = 64  # of an id
-MAX_RATING = 1e300
-FIELDS = ("id", "type", "rating", "at")  # of an element that is an event
+MAX_PLAIN_RATING = 1e300
+EVENT_FIELDS = ("id", "type", "rating", "at")  # of an element that is an event
 _BY_ID: tuple[NameKind, ...] = ("id",)
 
 
@@ -35,7 +35,7 @@ def plain_columns(
     if (
         not _are_plain_ids(ids)
         or not _are_plain_types(types)
-        or not _are_within(ratings, -MAX_RATING, MAX_RATING)
+        or not _are_within(ratings, -MAX_PLAIN_RATING, MAX_PLAIN_RATING)
         or not _are_within(times, earliest_s, math.nextafter(latest_s, earliest_s))
     ):
         return None
@@ -53,7 +53,7 @@ def columns_of_objects(listed: Sequence[object]) -> Mapping[str, Sequence[object
     if {*map(type, listed)} != {dict}:
         return None
     objects = [one for one in listed if isinstance(one, dict)]
-    columns = {name: [one.get(name) for one in objects] for name in FIELDS}
+    columns = {name: [one.get(name) for one in objects] for name in EVENT_FIELDS}
     num_given = sum(len(values) - values.count(None) for values in columns.values())
     return columns if sum(map(len, objects)) == num_given else None
 

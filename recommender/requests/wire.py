@@ -84,7 +84,7 @@ class Element(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class History:
-    """The elements of a history, oldest first, in columns, which are equally long.
+    """A history as the client named it, oldest first, in equally long columns.
 
     A batch has thousands of elements; an object for each would take most of the time of reading.
     """

@@ -8,7 +8,7 @@ import pytest
 
 from recommender.requests.batch_work import Work
 from recommender.requests.body import parse, read_history
-from recommender.requests.event_columns import FIELDS, columns_of_objects, plain_columns
+from recommender.requests.event_columns import EVENT_FIELDS, columns_of_objects, plain_columns
 from recommender.requests.wire import BadRequest, Busy, Element, History, Name, TopRequest
 
 PLAIN: list[object] = [
@@ -76,9 +76,9 @@ def test_times_end_before_the_latest() -> None:
 
 @pytest.mark.parametrize("given", [PLAIN, *([*PLAIN, one] for one in ODD + BAD)], ids=repr)
 def test_columns_are_what_their_elements_are(given: list[object]) -> None:
-    objects = [one for one in given if isinstance(one, dict) and one.keys() <= {*FIELDS}]
-    columns: dict[str, object] = {name: [one.get(name) for one in objects] for name in FIELDS}
-    asked: list[object] = [{name: one.get(name) for name in FIELDS} for one in objects]
+    objects = [one for one in given if isinstance(one, dict) and one.keys() <= {*EVENT_FIELDS}]
+    columns: dict[str, object] = {name: [one.get(name) for one in objects] for name in EVENT_FIELDS}
+    asked: list[object] = [{name: one.get(name) for name in EVENT_FIELDS} for one in objects]
     assert _outcome(columns) == _outcome(asked)
 
 
